@@ -1,0 +1,36 @@
+//! The named limits of this crate, with their units.
+
+use std::time::Duration;
+
+/// Bytes of one object once inflated. CloudTrail's files inflate to a few megabytes at most.
+pub const INFLATED_BYTES_MAX: usize = 128 << 20;
+/// Inflated bytes for each compressed byte, once [`RATIO_FREE_BYTES`] are passed. CloudTrail's files reach 10, deflate ends at 1032.
+pub const INFLATE_RATIO_MAX: usize = 200;
+/// Inflated bytes up to which no ratio is judged: a small object may be as repetitive as it likes.
+pub const RATIO_FREE_BYTES: usize = 1 << 20;
+/// Bytes of one record. CloudTrail cuts its records at 256 KiB.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Bytes of the inflate buffer that are kept for the next object; a larger buffer is given back when the next object is small.
+pub const INFLATE_BUFFER_KEPT_BYTES: usize = 8 << 20;
+/// Rejected records of one object that are told one by one; those beyond are only counted.
+pub const REJECTED_PER_OBJECT_MAX: usize = 1_000;
+/// Bytes of one damaged object that are read again in the search for the next sound record. It keeps the work linear.
+pub const RESCANNED_BYTES_MAX: usize = 256 << 20;
+/// Bytes that are kept of an object over [`INFLATED_BYTES_MAX`], to say what it looks like.
+pub const FIRST_BYTES_OF_LARGE: usize = 1024;
+/// Objects that are fetched from S3 at the same time.
+pub const S3_GETS_AT_ONCE_MAX: usize = 16;
+/// Harvested objects that wait to be committed; the workers wait for room.
+pub const HARVEST_QUEUE_MAX: usize = 256;
+/// Bytes that are harvested but not committed; the workers wait for room.
+pub const IN_FLIGHT_BYTES_MAX: usize = 48 << 20;
+/// Objects that inflate to more than this many bytes are decoded one at a time.
+pub const LARGE_OBJECT_BYTES: usize = 16 << 20;
+/// Relevant records that one commit of the source joins.
+pub const COMMIT_RECORDS: usize = 2_000;
+/// Bytes that one commit of the source joins.
+pub const COMMIT_BYTES: usize = 8 << 20;
+/// Objects that one commit of the source joins.
+pub const COMMIT_OBJECTS: usize = 1_000;
+/// How long a commit of the source waits for more.
+pub const COMMIT_LINGER: Duration = Duration::from_millis(50);

@@ -1,0 +1,115 @@
+//! What one object gives: messages for the log, and numbers for the summary.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cloudigrade_pipeline::engine::Cx;
+use cloudigrade_pipeline::log::{LogError, Store};
+use cloudigrade_schemas::topic::partition_of;
+use cloudigrade_schemas::{Coverage, DeadLetter, DeadLetterReason, EventId, SourceRef, Topic, TrailRecord, UtcSecond};
+use serde_json::value::RawValue;
+
+use super::feed::Object;
+use super::ledger;
+use crate::codec::{Decoded, ObjectKind, Rejected};
+
+/// How far each account's data reaches in a region, by [`Coverage::to_key`].
+const REACH: Store = Store("source.coverage");
+
+/// What one object gave, ready to be committed.
+pub struct Harvest {
+    object: Object,
+    messages: Vec<(EventId, Vec<u8>)>,
+    rejected: Vec<Rejected>,
+    coverage: Vec<Coverage>,
+    /// What it was.
+    pub kind: ObjectKind,
+    /// CloudTrail records in it.
+    pub records: u64,
+}
+
+impl Harvest {
+    /// Takes what a decoded object holds.
+    pub fn of(object: Object, decoded: Decoded<'_>) -> Self {
+        let Decoded { kind, records, relevant, mut rejected, coverage, .. } = decoded;
+        let mut messages = Vec::with_capacity(relevant.len());
+        for record in relevant {
+            let source = SourceRef { uri: object.uri.clone(), version: object.version.clone(), index: record.index };
+            let id = record.event_id.map_or_else(|| EventId::of_content(record.json), |id| EventId(id.into_owned()));
+            let message = serde_json::from_str::<&RawValue>(record.json).and_then(|raw| serde_json::to_vec(&TrailRecord { source, record: raw }));
+            match message {
+                Ok(message) => messages.push((id, message)),
+                Err(error) => rejected.push(Rejected {
+                    index: Some(record.index),
+                    reason: DeadLetterReason::BadRecord,
+                    detail: error.to_string(),
+                    first_bytes: record.json.as_bytes().to_vec(),
+                }),
+            }
+        }
+        let reach = |sample: crate::codec::CoverageSample| Coverage {
+            account_id: sample.account_id,
+            region: sample.region,
+            complete_through: sample.event_time,
+        };
+        Self { object, messages, rejected, coverage: coverage.into_iter().map(reach).collect(), kind, records }
+    }
+
+    /// An object that could not be used at all.
+    pub fn unusable(object: Object, reason: DeadLetterReason, detail: String, content: Bytes) -> Self {
+        let rejected = vec![Rejected { index: None, reason, detail, first_bytes: content.to_vec() }];
+        Self { object, messages: Vec::new(), rejected, coverage: Vec::new(), kind: ObjectKind::Unusable, records: 0 }
+    }
+
+    /// Its weight in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        let per_object = 512;
+        let messages: usize = self.messages.iter().map(|(id, message)| id.0.len() + message.len()).sum();
+        let rejected: usize = self.rejected.iter().map(|rejected| rejected.first_bytes.len() + rejected.detail.len()).sum();
+        per_object + messages + rejected
+    }
+
+    /// How many messages it has for `cloudtrail.records`.
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many dead letters it makes.
+    pub fn dead_letters(&self) -> u64 {
+        self.rejected.len() as u64
+    }
+
+    /// Puts all of it into a transaction. An object that is only partly usable is not noted as read: reading it again is how it is
+    /// mended, and makes the same dead letters.
+    pub fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
+        if self.rejected.is_empty() {
+            ledger::note(cx, &self.object, partitions);
+        }
+        for (id, message) in self.messages {
+            cx.send(Topic::CloudTrailRecords, id.as_str().as_bytes(), message, now);
+        }
+        for rejected in self.rejected {
+            let letter = DeadLetter::new(self.object.uri.clone(), rejected.index, rejected.reason, rejected.detail, &rejected.first_bytes, now);
+            cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
+        }
+        let mut reach: BTreeMap<String, Coverage> = BTreeMap::new();
+        for coverage in self.coverage {
+            let key = coverage.to_key();
+            if reach.get(&key).is_none_or(|known| known.complete_through < coverage.complete_through) {
+                reach.insert(key, coverage);
+            }
+        }
+        reach.into_iter().try_for_each(|(key, coverage)| extend_reach(cx, partitions, &key, coverage, now))
+    }
+}
+
+/// The latest moment holds.
+fn extend_reach(cx: &mut Cx<'_>, partitions: u32, key: &str, coverage: Coverage, now: UtcSecond) -> Result<(), LogError> {
+    let partition = partition_of(key.as_bytes(), partitions);
+    let known: Option<Coverage> = cx.get_json(REACH, partition, key.as_bytes())?;
+    if known.is_some_and(|known| known.complete_through >= coverage.complete_through) {
+        return Ok(());
+    }
+    cx.put_json(REACH, partition, key.as_bytes(), &coverage)?;
+    cx.send_json(Topic::Coverage, key.as_bytes(), &coverage, now)
+}

@@ -1,0 +1,278 @@
+//! Reading places into the log: workers decode, one thread commits, one drives the operators.
+//!
+//! ```text
+//! feed -> worker (fetch, inflate, scan) --\
+//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> operators
+//! ```
+//! What an object gave and that it was read are committed together, so a run that is interrupted anywhere is continued by the next one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cloudigrade_pipeline::engine::{Counters, Cx, Operator, step};
+use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Task, TaskId, TaskSpec};
+use cloudigrade_pipeline::operators::{Extract, Intervals, counted};
+use cloudigrade_schemas::{DeadLetterReason, Topic, UtcSecond};
+
+use super::feed::{Delivery, Feed, FeedError, Object};
+use super::gate::{Gate, Pass};
+use super::harvest::Harvest;
+use crate::codec::{CodecLimits, Decoder, ObjectKind};
+use crate::limits::{COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX, INFLATED_BYTES_MAX, LARGE_OBJECT_BYTES};
+
+/// The task under which objects enter the log.
+const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
+/// The task of the operators.
+const OPERATORS: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topic::CloudTrailRecords, Topic::PowerEvents] };
+/// How long the operators' task waits for records before it looks whether it may end.
+const OPERATORS_WAIT: Duration = Duration::from_millis(20);
+
+/// How to ingest.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestOptions {
+    /// Threads that read and decode.
+    pub threads: usize,
+    /// What one object may cost.
+    pub codec: CodecLimits,
+}
+
+/// What was done so far. Other threads may look at it while it goes on.
+#[derive(Debug, Default)]
+pub struct Progress {
+    files: AtomicU64,
+    files_known: AtomicU64,
+    files_other: AtomicU64,
+    bytes: AtomicU64,
+    records: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// Files read.
+    pub files: u64,
+    /// Files that were read before and have not changed since: passed over.
+    pub files_known: u64,
+    /// Files among those read that are digests or Insights: no records.
+    pub files_other: u64,
+    /// Bytes read, as stored.
+    pub bytes: u64,
+    /// CloudTrail records in the files read.
+    pub records: u64,
+    /// Distinct CloudTrail records that are power events.
+    pub power_records: u64,
+    /// Power events: one an instance.
+    pub power_events: u64,
+    /// Repeated deliveries of a power record.
+    pub duplicates: u64,
+    /// Files and records that could not be used.
+    pub dead_letters: u64,
+    /// Whether it was told to stop before the end.
+    pub interrupted: bool,
+}
+
+/// Why ingesting stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A place cannot be read.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// The log failed. What was committed stays; run the command again to go on.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Progress {
+    /// Asks to stop after what is being read now.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// What was done so far; what the operators count comes only at the end.
+    pub fn so_far(&self) -> Summary {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Summary {
+            files: read(&self.files),
+            files_known: read(&self.files_known),
+            files_other: read(&self.files_other),
+            bytes: read(&self.bytes),
+            records: read(&self.records),
+            interrupted: self.stop.load(Ordering::Relaxed),
+            ..Summary::default()
+        }
+    }
+}
+
+/// Reads all that the feeds give into the log, and lets the operators catch up.
+///
+/// # Errors
+/// [`IngestError`]; all that was committed until then stays.
+pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, progress: &Progress) -> Result<Summary, IngestError> {
+    let all: Vec<u32> = (0..log.partitions()).collect();
+    let source = log.open_task(SOURCE, &all)?;
+    let operators = log.open_task(OPERATORS, &all)?;
+    let run = Run {
+        feeds,
+        options,
+        progress,
+        partitions: log.partitions(),
+        gate: Gate::new(IN_FLIGHT_BYTES_MAX),
+        large: Mutex::new(()),
+        source_done: AtomicBool::new(false),
+        failed: AtomicBool::new(false),
+    };
+    let (committed, counters) = thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(HARVEST_QUEUE_MAX);
+        let workers: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn({ let (run, sender) = (&run, sender.clone()); move || run.work(&sender) })).collect();
+        drop(sender);
+        let folded = scope.spawn(|| run.fold(operators));
+        let committed = run.commit_all(source, &receiver);
+        // Workers that wait for room in the queue end when it is gone.
+        drop(receiver);
+        let worked = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let worked: Result<(), IngestError> = worked.collect();
+        run.source_done.store(true, Ordering::Release);
+        let folded = folded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, IngestError>((committed.and_then(|dead| worked.map(|()| dead))?, folded?))
+    })?;
+    Ok(Summary {
+        power_records: counters.get(counted::POWER_RECORDS),
+        power_events: counters.get(counted::POWER_EVENTS),
+        duplicates: counters.get(counted::DUPLICATES),
+        dead_letters: committed + counters.get(counted::DEAD_LETTERS),
+        ..progress.so_far()
+    })
+}
+
+/// What the threads of one run share.
+struct Run<'a> {
+    feeds: &'a [Box<dyn Feed>],
+    options: IngestOptions,
+    progress: &'a Progress,
+    partitions: u32,
+    /// Bounds what is read but not yet committed.
+    gate: Gate,
+    /// Large objects are decoded one at a time.
+    large: Mutex<()>,
+    source_done: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl<'a> Run<'a> {
+    fn stopping(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+
+    /// A worker: until the feeds end, somebody asks to stop, or the committer is gone.
+    fn work<'r>(&'r self, harvests: &SyncSender<(Harvest, Pass<'r>)>) -> Result<(), IngestError> {
+        let mut decoder = Decoder::new(self.options.codec);
+        for feed in self.feeds {
+            while !self.stopping() {
+                let Some(delivery) = feed.next().inspect_err(|_| self.failed.store(true, Ordering::Relaxed))? else { break };
+                let Some(harvest) = self.harvest(&mut decoder, delivery) else { continue };
+                let pass = self.gate.enter(harvest.bytes());
+                if harvests.send((harvest, pass)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn harvest(&self, decoder: &mut Decoder, delivery: Delivery) -> Option<Harvest> {
+        let add = |counter: &AtomicU64, n: u64| counter.fetch_add(n, Ordering::Relaxed);
+        let harvest = match delivery {
+            Delivery::Known(_) => {
+                add(&self.progress.files_known, 1);
+                return None;
+            }
+            Delivery::Unreadable(object, cause) => {
+                Harvest::unusable(object, DeadLetterReason::Unreadable, format!("{cause}; mend the access and ingest it again"), Default::default())
+            }
+            Delivery::TooLarge(object, beginning) => {
+                let detail = too_large(&object);
+                Harvest::unusable(object, DeadLetterReason::TooLarge, detail, beginning)
+            }
+            Delivery::Object(object, content) => {
+                add(&self.progress.bytes, object.size);
+                let alone = inflated_estimate(&content) > LARGE_OBJECT_BYTES;
+                let _alone = alone.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
+                Harvest::of(object, decoder.decode(&content))
+            }
+        };
+        add(&self.progress.files, 1);
+        add(&self.progress.files_other, u64::from(matches!(harvest.kind, ObjectKind::Digest | ObjectKind::Insight)));
+        add(&self.progress.records, harvest.records);
+        Some(harvest)
+    }
+
+    /// Commits what the workers give, many objects at once. Returns how many dead letters there were.
+    fn commit_all<T: Task>(&self, mut source: T, harvests: &Receiver<(Harvest, Pass<'_>)>) -> Result<u64, IngestError> {
+        let mut dead_letters = 0;
+        while let Ok((first, pass)) = harvests.recv() {
+            let mut batch = vec![first];
+            let mut passes = vec![pass];
+            let (mut records, mut bytes) = (batch[0].messages(), batch[0].bytes());
+            while records < COMMIT_RECORDS && bytes < COMMIT_BYTES && batch.len() < COMMIT_OBJECTS {
+                let (harvest, pass) = match harvests.recv_timeout(COMMIT_LINGER) {
+                    Ok(next) => next,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                };
+                records += harvest.messages();
+                bytes += harvest.bytes();
+                batch.push(harvest);
+                passes.push(pass);
+            }
+            dead_letters += batch.iter().map(Harvest::dead_letters).sum::<u64>();
+            self.commit(&mut source, batch).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+        }
+        Ok(dead_letters)
+    }
+
+    fn commit<T: Task>(&self, source: &mut T, batch: Vec<Harvest>) -> Result<(), LogError> {
+        let now = now();
+        let mut cx = Cx::new(&*source, self.partitions);
+        batch.into_iter().try_for_each(|harvest| harvest.put_into(&mut cx, self.partitions, now))?;
+        let (txn, _) = cx.finish();
+        if txn.is_empty() {
+            return Ok(());
+        }
+        source.commit(txn)
+    }
+
+    /// Drives the operators until the source is done and they have caught up.
+    fn fold<T: Task>(&self, mut task: T) -> Result<Counters, IngestError> {
+        let operators: [&dyn Operator; 2] = [&Extract, &Intervals];
+        let mut counters = Counters::default();
+        loop {
+            let last = self.source_done.load(Ordering::Acquire);
+            let wait = if last { Duration::ZERO } else { OPERATORS_WAIT };
+            let stepped = step(&mut task, self.partitions, &operators, PollLimits { wait, ..PollLimits::default() });
+            let stepped = stepped.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+            counters.merge(&stepped.counters);
+            if last && stepped.consumed == 0 {
+                return Ok(counters);
+            }
+        }
+    }
+}
+
+fn too_large(object: &Object) -> String {
+    format!("{} bytes are over the limit of {INFLATED_BYTES_MAX} bytes for one object; CloudTrail writes far smaller ones: split it by lines or records", object.size)
+}
+
+/// What an object will take in memory, by what gzip itself says (its last four bytes). A hint: the decoder's limit is what holds.
+fn inflated_estimate(content: &[u8]) -> usize {
+    let hint = content.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last) as usize);
+    if content.starts_with(&[0x1f, 0x8b]) { hint.max(content.len()) } else { content.len() }
+}
+
+/// The wall clock, which stamps when facts enter. A clock that is wrong makes stamps wrong, never numbers.
+fn now() -> UtcSecond {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UtcSecond(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

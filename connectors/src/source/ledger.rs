@@ -1,0 +1,29 @@
+//! Which objects were read before: written in the same commit as what they gave.
+
+use std::sync::Arc;
+
+use cloudigrade_pipeline::engine::Cx;
+use cloudigrade_pipeline::log::{LogError, StateRead, Store};
+use cloudigrade_schemas::topic::partition_of;
+
+use super::feed::Object;
+
+/// The fingerprint of each object that was read, by its URI.
+const OBJECTS: Store = Store("source.objects");
+
+/// Says whether an object was read before, as it is now.
+pub type Known = Arc<dyn Fn(&Object) -> Result<bool, LogError> + Send + Sync>;
+
+/// The ledger of a log.
+pub fn known(state: impl StateRead + Send + Sync + 'static, partitions: u32) -> Known {
+    Arc::new(move |object| {
+        let noted = state.get(OBJECTS, partition_of(object.uri.as_bytes(), partitions), object.uri.as_bytes())?;
+        Ok(noted.is_some_and(|fingerprint| fingerprint == object.fingerprint.as_bytes()))
+    })
+}
+
+/// Notes that an object was read.
+pub fn note(cx: &mut Cx<'_>, object: &Object, partitions: u32) {
+    let partition = partition_of(object.uri.as_bytes(), partitions);
+    cx.put(OBJECTS, partition, object.uri.as_bytes(), object.fingerprint.clone().into_bytes());
+}

@@ -1,0 +1,17 @@
+//! Objects from folders and buckets into the log.
+//!
+//! * [`Location`], [`Feed`]: what to read, and the objects found there
+//! * [`ledger`]: which objects were read before
+//! * [`harvest`]: what one object gives
+//! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
+
+pub mod feed;
+pub mod folder;
+pub mod gate;
+pub mod harvest;
+pub mod ingest;
+pub mod ledger;
+pub mod s3;
+
+pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
+pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};

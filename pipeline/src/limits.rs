@@ -1,0 +1,27 @@
+//! The named limits of this crate, with their units.
+
+use std::time::Duration;
+
+/// Records that one poll returns, at most.
+pub const POLL_RECORDS_MAX: usize = 20_000;
+/// Bytes of keys and values that one poll returns; the record that reaches it is the last.
+pub const POLL_BYTES_MAX: usize = 16 << 20;
+/// How long a poll waits for a first record.
+pub const POLL_WAIT: Duration = Duration::from_millis(200);
+/// A key in the log or in the state, in bytes.
+pub const KEY_BYTES_MAX: usize = 4 << 10;
+/// A value in the log or in the state, in bytes. A state value holds all events of one instance.
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
+/// Commits that one durable write of the embedded log joins.
+pub const GROUP_COMMITS_MAX: usize = 64;
+/// Commits that wait for the embedded log's writer; the next one waits for room.
+pub const COMMIT_QUEUE_MAX: usize = 64;
+/// Page cache of the embedded log, in bytes.
+pub const EMBEDDED_CACHE_BYTES: usize = 64 << 20;
+/// Records of one commit and partition that the embedded log stores as one entry, in bytes: one of redb's pages of 32 KiB, with room for
+/// its head. A larger record is an entry of its own.
+pub const BATCH_BYTES_MAX: usize = (32 << 10) - 256;
+/// Rows of one table file; a file that would hold more is divided.
+pub const FILE_ROWS_MAX: usize = 128 << 10;
+/// Bytes of messages that the table sink applies in one commit, at most.
+pub const SINK_BATCH_BYTES: usize = 32 << 20;

@@ -1,0 +1,122 @@
+//! `extract`: CloudTrail records to power events, each event once.
+//!
+//! All deliveries of one `eventID` are in one partition. The state remembers the winning delivery of each: the one whose canonical
+//! text sorts first. A delivery with other contents that sorts before it takes its place, and what it says replaces what was said.
+
+use cloudigrade_schemas::power::PowerChange;
+use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, SourceRef, Topic, TrailRecord, UtcSecond};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::canonical::canonical_text;
+use super::fields::{fields, text};
+use super::trail_event::{TrailEvent, Unusable, events_of};
+use crate::engine::{Cx, Operator};
+use crate::log::{LogError, Record, Store};
+
+/// The winning delivery of each event, by event id.
+const SEEN: Store = Store("extract.seen");
+
+/// The operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extract;
+
+/// Names of what `extract` counts.
+pub mod counted {
+    /// Distinct CloudTrail records that are power events.
+    pub const POWER_RECORDS: &str = "power_records";
+    /// Power events: one an instance.
+    pub const POWER_EVENTS: &str = "power_events";
+    /// Deliveries of a record that was known already.
+    pub const DUPLICATES: &str = "duplicate_records";
+    /// Records that could not be used.
+    pub const DEAD_LETTERS: &str = "dead_letters";
+}
+
+/// What is remembered of an event.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    /// Which telling won, from 0.
+    telling: u32,
+    /// Hash of the winning delivery's bytes: the common repeat is known by it without looking further.
+    bytes_hash: u64,
+    /// The winning delivery, verbatim.
+    record: Box<RawValue>,
+}
+
+impl Operator for Extract {
+    fn inputs(&self) -> &'static [Topic] {
+        &[Topic::CloudTrailRecords]
+    }
+
+    fn fold(&self, cx: &mut Cx<'_>, records: &[&Record]) -> Result<(), LogError> {
+        records.iter().try_for_each(|record| fold_record(cx, record))
+    }
+}
+
+fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
+    let trail: TrailRecord<'_> = match serde_json::from_slice(&record.value) {
+        Ok(trail) => trail,
+        Err(error) => {
+            let source = SourceRef { uri: format!("{}/{}@{}", record.topic.name(), record.partition, record.offset), version: None, index: 0 };
+            let unusable = Unusable { reason: DeadLetterReason::BadRecord, detail: format!("not a message of this topic: {error}") };
+            return bury(cx, record, &source, unusable, &record.value);
+        }
+    };
+    let events = match events_of(trail.record) {
+        Ok(events) if events.is_empty() => return Ok(()),
+        Ok(events) => events,
+        Err(unusable) => return bury(cx, record, &trail.source, unusable, trail.record.get().as_bytes()),
+    };
+    let event_id = match text(fields(trail.record, ["eventID"])[0]) {
+        Some(id) => EventId(id.into_owned()),
+        None => EventId::of_content(&canonical_text(trail.record)),
+    };
+    let bytes_hash = xxhash_rust::xxh3::xxh3_64(trail.record.get().as_bytes());
+    let telling = match cx.get_json::<Seen>(SEEN, record.partition, event_id.as_str().as_bytes())? {
+        None => {
+            cx.count(counted::POWER_RECORDS, 1);
+            cx.count(counted::POWER_EVENTS, events.len() as u64);
+            0
+        }
+        Some(seen) => {
+            cx.count(counted::DUPLICATES, 1);
+            if seen.bytes_hash == bytes_hash || canonical_text(trail.record) >= canonical_text(&seen.record) {
+                return Ok(());
+            }
+            let telling = seen.telling + 1;
+            // What was seen had a readable time, or it would not have been remembered.
+            let before = events_of(&seen.record).unwrap_or_default();
+            for old in before.into_iter().filter(|old| events.iter().all(|new| new.instance != old.instance)) {
+                tell(cx, old, &event_id, telling, None, record.entered_at)?;
+            }
+            telling
+        }
+    };
+    for event in events {
+        tell(cx, event, &event_id, telling, Some(&trail.source), record.entered_at)?;
+    }
+    let seen = Seen { telling, bytes_hash, record: trail.record.to_owned() };
+    cx.put_json(SEEN, record.partition, event_id.as_str().as_bytes(), &seen)
+}
+
+/// Sends what an event says of an instance, or that it no longer says anything of it (`source` is `None`).
+fn tell(
+    cx: &mut Cx<'_>,
+    event: TrailEvent,
+    event_id: &EventId,
+    telling: u32,
+    source: Option<&SourceRef>,
+    entered_at: UtcSecond,
+) -> Result<(), LogError> {
+    let TrailEvent { instance, occurred_at, action, instance_type, image_id } = event;
+    let change = source.map(|source| PowerChange { occurred_at, action, instance_type, image_id, source: source.clone() });
+    let key = instance.to_key();
+    cx.send_json(Topic::PowerEvents, key.as_bytes(), &PowerEvent { instance, event_id: event_id.clone(), telling, change }, entered_at)
+}
+
+fn bury(cx: &mut Cx<'_>, record: &Record, source: &SourceRef, unusable: Unusable, content: &[u8]) -> Result<(), LogError> {
+    cx.count(counted::DEAD_LETTERS, 1);
+    let letter = DeadLetter::new(source.uri.clone(), Some(source.index), unusable.reason, unusable.detail, content, record.entered_at);
+    cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, record.entered_at)
+}

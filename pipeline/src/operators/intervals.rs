@@ -1,0 +1,95 @@
+//! `intervals`: power events to run intervals, month by month.
+//!
+//! The state is each instance's set of events. Its runs are a pure function of the set, so order of arrival, repeats, batch
+//! boundaries and crashes cannot change them. A message goes out for each month whose content changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cloudigrade_schemas::interval::MonthEvent;
+use cloudigrade_schemas::{InstanceKey, InstanceMonth, Interval, Month, PowerEvent, Topic, UtcSecond};
+
+use super::{History, runs_of};
+use crate::engine::{Cx, Operator};
+use crate::log::{LogError, Record, Store};
+
+/// Each instance's history, by instance key.
+const HISTORIES: Store = Store("intervals.histories");
+
+/// Name of what is counted when a message of `power.events` cannot be read: it was not written by `extract`.
+const UNREADABLE: &str = "unreadable_power_events";
+
+/// The operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Intervals;
+
+/// The events of one instance in a batch.
+struct Arrivals {
+    instance: InstanceKey,
+    events: Vec<PowerEvent>,
+    entered_at: UtcSecond,
+}
+
+impl Operator for Intervals {
+    fn inputs(&self) -> &'static [Topic] {
+        &[Topic::PowerEvents]
+    }
+
+    fn fold(&self, cx: &mut Cx<'_>, records: &[&Record]) -> Result<(), LogError> {
+        let mut arrivals: BTreeMap<(u32, &[u8]), Arrivals> = BTreeMap::new();
+        for record in records {
+            let Ok(event) = serde_json::from_slice::<PowerEvent>(&record.value) else {
+                cx.count(UNREADABLE, 1);
+                continue;
+            };
+            let place = (record.partition, record.key.as_slice());
+            let of_instance = arrivals.entry(place).or_insert_with(|| Arrivals {
+                instance: event.instance.clone(),
+                events: Vec::new(),
+                entered_at: record.entered_at,
+            });
+            of_instance.entered_at = of_instance.entered_at.max(record.entered_at);
+            of_instance.events.push(event);
+        }
+        arrivals.into_iter().try_for_each(|((partition, key), arrived)| fold_instance(cx, partition, key, arrived))
+    }
+}
+
+fn fold_instance(cx: &mut Cx<'_>, partition: u32, key: &[u8], arrived: Arrivals) -> Result<(), LogError> {
+    let before: History = cx.get_json(HISTORIES, partition, key)?.unwrap_or_default();
+    let mut after = before.clone();
+    arrived.events.into_iter().for_each(|event| after.insert(event));
+    if after == before {
+        return Ok(());
+    }
+    let (old, mut new) = (months_of(&before), months_of(&after));
+    let touched: BTreeSet<Month> = old.keys().chain(new.keys()).copied().collect();
+    let changed: Vec<Month> = touched.into_iter().filter(|month| old.get(month) != new.get(month)).collect();
+    if !changed.is_empty() {
+        let revision = after.next_revision();
+        for month in changed {
+            let (intervals, events) = new.remove(&month).unwrap_or_default();
+            let message = InstanceMonth { instance: arrived.instance.clone(), month, revision, intervals, events };
+            let value = Cx::encode(&message)?;
+            cx.send_to(Topic::InstanceIntervals, partition, message.to_key().as_bytes(), value, arrived.entered_at);
+        }
+    }
+    cx.put_json(HISTORIES, partition, key, &after)
+}
+
+type MonthContent = (Vec<Interval>, Vec<MonthEvent>);
+
+/// What an instance's months hold: the runs that touch each, and the events that occurred in it.
+fn months_of(history: &History) -> BTreeMap<Month, MonthContent> {
+    let mut months: BTreeMap<Month, MonthContent> = BTreeMap::new();
+    let events = history.distinct();
+    for run in runs_of(&events) {
+        for month in run.months() {
+            months.entry(month).or_default().0.push(run.clone());
+        }
+    }
+    for event in events {
+        let told = MonthEvent { event_id: event.event_id.clone(), change: event.change.clone() };
+        months.entry(Month::containing(event.change.occurred_at)).or_default().1.push(told);
+    }
+    months
+}

@@ -1,0 +1,22 @@
+//! The operators: pure folds from topic to topic.
+//!
+//! ```text
+//! cloudtrail.records -> extract -> power.events -> intervals -> instance.intervals
+//! ```
+//!
+//! They know no clock, no storage and no network. A file's path is no evidence of anything: what a record says is.
+
+mod canonical;
+mod extract;
+mod fields;
+mod fold;
+mod history;
+mod intervals;
+#[cfg(test)]
+mod tests;
+mod trail_event;
+
+pub use extract::{Extract, counted};
+pub use fold::runs_of;
+pub use history::{History, HistoryEvent};
+pub use intervals::Intervals;

@@ -1,0 +1,218 @@
+//! What a CloudTrail record says about instances: the successful EC2 power events in it.
+//!
+//! The rules: only `ec2.amazonaws.com`; only without an `errorCode`; ids of runs, starts, stops and terminations from
+//! `responseElements`, never from the request; the account from `recipientAccountId`, else from the caller.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use cloudigrade_schemas::{DeadLetterReason, InstanceKey, PowerAction, UtcSecond};
+use serde_json::value::RawValue;
+
+use super::fields::{at, fields, items, text};
+
+/// The only source of events that count. Lightsail, OpsWorks and RDS have calls of the same names.
+const EVENT_SOURCE: &str = "ec2.amazonaws.com";
+
+/// One power event of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrailEvent {
+    /// The instance.
+    pub instance: InstanceKey,
+    /// When.
+    pub occurred_at: UtcSecond,
+    /// What.
+    pub action: PowerAction,
+    /// The type, where told.
+    pub instance_type: Option<String>,
+    /// The image, where told.
+    pub image_id: Option<String>,
+}
+
+/// A power event that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Why.
+    pub reason: DeadLetterReason,
+    /// Why, in words.
+    pub detail: String,
+}
+
+/// The power events of one record, at most one an instance, in the order of the record; none where it is no power event.
+///
+/// # Errors
+/// [`Unusable`] for a power event without a readable time.
+pub fn events_of(record: &RawValue) -> Result<Vec<TrailEvent>, Unusable> {
+    let [name, source, error, time, region, recipient] =
+        fields(record, ["eventName", "eventSource", "errorCode", "eventTime", "awsRegion", "recipientAccountId"]);
+    let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(Vec::new()) };
+    if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(is_something) {
+        return Ok(Vec::new());
+    }
+    let told = instances_told(record, action);
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let occurred_at = event_time(time)?;
+    let account_id = account_of(record, recipient);
+    let region = text(region).unwrap_or_default();
+    let mut events: Vec<TrailEvent> = Vec::with_capacity(told.len());
+    let mut named = HashSet::with_capacity(told.len());
+    for Told { instance_id, instance_type, image_id } in told {
+        if named.insert(instance_id.clone()) {
+            let instance = InstanceKey { account_id: account_id.clone(), region: region.clone().into_owned(), instance_id };
+            events.push(TrailEvent { instance, occurred_at, action, instance_type, image_id });
+        }
+    }
+    Ok(events)
+}
+
+/// Whether a JSON value says something: not null, false, zero or empty.
+fn is_something(value: &RawValue) -> bool {
+    match value.get().as_bytes() {
+        b"null" | b"false" | b"\"\"" => false,
+        [b'[' | b'{', inside @ .., _] => !inside.trim_ascii().is_empty(),
+        _ => value.get().parse() != Ok(0.0),
+    }
+}
+
+fn event_time(time: Option<&RawValue>) -> Result<UtcSecond, Unusable> {
+    let unusable = |detail| Unusable { reason: DeadLetterReason::BadEventTime, detail };
+    let stamp = text(time).ok_or_else(|| unusable("the power event has no eventTime".to_owned()))?;
+    UtcSecond::parse_prefix(&stamp).map_err(|error| unusable(format!("eventTime: {error}")))
+}
+
+/// The account that the event belongs to, as text. The caller's account can be another one, and is absent for AWS services.
+fn account_of(record: &RawValue, recipient: Option<&RawValue>) -> String {
+    let known = |account: &&RawValue| account.get() != "null";
+    let account = recipient.filter(known).or_else(|| at(record, &["userIdentity", "accountId"]).filter(known));
+    // Twelve digits written as a number are an account all the same.
+    account.map_or_else(String::new, |account| text(Some(account)).map_or_else(|| account.get().trim_matches('"').to_owned(), Cow::into_owned))
+}
+
+/// What a record says of one instance.
+struct Told {
+    instance_id: String,
+    instance_type: Option<String>,
+    image_id: Option<String>,
+}
+
+fn instances_told(record: &RawValue, action: PowerAction) -> Vec<Told> {
+    let owned = |value: Option<&RawValue>| text(value).map(Cow::into_owned);
+    match action {
+        PowerAction::BidEvictedEvent => {
+            let ids = at(record, &["serviceEventDetails", "instanceIdSet"]).map(items).unwrap_or_default();
+            let told = |id| Some(Told { instance_id: owned(Some(id))?, instance_type: None, image_id: None });
+            ids.into_iter().filter_map(told).collect()
+        }
+        PowerAction::ModifyInstanceAttribute => {
+            let Some(request) = at(record, &["requestParameters"]) else { return Vec::new() };
+            let [instance_id, new_type] = fields(request, ["instanceId", "instanceType"]);
+            let new_type = new_type.and_then(|plain| owned(Some(plain)).or_else(|| owned(at(plain, &["value"]))));
+            let told = || Some(Told { instance_id: owned(instance_id)?, instance_type: Some(new_type?), image_id: None });
+            told().into_iter().collect()
+        }
+        PowerAction::RunInstances => {
+            let requested_type = owned(at(record, &["requestParameters", "instanceType"]));
+            let told = |item| {
+                let [instance_id, instance_type, image_id] = fields(item, ["instanceId", "instanceType", "imageId"]);
+                let instance_type = owned(instance_type).or_else(|| requested_type.clone());
+                Some(Told { instance_id: owned(instance_id)?, instance_type, image_id: owned(image_id) })
+            };
+            response_items(record).into_iter().filter_map(told).collect()
+        }
+        PowerAction::StartInstances | PowerAction::StopInstances | PowerAction::TerminateInstances => {
+            let told = |item| Some(Told { instance_id: owned(at(item, &["instanceId"]))?, instance_type: None, image_id: None });
+            response_items(record).into_iter().filter_map(told).collect()
+        }
+    }
+}
+
+fn response_items(record: &RawValue) -> Vec<&RawValue> {
+    at(record, &["responseElements", "instancesSet", "items"]).map(items).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json, value::to_raw_value};
+
+    fn events_of(record: &Value) -> Result<Vec<TrailEvent>, Unusable> {
+        super::events_of(&to_raw_value(record).unwrap())
+    }
+
+    fn stop(extra: Value) -> Value {
+        let mut record = json!({
+            "eventSource": "ec2.amazonaws.com", "eventName": "StopInstances", "eventTime": "2024-03-01T09:00:00Z", "awsRegion": "us-east-1",
+            "recipientAccountId": "012345678901", "userIdentity": {"accountId": "999999999999"},
+            "responseElements": {"instancesSet": {"items": [{"instanceId": "i-1"}]}}
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            record[key] = value.clone();
+        }
+        record
+    }
+
+    fn ids(record: &Value) -> Vec<String> {
+        events_of(record).unwrap().into_iter().map(|event| event.instance.to_key()).collect()
+    }
+
+    #[test]
+    fn an_account_keeps_its_leading_zero_and_the_recipient_comes_before_the_caller() {
+        assert_eq!(ids(&stop(json!({}))), ["012345678901/us-east-1/i-1"]);
+        assert_eq!(ids(&stop(json!({"recipientAccountId": null}))), ["999999999999/us-east-1/i-1"]);
+        assert_eq!(ids(&stop(json!({"recipientAccountId": null, "userIdentity": {"type": "AWSService"}}))), ["/us-east-1/i-1"]);
+    }
+
+    #[test]
+    fn a_failed_call_and_another_service_have_no_effect() {
+        assert!(ids(&stop(json!({"errorCode": "Client.DryRunOperation"}))).is_empty());
+        assert!(ids(&stop(json!({"eventSource": "opsworks.amazonaws.com"}))).is_empty());
+        assert_eq!(ids(&stop(json!({"errorCode": ""}))).len(), 1);
+    }
+
+    #[test]
+    fn null_response_elements_name_no_instance_and_the_request_is_no_evidence() {
+        let record = stop(json!({"responseElements": null, "requestParameters": {"instancesSet": {"items": [{"instanceId": "i-1"}]}}}));
+        assert!(ids(&record).is_empty());
+    }
+
+    #[test]
+    fn a_launch_without_a_requested_type_takes_it_from_the_response() {
+        let items = json!({"instancesSet": {"items": [{"instanceId": "i-1", "instanceType": "m5.large", "imageId": "ami-1"}, {"instanceId": "i-2"}]}});
+        let record = stop(json!({"eventName": "RunInstances", "requestParameters": {"instanceType": "t3.micro"}, "responseElements": items}));
+        let told: Vec<_> = events_of(&record).unwrap().into_iter().map(|e| (e.instance_type, e.image_id)).collect();
+        assert_eq!(told, [(Some("m5.large".into()), Some("ami-1".into())), (Some("t3.micro".into()), None)]);
+        let mut record = record;
+        record["requestParameters"] = Value::Null;
+        assert_eq!(events_of(&record).unwrap()[1].instance_type, None);
+    }
+
+    #[test]
+    fn a_type_change_reads_both_spellings_and_other_attributes_are_ignored() {
+        let modify = |request| events_of(&stop(json!({"eventName": "ModifyInstanceAttribute", "requestParameters": request}))).unwrap();
+        assert_eq!(modify(json!({"instanceId": "i-1", "instanceType": {"value": "m5.xlarge"}}))[0].instance_type.as_deref(), Some("m5.xlarge"));
+        assert_eq!(modify(json!({"instanceId": "i-1", "instanceType": "m5.xlarge"})).len(), 1);
+        assert!(modify(json!({"instanceId": "i-1", "ebsOptimized": true})).is_empty());
+    }
+
+    #[test]
+    fn a_spot_interruption_is_read_from_the_service_event_details() {
+        let record = stop(json!({"eventName": "BidEvictedEvent", "responseElements": null, "serviceEventDetails": {"instanceIdSet": ["i-7", "i-8"]}}));
+        assert_eq!(ids(&record), ["012345678901/us-east-1/i-7", "012345678901/us-east-1/i-8"]);
+    }
+
+    #[test]
+    fn a_power_event_without_a_time_is_unusable_and_says_so() {
+        let unusable = events_of(&stop(json!({"eventTime": "yesterday"}))).unwrap_err();
+        assert_eq!(unusable.reason, DeadLetterReason::BadEventTime);
+        assert!(unusable.detail.contains("yesterday"));
+    }
+
+    #[test]
+    fn something_that_is_no_record_says_nothing() {
+        for value in [json!(null), json!([]), json!("RunInstances"), json!({"eventName": ["RunInstances"]})] {
+            assert!(events_of(&value).unwrap().is_empty());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One Delta table: its files, how far it was applied, and commits of both together.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cloudigrade_schemas::{Month, Topic};
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction, engine::arrow_conversion::TryIntoKernel};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::future::try_join_all;
+use object_store::ObjectStoreExt;
+
+use super::columns::{arrow_schema, partition_columns};
+use super::group::{Change, Kind};
+use super::merge::{self, NewFile};
+use super::slice::{Cell, Slice};
+use super::{SinkError, TableRoot};
+
+/// A Delta table that this process writes.
+pub struct DeltaWriter {
+    kind: Kind,
+    topic: Topic,
+    root: TableRoot,
+    table: DeltaTable,
+    files: BTreeMap<Cell, BTreeMap<Slice, Remove>>,
+    positions: BTreeMap<u32, u64>,
+}
+
+impl DeltaWriter {
+    /// Opens the table, or makes it.
+    pub async fn open(root: &TableRoot, kind: Kind, topic: Topic, partitions: u32) -> Result<Self, SinkError> {
+        let url = root.table_url(kind.name());
+        if url.scheme() == "file" {
+            TableRoot::folder(url.path().as_ref())?;
+        }
+        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta("opening", kind.name()))?;
+        let builder = builder.with_storage_backend(root.store().clone(), url);
+        let mut table = builder.build().map_err(SinkError::delta("opening", kind.name()))?;
+        match table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))? {
+            true => table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?,
+            false => table = create(table, kind).await?,
+        }
+        let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions: BTreeMap::new() };
+        writer.positions = writer.read_positions(partitions).await?;
+        writer.files = writer.read_files()?;
+        Ok(writer)
+    }
+
+    /// Which table it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The next offset of a partition to apply.
+    pub fn position(&self, partition: u32) -> u64 {
+        self.positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Applies changes, at most one of each instance and month, and moves the positions, in one commit.
+    ///
+    /// Returns how many files were written.
+    pub async fn apply(&mut self, changes: &[&Change], positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
+        let mut actions = Vec::new();
+        let mut written = Vec::new();
+        for ((cell, slice), changes) in by_file(&self.files, changes) {
+            let old = self.files.get(&cell).and_then(|slices| slices.get(&slice)).cloned();
+            let existing = match &old {
+                Some(old) => Some(self.read(&old.path).await?),
+                None => None,
+            };
+            let Some(new) = merge::rewrite(self.kind, slice, existing, &changes)? else { continue };
+            let adds: Vec<Add> = new.iter().map(|file| self.add_of(cell, file)).collect();
+            // A file is named by its content: the same name is the same rows.
+            if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
+                continue;
+            }
+            actions.extend(old.map(Action::Remove));
+            for (add, file) in adds.into_iter().zip(new) {
+                written.push(self.write(&add.path, file.bytes).await?);
+                actions.push(Action::Add(add));
+            }
+        }
+        for path in &written {
+            self.root.sync(path).map_err(SinkError::storage("writing", self.kind.name()))?;
+        }
+        let forward = positions.iter().filter(|(partition, next)| **next > self.position(**partition)).map(|(partition, next)| (*partition, *next));
+        self.commit(actions, forward.collect()).await?;
+        Ok(written.len())
+    }
+
+    /// Commits, then learns from the table what it now holds.
+    async fn commit(&mut self, actions: Vec<Action>, positions: BTreeMap<u32, u64>) -> Result<(), SinkError> {
+        let (name, topic) = (self.kind.name(), self.topic);
+        let applied = positions.iter().map(|(partition, next)| Transaction::new(app_id(topic, *partition), *next as i64)).collect();
+        // This process is the table's only writer: a commit that meets another is not repeated.
+        let properties = CommitProperties::default().with_application_transactions(applied).with_max_retries(0);
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(owned(partition_columns(&self.kind.table()))), predicate: None };
+        let state = self.table.snapshot().map_err(SinkError::delta("writing", name))?;
+        let commit = CommitBuilder::from(properties).with_actions(actions).build(Some(state), self.table.log_store(), operation);
+        let done = commit.await.map_err(|error| match error {
+            DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) | TransactionError::CommitConflict(_) } => {
+                SinkError::Superseded { table: name }
+            }
+            error => SinkError::delta("writing", name)(error),
+        })?;
+        let entry = self.root.file_path(name, &format!("_delta_log/{:020}.json", done.version()));
+        self.root.sync(&entry).map_err(SinkError::storage("writing", name))?;
+        self.table.state = Some(done.snapshot());
+        self.files = self.read_files()?;
+        self.positions.extend(positions);
+        Ok(())
+    }
+
+    fn read_files(&self) -> Result<BTreeMap<Cell, BTreeMap<Slice, Remove>>, SinkError> {
+        let mut files: BTreeMap<Cell, BTreeMap<Slice, Remove>> = BTreeMap::new();
+        let state = self.table.snapshot().map_err(SinkError::delta("reading", self.kind.name()))?;
+        for file in state.log_data() {
+            let damaged = |what: &str| SinkError::Damaged { table: self.kind.name(), cause: format!("file {}: {what}", file.path()) };
+            let slice = Slice::of_file(&file.path()).ok_or_else(|| damaged("its name tells no slice"))?;
+            let values = file.partition_values_map();
+            let value = |name: &str| values.get(name).and_then(Option::as_deref);
+            let cell = match partition_columns(&self.kind.table()).is_empty() {
+                true => Cell { month: Month::Open, bucket: 0 },
+                false => Cell {
+                    month: value("month").and_then(Month::parse).ok_or_else(|| damaged("no month"))?,
+                    bucket: value("bucket").and_then(|bucket| bucket.parse().ok()).ok_or_else(|| damaged("no bucket"))?,
+                },
+            };
+            files.entry(cell).or_default().insert(slice, file.remove_action(true));
+        }
+        Ok(files)
+    }
+
+    async fn read_positions(&self, partitions: u32) -> Result<BTreeMap<u32, u64>, SinkError> {
+        let state = self.table.snapshot().map_err(SinkError::delta("reading", self.kind.name()))?;
+        let log_store = self.table.log_store();
+        let position = async |partition| {
+            let applied = state.transaction_version(log_store.as_ref(), app_id(self.topic, partition)).await;
+            let next = applied.map_err(SinkError::delta("reading", self.kind.name()))?.and_then(|next| u64::try_from(next).ok());
+            Ok::<_, SinkError>((partition, next.unwrap_or(0)))
+        };
+        Ok(try_join_all((0..partitions).map(position)).await?.into_iter().collect())
+    }
+
+    async fn read(&self, relative: &str) -> Result<Bytes, SinkError> {
+        let path = self.root.file_path(self.kind.name(), relative);
+        let storage = SinkError::storage("reading", self.kind.name());
+        self.root.store().get(&path).await.map_err(&storage)?.bytes().await.map_err(&storage)
+    }
+
+    async fn write(&self, relative: &str, bytes: Bytes) -> Result<object_store::path::Path, SinkError> {
+        let path = self.root.file_path(self.kind.name(), relative);
+        self.root.store().put(&path, bytes.into()).await.map_err(SinkError::storage("writing", self.kind.name()))?;
+        Ok(path)
+    }
+
+    fn add_of(&self, cell: Cell, file: &NewFile) -> Add {
+        let tag = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&file.bytes));
+        let name = file.slice.file_name(&tag);
+        let values = [("month", cell.month.to_string()), ("bucket", cell.bucket.to_string())];
+        let values: Vec<_> = values.into_iter().filter(|(name, _)| partition_columns(&self.kind.table()).contains(name)).collect();
+        let folders: String = values.iter().map(|(name, value)| format!("{name}={value}/")).collect();
+        Add {
+            path: format!("{folders}{name}"),
+            partition_values: values.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect(),
+            size: file.bytes.len() as i64,
+            modification_time: chrono::Utc::now().timestamp_millis(),
+            data_change: true,
+            stats: Some(format!("{{\"numRecords\":{}}}", file.rows)),
+            ..Add::default()
+        }
+    }
+}
+
+/// Assigns changes to the files that hold their instances' rows, or would.
+fn by_file<'a>(files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>, changes: &[&'a Change]) -> BTreeMap<(Cell, Slice), Vec<&'a Change>> {
+    let none = BTreeMap::new();
+    let mut grouped: BTreeMap<(Cell, Slice), Vec<&Change>> = BTreeMap::new();
+    for change in changes {
+        let slices = files.get(&change.cell).unwrap_or(&none);
+        let slice = Slice::for_hash(Slice::hash(&change.key), slices.keys().copied());
+        grouped.entry((change.cell, slice)).or_default().push(change);
+    }
+    grouped
+}
+
+fn app_id(topic: Topic, partition: u32) -> String {
+    format!("{}/{partition}", topic.name())
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+async fn create(table: DeltaTable, kind: Kind) -> Result<DeltaTable, SinkError> {
+    let schema = arrow_schema(&kind.table());
+    let columns: StructType = schema.as_ref().try_into_kernel().map_err(SinkError::arrow(kind.name()))?;
+    let create = table.create().with_table_name(kind.name()).with_comment(kind.table().meaning).with_columns(columns.fields().cloned());
+    create.with_partition_columns(partition_columns(&kind.table())).await.map_err(SinkError::delta("making", kind.name()))
+}

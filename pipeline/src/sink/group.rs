@@ -1,0 +1,250 @@
+//! What messages say about a table: whose rows are replaced, and by which rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use cloudigrade_schemas::interval::MonthEvent;
+use cloudigrade_schemas::table::{self, Table};
+use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, Topic, UtcSecond, instance_type};
+
+use super::columns::file_schema;
+use super::slice::Cell;
+use crate::log::Record;
+
+/// The stored tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`table::INSTANCE_INTERVALS`].
+    Intervals,
+    /// [`table::POWER_EVENTS`].
+    Events,
+    /// [`table::COVERAGE`].
+    Coverage,
+    /// [`table::DEAD_LETTERS`].
+    DeadLetters,
+}
+
+/// Whose rows they are: the values of [`Kind::key_columns`]; a key of fewer columns ends with empty text.
+pub type RowKey = [String; 3];
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// All of an instance's month.
+    Month(Box<InstanceMonth>),
+    /// How far an account's data reaches in a region.
+    Coverage(Coverage),
+    /// What could not be used.
+    DeadLetter(Box<DeadLetter>),
+}
+
+/// One message: the rows of `key` in `cell` become those of `content`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where the rows are.
+    pub cell: Cell,
+    /// Whose rows they are.
+    pub key: RowKey,
+    /// What the rows say.
+    pub content: Content,
+    /// When the fact behind it entered the log.
+    pub entered_at: UtcSecond,
+}
+
+/// The one cell of a table that is not partitioned.
+const WHOLE: Cell = Cell { month: Month::Open, bucket: 0 };
+
+impl Change {
+    /// Reads a message.
+    pub fn read(record: &Record) -> Result<Self, serde_json::Error> {
+        let (cell, key, content) = match record.topic {
+            Topic::Coverage => {
+                let coverage: Coverage = serde_json::from_slice(&record.value)?;
+                let key = [coverage.account_id.clone(), coverage.region.clone(), String::new()];
+                (WHOLE, key, Content::Coverage(coverage))
+            }
+            Topic::DeadLetters => {
+                let letter: DeadLetter = serde_json::from_slice(&record.value)?;
+                (WHOLE, [letter.id.clone(), String::new(), String::new()], Content::DeadLetter(Box::new(letter)))
+            }
+            _ => {
+                let month: InstanceMonth = serde_json::from_slice(&record.value)?;
+                let cell = Cell { month: month.month, bucket: table::bucket_of(record.partition) };
+                let of = month.instance.clone();
+                (cell, [of.account_id, of.region, of.instance_id], Content::Month(Box::new(month)))
+            }
+        };
+        Ok(Self { cell, key, content, entered_at: record.entered_at })
+    }
+}
+
+impl Kind {
+    /// The table's columns.
+    pub const fn table(self) -> Table {
+        match self {
+            Self::Intervals => table::INSTANCE_INTERVALS,
+            Self::Events => table::POWER_EVENTS,
+            Self::Coverage => table::COVERAGE,
+            Self::DeadLetters => table::DEAD_LETTERS,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        self.table().name
+    }
+
+    /// The columns that its files are sorted by.
+    pub const fn sort_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Intervals => &["account_id", "region", "instance_id", "started_at"],
+            Self::Events => &["account_id", "region", "instance_id", "occurred_at", "event_id"],
+            Self::Coverage => &["account_id", "region"],
+            Self::DeadLetters => &["source", "record_index", "id"],
+        }
+    }
+
+    /// The text columns whose values say whose a row is.
+    pub const fn key_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Intervals | Self::Events => &["account_id", "region", "instance_id"],
+            Self::Coverage => &["account_id", "region"],
+            Self::DeadLetters => &["id"],
+        }
+    }
+
+    /// The rows that some changes of one cell make.
+    pub fn rows(self, changes: &[&Change]) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let columns = match self {
+            Self::Intervals => interval_columns(&changes.iter().flat_map(|change| intervals_of(change)).collect::<Vec<_>>()),
+            Self::Events => event_columns(&changes.iter().flat_map(|change| events_of(change)).collect::<Vec<_>>()),
+            Self::Coverage => coverage_columns(&changes.iter().filter_map(|change| coverage_of(change)).collect::<Vec<_>>()),
+            Self::DeadLetters => letter_columns(&changes.iter().filter_map(|change| letter_of(change)).collect::<Vec<_>>()),
+        };
+        RecordBatch::try_new(file_schema(&self.table()), columns)
+    }
+}
+
+struct IntervalRow<'a> {
+    change: &'a Change,
+    month: &'a InstanceMonth,
+    interval: &'a Interval,
+}
+
+fn intervals_of(change: &Change) -> Vec<IntervalRow<'_>> {
+    let Content::Month(month) = &change.content else { return Vec::new() };
+    month.intervals.iter().map(|interval| IntervalRow { change, month, interval }).collect()
+}
+
+struct EventRow<'a> {
+    change: &'a Change,
+    event: &'a MonthEvent,
+}
+
+fn events_of(change: &Change) -> Vec<EventRow<'_>> {
+    let Content::Month(month) = &change.content else { return Vec::new() };
+    month.events.iter().map(|event| EventRow { change, event }).collect()
+}
+
+fn coverage_of(change: &Change) -> Option<&Coverage> {
+    match &change.content {
+        Content::Coverage(coverage) => Some(coverage),
+        Content::Month(_) | Content::DeadLetter(_) => None,
+    }
+}
+
+fn letter_of(change: &Change) -> Option<&DeadLetter> {
+    match &change.content {
+        Content::DeadLetter(letter) => Some(letter),
+        Content::Month(_) | Content::Coverage(_) => None,
+    }
+}
+
+/// The columns of [`table::INSTANCE_INTERVALS`] that files hold, in its order.
+fn interval_columns(rows: &[IntervalRow<'_>]) -> Vec<ArrayRef> {
+    let size = |row: &IntervalRow<'_>| row.interval.instance_type.as_deref().and_then(instance_type::lookup);
+    let end = |row: &IntervalRow<'_>| row.interval.end.clone();
+    let piece_start = |row: &IntervalRow<'_>| match row.month.month {
+        Month::Of { year, month } => row.interval.start.at.max(UtcSecond::of_month(i64::from(year), i64::from(month))),
+        Month::Open => row.interval.start.at,
+    };
+    let piece_end = |row: &IntervalRow<'_>| match (row.month.month.end(), &row.interval.end) {
+        (Some(month_end), Some(end)) => Some(end.at.min(month_end)),
+        _ => None,
+    };
+    let first_month = |row: &IntervalRow<'_>| row.month.month == Month::Open || row.month.month == Month::containing(row.interval.start.at);
+    vec![
+        text(rows, |row| &row.change.key[0]),
+        text(rows, |row| &row.change.key[1]),
+        text(rows, |row| &row.change.key[2]),
+        maybe_text(rows, |row| row.interval.image_id.clone()),
+        maybe_text(rows, |row| row.interval.instance_type.clone()),
+        maybe_integer(rows, |row| size(row).map(|size| i64::from(size.vcpu))),
+        maybe_integer(rows, |row| size(row).and_then(|size| i64::try_from(size.memory_mib).ok())),
+        moment(rows, |row| Some(row.interval.start.at)),
+        moment(rows, |row| end(row).map(|end| end.at)),
+        text(rows, |row| &row.interval.start.event_id.0),
+        maybe_text(rows, |row| end(row).map(|end| end.event_id.0)),
+        maybe_text(rows, |row| Some(row.interval.start.kind.name().to_owned())),
+        maybe_text(rows, |row| end(row).map(|end| end.kind.name().to_owned())),
+        maybe_text(rows, |row| Some(row.interval.start.source.to_string())),
+        maybe_text(rows, |row| end(row).map(|end| end.source.to_string())),
+        maybe_integer(rows, |row| Some(i64::from(row.month.revision))),
+        moment(rows, |row| Some(row.change.entered_at)),
+        moment(rows, |row| Some(piece_start(row))),
+        moment(rows, piece_end),
+        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(first_month(row))))),
+    ]
+}
+
+/// The columns of [`table::POWER_EVENTS`] that files hold, in its order.
+fn event_columns(rows: &[EventRow<'_>]) -> Vec<ArrayRef> {
+    vec![
+        text(rows, |row| &row.change.key[0]),
+        text(rows, |row| &row.change.key[1]),
+        text(rows, |row| &row.change.key[2]),
+        moment(rows, |row| Some(row.event.change.occurred_at)),
+        maybe_text(rows, |row| Some(row.event.change.action.name().to_owned())),
+        maybe_text(rows, |row| row.event.change.instance_type.clone()),
+        maybe_text(rows, |row| row.event.change.image_id.clone()),
+        text(rows, |row| &row.event.event_id.0),
+        maybe_text(rows, |row| Some(row.event.change.source.to_string())),
+        moment(rows, |row| Some(row.change.entered_at)),
+    ]
+}
+
+/// The columns of [`table::COVERAGE`], in its order.
+fn coverage_columns(rows: &[&Coverage]) -> Vec<ArrayRef> {
+    vec![text(rows, |row| &row.account_id), text(rows, |row| &row.region), moment(rows, |row| Some(row.complete_through))]
+}
+
+/// The columns of [`table::DEAD_LETTERS`], in its order.
+fn letter_columns(rows: &[&DeadLetter]) -> Vec<ArrayRef> {
+    vec![
+        text(rows, |row| &row.id),
+        text(rows, |row| &row.source),
+        maybe_integer(rows, |row| row.index.and_then(|index| i64::try_from(index).ok())),
+        maybe_text(rows, |row| Some(row.reason.word().to_owned())),
+        text(rows, |row| &row.detail),
+        text(rows, |row| &row.first_bytes),
+        moment(rows, |row| Some(row.found_at)),
+    ]
+}
+
+fn text<R>(rows: &[R], value: impl Fn(&R) -> &String) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
+}
+
+fn maybe_text<R>(rows: &[R], value: impl Fn(&R) -> Option<String>) -> ArrayRef {
+    Arc::new(StringArray::from_iter(rows.iter().map(value)))
+}
+
+fn maybe_integer<R>(rows: &[R], value: impl Fn(&R) -> Option<i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter(rows.iter().map(value)))
+}
+
+fn moment<R>(rows: &[R], value: impl Fn(&R) -> Option<UtcSecond>) -> ArrayRef {
+    const MICROSECONDS: i64 = 1_000_000;
+    let values = rows.iter().map(|row| value(row).map(|moment| moment.0 * MICROSECONDS));
+    Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
+}

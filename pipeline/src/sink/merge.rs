@@ -1,0 +1,108 @@
+//! Copy on write: a file's rows with some instances' rows replaced, as one or more new files.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use super::SinkError;
+use super::columns::file_schema;
+use super::group::{Change, Kind, RowKey};
+use super::slice::Slice;
+use crate::limits::FILE_ROWS_MAX;
+
+/// The name in the files of who wrote them. Fixed, so that the same rows are the same bytes.
+const CREATED_BY: &str = "cloudigrade";
+/// A fair trade of size for speed: tables are written often.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A new file.
+pub struct NewFile {
+    /// The slice of its cell that it holds.
+    pub slice: Slice,
+    /// How many rows.
+    pub rows: usize,
+    /// Its content.
+    pub bytes: Bytes,
+}
+
+/// The files that take the place of one; `None` when nothing changes.
+///
+/// # Errors
+/// [`SinkError::Damaged`] for a file that cannot be read.
+pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Change]) -> Result<Option<Vec<NewFile>>, SinkError> {
+    let new = kind.rows(changes).map_err(SinkError::arrow(kind.name()))?;
+    let replaced: HashSet<&RowKey> = changes.iter().map(|change| &change.key).collect();
+    let mut parts = Vec::new();
+    let mut dropped = 0;
+    for batch in existing.map(|bytes| read(kind, bytes)).transpose()?.unwrap_or_default() {
+        let keep = BooleanArray::from_iter(keys_of(kind, &batch)?.map(|key| Some(!replaced.contains(&key))));
+        dropped += keep.len() - keep.true_count();
+        parts.push(filter_record_batch(&batch, &keep).map_err(SinkError::arrow(kind.name()))?);
+    }
+    if dropped == 0 && new.num_rows() == 0 {
+        return Ok(None);
+    }
+    parts.push(new);
+    let all = concat_batches(&file_schema(&kind.table()), &parts).map_err(SinkError::arrow(kind.name()))?;
+    let sorted = sort(kind, &all).map_err(SinkError::arrow(kind.name()))?;
+    let mut files = Vec::new();
+    write_divided(kind, slice, sorted, &mut files)?;
+    Ok(Some(files))
+}
+
+fn read(kind: Kind, bytes: Bytes) -> Result<Vec<RecordBatch>, SinkError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build()).map_err(SinkError::parquet(kind.name()))?;
+    reader.collect::<Result<_, _>>().map_err(SinkError::arrow(kind.name()))
+}
+
+fn text_column<'a>(kind: Kind, batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, SinkError> {
+    let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
+    column.ok_or_else(|| SinkError::Damaged { table: kind.name(), cause: format!("a file has no text column {name}") })
+}
+
+fn keys_of(kind: Kind, batch: &RecordBatch) -> Result<impl Iterator<Item = RowKey> + '_, SinkError> {
+    let columns = kind.key_columns().iter().map(|name| text_column(kind, batch, name)).collect::<Result<Vec<_>, _>>()?;
+    let part = move |row, i: usize| columns.get(i).map_or_else(String::new, |column| column.value(row).to_owned());
+    Ok((0..batch.num_rows()).map(move |row| [part(row, 0), part(row, 1), part(row, 2)]))
+}
+
+fn sort(kind: Kind, batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let by = kind.sort_columns().iter().filter_map(|name| batch.column_by_name(name));
+    let by: Vec<SortColumn> = by.map(|values| SortColumn { values: values.clone(), options: None }).collect();
+    take_record_batch(batch, &lexsort_to_indices(&by, None)?)
+}
+
+/// Writes sorted rows as one file, or as one for each half of the slice when they are too many.
+fn write_divided(kind: Kind, slice: Slice, rows: RecordBatch, files: &mut Vec<NewFile>) -> Result<(), SinkError> {
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
+    let halves = slice.halves().filter(|_| rows.num_rows() > FILE_ROWS_MAX);
+    let Some(halves) = halves else {
+        files.push(NewFile { slice, rows: rows.num_rows(), bytes: write(kind, &rows)? });
+        return Ok(());
+    };
+    let hashes: Vec<u64> = keys_of(kind, &rows)?.map(|key| Slice::hash(&key)).collect();
+    for half in halves {
+        let inside = BooleanArray::from_iter(hashes.iter().map(|hash| Some(half.holds(*hash))));
+        let rows = filter_record_batch(&rows, &inside).map_err(SinkError::arrow(kind.name()))?;
+        write_divided(kind, half, rows, files)?;
+    }
+    Ok(())
+}
+
+fn write(kind: Kind, rows: &RecordBatch) -> Result<Bytes, SinkError> {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(SinkError::parquet(kind.name()))?;
+    let properties = WriterProperties::builder().set_created_by(CREATED_BY.to_owned()).set_compression(Compression::ZSTD(level)).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).map_err(SinkError::parquet(kind.name()))?;
+    writer.write(rows).map_err(SinkError::parquet(kind.name()))?;
+    writer.close().map_err(SinkError::parquet(kind.name()))?;
+    Ok(bytes.into())
+}

@@ -1,0 +1,21 @@
+//! The table sink: `instance.intervals` and `coverage` to Delta tables, each message applied once.
+//!
+//! The sink keeps no state of its own. Each Delta commit holds, beside the files, how far each partition of the log was applied
+//! (Delta's `txn` actions: application id = topic and partition, version = next offset). After a crash the table itself says where to go
+//! on; a commit that was made but not heard of is found there.
+//!
+//! It knows nothing of SQL and nothing of how the intervals came about.
+
+mod columns;
+mod delta;
+mod error;
+mod group;
+mod merge;
+mod root;
+mod slice;
+mod tables;
+
+pub use columns::{arrow_schema, file_schema};
+pub use error::SinkError;
+pub use root::TableRoot;
+pub use tables::{Applied, Tables};

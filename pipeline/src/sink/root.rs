@@ -1,0 +1,95 @@
+//! Where tables live: a local folder, or a place in an object store.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::SinkError;
+
+/// The place that holds all tables, each in a folder of its name.
+#[derive(Clone, Debug)]
+pub struct TableRoot {
+    /// Ends with a slash.
+    url: Url,
+    /// The whole store: its root is the root of the file system, or of the bucket.
+    store: Arc<dyn ObjectStore>,
+}
+
+impl TableRoot {
+    /// A local folder, made if it is absent.
+    ///
+    /// # Errors
+    /// [`SinkError::BadLocation`].
+    pub fn folder(path: &Path) -> Result<Self, SinkError> {
+        let bad = |cause: String| SinkError::BadLocation { location: path.display().to_string(), cause };
+        std::fs::create_dir_all(path).map_err(|error| bad(error.to_string()))?;
+        let absolute = path.canonicalize().map_err(|error| bad(error.to_string()))?;
+        let url = Url::from_directory_path(&absolute).map_err(|()| bad("not an absolute path".to_owned()))?;
+        Ok(Self { url, store: Arc::new(LocalFileSystem::new()) })
+    }
+
+    /// A URL: `file:///folder`, or `s3://bucket/prefix` with credentials, region and endpoint from the AWS environment variables.
+    ///
+    /// # Errors
+    /// [`SinkError::BadLocation`].
+    pub fn url(location: &str) -> Result<Self, SinkError> {
+        let bad = |cause: String| SinkError::BadLocation { location: location.to_owned(), cause };
+        let with_slash = format!("{}/", location.trim_end_matches('/'));
+        let url = Url::parse(&with_slash).map_err(|error| bad(error.to_string()))?;
+        match url.scheme() {
+            "file" => Self::folder(&url.to_file_path().map_err(|()| bad("not a local path".to_owned()))?),
+            "s3" => {
+                let http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http://"));
+                let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_allow_http(http);
+                let store = builder.build().map_err(|error| bad(error.to_string()))?;
+                Ok(Self { url, store: Arc::new(store) })
+            }
+            scheme => Err(bad(format!("scheme {scheme} is not known"))),
+        }
+    }
+
+    /// The store, whose root is the root of the file system or of the bucket.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// The place itself.
+    pub fn location(&self) -> &Url {
+        &self.url
+    }
+
+    /// Where a table lives.
+    pub fn table_url(&self, table: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{table}/", self.url.path()));
+        url
+    }
+
+    /// Where a file of a table lives, from the root of the store.
+    pub(super) fn file_path(&self, table: &str, relative: &str) -> object_store::path::Path {
+        let inside = self.table_url(table);
+        let path = percent_decoded(inside.path());
+        object_store::path::Path::from_iter(path.split('/').chain(relative.split('/')).filter(|part| !part.is_empty()))
+    }
+
+
+    /// Makes a written file and its entry in its folder durable.
+    pub(super) fn sync(&self, path: &object_store::path::Path) -> object_store::Result<()> {
+        if self.url.scheme() != "file" {
+            return Ok(());
+        }
+        let local = PathBuf::from(format!("/{path}"));
+        let synced = File::open(&local).and_then(|file| file.sync_all());
+        let synced = synced.and_then(|()| local.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()));
+        synced.map_err(|source| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(source) })
+    }
+}
+
+fn percent_decoded(path: &str) -> String {
+    Url::parse(&format!("file://{path}")).ok().and_then(|url| url.to_file_path().ok()).map_or_else(|| path.to_owned(), |path| path.display().to_string())
+}

@@ -1,0 +1,256 @@
+//! What DataFusion sees of a fold: groups of pieces in, one list of bucket rows a group out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int64Builder, LargeBinaryBuilder, ListArray, StructArray};
+use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::scalar::ScalarValue;
+
+use super::bytes::{Reader, put_i64};
+use super::pieces::{Clip, Origin, Pieces};
+use super::{Fold, FoldError, NO_PIECE, Scope, UNKNOWN};
+use crate::tables::contract::timestamp;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// The columns of a bucket's row: the bucket, the measures of the fold, how sure they are.
+pub(crate) fn row_fields<F: Fold>() -> Fields {
+    let moment = |name, nullable| Field::new(name, timestamp(), nullable);
+    let head = [moment("bucket_start", false), moment("bucket_end", false)];
+    let tail = [Field::new("provisional", DataType::Boolean, false), moment("complete_through", true)];
+    head.into_iter().chain(F::measures()).chain(tail).collect()
+}
+
+/// The list items of a fold's result.
+pub(crate) fn item_field<F: Fold>() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::Struct(row_fields::<F>()), false))
+}
+
+/// A group, and how far the data of the accounts and regions in it reaches.
+struct Held<G> {
+    reach: i64,
+    group: G,
+}
+
+impl<G: Default> Default for Held<G> {
+    fn default() -> Self {
+        Self { reach: NO_PIECE, group: G::default() }
+    }
+}
+
+/// A fold over many groups.
+pub(crate) struct FoldGroups<F: Fold> {
+    scope: Scope,
+    clip: Clip,
+    fold: F,
+    groups: Vec<Held<F::Group>>,
+    heap_bytes: usize,
+}
+
+impl<F: Fold> FoldGroups<F> {
+    pub(crate) fn new(scope: &Scope) -> Self {
+        Self { scope: scope.clone(), clip: Clip::new(&scope.period), fold: F::new(scope), groups: Vec::new(), heap_bytes: 0 }
+    }
+
+    fn reserve(&mut self, groups: usize) {
+        self.groups.resize_with(groups, Held::default);
+    }
+
+    /// Takes in each row for which `group_of` gives a group.
+    fn add_rows(&mut self, values: &[ArrayRef], group_of: impl Fn(usize) -> Option<usize>) -> Result<(), FoldError> {
+        let pieces = Pieces::new(values)?;
+        let reaches = Arc::clone(&self.scope.reach);
+        let mut origin = Origin::new(&pieces, &reaches);
+        for row in 0..pieces.len() {
+            let (Some(group), Some(mut piece)) = (group_of(row), pieces.clip(row, &self.clip)?) else { continue };
+            let (reach, instance) = origin.at(row);
+            piece.instance = instance;
+            let held = &mut self.groups[group];
+            held.reach = held.reach.min(reach);
+            self.fold.add(&mut held.group, piece)?;
+        }
+        self.heap_bytes += self.fold.take_growth();
+        Ok(())
+    }
+
+    fn merge_rows(&mut self, values: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<(), FoldError> {
+        let states = values.first().and_then(|states| states.as_binary_opt::<i64>()).ok_or(FoldError::NotAState)?;
+        for row in 0..states.len() {
+            let mut from = Reader::new(states.value(row));
+            let held = &mut self.groups[group_of(row)];
+            held.reach = held.reach.min(from.i64()?);
+            self.fold.merge(&mut held.group, &mut from)?;
+        }
+        self.heap_bytes += self.fold.take_growth();
+        Ok(())
+    }
+
+    fn take(&mut self, emit_to: EmitTo) -> Vec<Held<F::Group>> {
+        let taken = emit_to.take_needed(&mut self.groups);
+        let freed: usize = taken.iter().map(|held| F::heap_bytes(&held.group)).sum();
+        self.heap_bytes = self.heap_bytes.saturating_sub(freed);
+        taken
+    }
+
+    fn take_states(&mut self, emit_to: EmitTo) -> ArrayRef {
+        let mut states = LargeBinaryBuilder::new();
+        let mut bytes = Vec::new();
+        for held in self.take(emit_to) {
+            bytes.clear();
+            put_i64(&mut bytes, held.reach);
+            self.fold.encode(&held.group, &mut bytes);
+            states.append_value(&bytes);
+        }
+        Arc::new(states.finish())
+    }
+
+    fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
+        let groups = self.take(emit_to);
+        let mut rows = Rows::new(F::measures().len());
+        let mut ends = vec![0_i32];
+        for held in groups {
+            let reach = if held.reach == NO_PIECE { self.scope.reach.overall().unwrap_or(UNKNOWN) } else { held.reach };
+            self.fold.finish(held.group, &mut |bucket, measures| rows.push(&self.scope, reach, bucket, measures));
+            let end = i32::try_from(rows.count()).map_err(|_| DataFusionError::ResourcesExhausted("too many rows of buckets".into()))?;
+            ends.push(end);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+        Ok(ListArray::new(item_field::<F>(), offsets, Arc::new(rows.finish::<F>()?), None))
+    }
+}
+
+impl<F: Fold> GroupsAccumulator for FoldGroups<F> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.reserve(total_num_groups);
+        match filter {
+            None => self.add_rows(values, |row| Some(groups[row])),
+            Some(filter) => self.add_rows(values, |row| (filter.is_valid(row) && filter.value(row)).then_some(groups[row])),
+        }?;
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total_num_groups: usize) -> Result<()> {
+        self.reserve(total_num_groups);
+        Ok(self.merge_rows(values, |row| groups[row])?)
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        Ok(Arc::new(self.take_rows(emit_to)?))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.take_states(emit_to)])
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let rows = values.first().map_or(0, |column| column.len());
+        let mut each = Self::new(&self.scope);
+        each.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+        each.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.groups.capacity() * size_of::<Held<F::Group>>() + self.heap_bytes
+    }
+}
+
+/// A fold over one group, for plans without GROUP BY.
+pub(crate) struct FoldAll<F: Fold>(FoldGroups<F>);
+
+impl<F: Fold> FoldAll<F> {
+    pub(crate) fn new(scope: &Scope) -> Self {
+        let mut groups = FoldGroups::new(scope);
+        groups.reserve(1);
+        Self(groups)
+    }
+}
+
+impl<F: Fold> fmt::Debug for FoldAll<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(F::NAME)
+    }
+}
+
+impl<F: Fold> Accumulator for FoldAll<F> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        Ok(self.0.add_rows(values, |_| Some(0))?)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        Ok(self.0.merge_rows(states, |_| 0)?)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let rows = self.0.take_rows(EmitTo::All)?;
+        self.0.reserve(1);
+        Ok(ScalarValue::List(Arc::new(rows)))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let states = self.0.take_states(EmitTo::All);
+        self.0.reserve(1);
+        Ok(vec![ScalarValue::try_from_array(&states, 0)?])
+    }
+
+    fn size(&self) -> usize {
+        GroupsAccumulator::size(&self.0)
+    }
+}
+
+/// The rows of buckets, by column.
+struct Rows {
+    starts: Int64Builder,
+    ends: Int64Builder,
+    measures: Vec<Int64Builder>,
+    provisional: BooleanBuilder,
+    complete_through: Int64Builder,
+}
+
+impl Rows {
+    fn new(measures: usize) -> Self {
+        Self {
+            starts: Int64Builder::new(),
+            ends: Int64Builder::new(),
+            measures: (0..measures).map(|_| Int64Builder::new()).collect(),
+            provisional: BooleanBuilder::new(),
+            complete_through: Int64Builder::new(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        arrow::array::ArrayBuilder::len(&self.starts)
+    }
+
+    fn push(&mut self, scope: &Scope, reach: i64, bucket: usize, measures: &[Option<i64>]) {
+        let edges = scope.period.edges();
+        self.starts.append_value(edges[bucket] * MICROS_PER_SECOND);
+        self.ends.append_value(edges[bucket + 1] * MICROS_PER_SECOND);
+        for (column, measure) in self.measures.iter_mut().zip(measures) {
+            column.append_option(*measure);
+        }
+        self.provisional.append_value(edges[bucket + 1] > reach.min(scope.period.now().0));
+        self.complete_through.append_option((reach != UNKNOWN).then(|| reach * MICROS_PER_SECOND));
+    }
+
+    fn finish<F: Fold>(mut self) -> Result<StructArray> {
+        let fields = row_fields::<F>();
+        let integers = [self.starts, self.ends].into_iter().chain(self.measures);
+        let mut columns: Vec<ArrayRef> = integers.map(|mut column| Arc::new(column.finish()) as ArrayRef).collect();
+        columns.push(Arc::new(self.provisional.finish()));
+        columns.push(Arc::new(self.complete_through.finish()));
+        let columns = columns.iter().zip(&fields).map(|(column, field)| cast(column, field.data_type()));
+        Ok(StructArray::new(fields.clone(), columns.collect::<Result<_, _>>()?, None))
+    }
+}

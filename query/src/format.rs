@@ -1,0 +1,363 @@
+//! Results as people and programs read them.
+//!
+//! Everywhere, times are written as `2023-07-10T12:03:24Z`, integers as numbers, and null as null (in CSV and tables: as nothing).
+
+use std::fmt;
+use std::io::Write;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::writer::{JsonArray, LineDelimited};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use comfy_table::presets::{ASCII_FULL_CONDENSED, UTF8_FULL_CONDENSED};
+use comfy_table::{Cell, CellAlignment};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use crate::error::QueryError;
+use crate::limits::RESULT_ROW_GROUP_ROWS;
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns for people, written when all rows are known.
+    Table(TableStyle),
+    /// One JSON array of objects.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One Parquet file.
+    Parquet,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// What the lines of a table are drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableStyle {
+    /// Box-drawing characters.
+    Unicode,
+    /// Plain ASCII.
+    Ascii,
+}
+
+impl Format {
+    /// The names of the formats.
+    pub const NAMES: [&str; 6] = ["table", "json", "ndjson", "csv", "parquet", "arrow"];
+
+    /// The media type of what is written.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Table(_) => "text/plain; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+}
+
+/// A name that is not one of [`Format::NAMES`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no format {0:?}; it is one of table, json, ndjson, csv, parquet and arrow")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        match name {
+            "table" => Ok(Self::Table(TableStyle::Unicode)),
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            "parquet" => Ok(Self::Parquet),
+            "arrow" => Ok(Self::Arrow),
+            _ => Err(UnknownFormat(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table(_) => "table",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        })
+    }
+}
+
+/// Writes the rows of one result. Without [`RowWriter::finish`] the output is not complete.
+pub struct RowWriter<W: Write + Send> {
+    schema: SchemaRef,
+    sink: Sink<W>,
+    rows: usize,
+}
+
+enum Sink<W: Write + Send> {
+    Table(W, Box<comfy_table::Table>),
+    Json(arrow::json::Writer<W, JsonArray>),
+    Ndjson(arrow::json::Writer<W, LineDelimited>),
+    Csv(Box<arrow::csv::Writer<W>>),
+    Parquet(Box<ArrowWriter<W>>),
+    Arrow(Box<StreamWriter<W>>),
+}
+
+impl<W: Write + Send> RowWriter<W> {
+    /// Begins a result with the given columns.
+    pub fn new(format: Format, schema: &Schema, out: W) -> Result<Self, QueryError> {
+        let schema = written_schema(format, schema);
+        let sink = match format {
+            Format::Table(style) => Sink::Table(out, Box::new(empty_table(style, &schema))),
+            Format::Json => Sink::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
+            Format::Ndjson => Sink::Ndjson(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
+            Format::Csv => {
+                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
+                // A result without rows has its header too.
+                writer.write(&RecordBatch::new_empty(SchemaRef::clone(&schema))).map_err(from_arrow)?;
+                Sink::Csv(Box::new(writer))
+            }
+            Format::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .set_max_row_group_row_count(Some(RESULT_ROW_GROUP_ROWS));
+                let writer = ArrowWriter::try_new(out, SchemaRef::clone(&schema), Some(properties.build())).map_err(from_parquet)?;
+                Sink::Parquet(Box::new(writer))
+            }
+            Format::Arrow => Sink::Arrow(Box::new(StreamWriter::try_new(out, &schema).map_err(from_arrow)?)),
+        };
+        Ok(Self { schema, sink, rows: 0 })
+    }
+
+    /// Writes a batch of rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| written_column(column, field)).collect::<Result<_, _>>().map_err(from_arrow)?;
+        let batch = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns).map_err(from_arrow)?;
+        self.rows += batch.num_rows();
+        match &mut self.sink {
+            Sink::Table(_, table) => add_rows(table, &batch).map_err(from_arrow),
+            Sink::Json(writer) => writer.write(&batch).map_err(from_arrow),
+            Sink::Ndjson(writer) => writer.write(&batch).map_err(from_arrow),
+            Sink::Csv(writer) => writer.write(&batch).map_err(from_arrow),
+            Sink::Parquet(writer) => writer.write(&batch).map_err(from_parquet),
+            Sink::Arrow(writer) => writer.write(&batch).map_err(from_arrow),
+        }
+    }
+
+    /// How many rows were written so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Completes the result and flushes it.
+    pub fn finish(self) -> Result<W, QueryError> {
+        let mut out = match self.sink {
+            Sink::Table(mut out, table) => {
+                let plural = if self.rows == 1 { "" } else { "s" };
+                writeln!(out, "{}\n{} row{plural}", table.trim_fmt(), self.rows)?;
+                out
+            }
+            Sink::Json(mut writer) => {
+                writer.finish().map_err(from_arrow)?;
+                let mut out = writer.into_inner();
+                out.write_all(b"\n")?;
+                out
+            }
+            Sink::Ndjson(mut writer) => {
+                writer.finish().map_err(from_arrow)?;
+                writer.into_inner()
+            }
+            Sink::Csv(writer) => writer.into_inner(),
+            Sink::Parquet(writer) => writer.into_inner().map_err(from_parquet)?,
+            Sink::Arrow(writer) => writer.into_inner().map_err(from_arrow)?,
+        };
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+fn from_arrow(error: ArrowError) -> QueryError {
+    match error {
+        ArrowError::IoError(_, error) => QueryError::Output(error),
+        other => QueryError::Execution { message: other.to_string() },
+    }
+}
+
+fn from_parquet(error: ParquetError) -> QueryError {
+    match error {
+        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+            Ok(error) => QueryError::Output(*error),
+            Err(other) => QueryError::Execution { message: other.to_string() },
+        },
+        other => QueryError::Execution { message: other.to_string() },
+    }
+}
+
+/// The columns as they are written: string views as plain strings, which every reader knows, and in CSV nested values as text.
+fn written_schema(format: Format, schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let written = match field.data_type() {
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView => DataType::Binary,
+            nested if nested.is_nested() && format == Format::Csv => DataType::Utf8,
+            other => other.clone(),
+        };
+        Field::new(field.name(), written, field.is_nullable())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn written_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    if !column.data_type().is_nested() {
+        return cast(column, field.data_type());
+    }
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+    let texts = (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string()));
+    Ok(Arc::new(texts.collect::<StringArray>()))
+}
+
+fn empty_table(style: TableStyle, schema: &Schema) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.force_no_tty().load_style(match style {
+        TableStyle::Unicode => UTF8_FULL_CONDENSED,
+        TableStyle::Ascii => ASCII_FULL_CONDENSED,
+    });
+    table.set_header(schema.fields().iter().map(|field| Cell::new(printable(field.name()))));
+    for (column, field) in table.column_iter_mut().zip(schema.fields()) {
+        if field.data_type().is_numeric() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn add_rows(table: &mut comfy_table::Table, batch: &RecordBatch) -> Result<(), ArrowError> {
+    let options = FormatOptions::default();
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect::<Result<Vec<_>, _>>()?;
+    for row in 0..batch.num_rows() {
+        table.add_row(columns.iter().map(|column| Cell::new(printable(&column.value(row).to_string()))));
+    }
+    Ok(())
+}
+
+/// A text as a terminal may see it: what comes from a log must not move its cursor.
+fn printable(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BooleanArray, Int64Array, StringViewArray, TimestampMicrosecondArray};
+    use arrow::ipc::reader::StreamReader;
+    use bytes::Bytes;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        RecordBatch::try_from_iter([
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_688_990_604_000_000), None]).with_timezone("UTC")) as ArrayRef),
+            ("account_id", Arc::new(StringViewArray::from(vec![Some("000000000012"), Some("a,\"b\u{1b}[2J")]))),
+            ("seconds", Arc::new(Int64Array::from(vec![None, Some(9_007_199_254_740_993)]))),
+            ("provisional", Arc::new(BooleanArray::from(vec![true, false]))),
+        ])
+        .unwrap()
+    }
+
+    fn write(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
+        let mut writer = RowWriter::new(format, &batch().schema(), Vec::new()).unwrap();
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        assert_eq!(writer.rows(), batches.iter().map(RecordBatch::num_rows).sum::<usize>());
+        writer.finish().unwrap()
+    }
+
+    fn text(format: Format, batches: &[RecordBatch]) -> String {
+        String::from_utf8(write(format, batches)).unwrap()
+    }
+
+    #[test]
+    fn json_has_whole_numbers_zulu_times_and_nulls() {
+        let first = r#"{"at":"2023-07-10T12:03:24Z","account_id":"000000000012","seconds":null,"provisional":true}"#;
+        let second = r#"{"at":null,"account_id":"a,\"b\u001b[2J","seconds":9007199254740993,"provisional":false}"#;
+        assert_eq!(text(Format::Json, &[batch()]), format!("[{first},{second}]\n"));
+        assert_eq!(text(Format::Ndjson, &[batch()]), format!("{first}\n{second}\n"));
+        assert_eq!(text(Format::Json, &[batch(), batch()]), format!("[{first},{second},{first},{second}]\n"));
+    }
+
+    #[test]
+    fn a_result_without_rows_is_complete_in_every_format() {
+        assert_eq!(text(Format::Json, &[]), "[]\n");
+        assert_eq!(text(Format::Ndjson, &[]), "");
+        assert_eq!(text(Format::Csv, &[]), "at,account_id,seconds,provisional\n");
+        assert!(text(Format::Table(TableStyle::Ascii), &[]).ends_with("0 rows\n"));
+        assert_eq!(StreamReader::try_new(write(Format::Arrow, &[]).as_slice(), None).unwrap().count(), 0);
+        assert!(ParquetRecordBatchReaderBuilder::try_new(Bytes::from(write(Format::Parquet, &[]))).is_ok());
+    }
+
+    #[test]
+    fn csv_leaves_nulls_empty_and_quotes() {
+        let rows = "2023-07-10T12:03:24Z,000000000012,,true\n,\"a,\"\"b\u{1b}[2J\",9007199254740993,false\n";
+        assert_eq!(text(Format::Csv, &[batch()]), format!("at,account_id,seconds,provisional\n{rows}"));
+    }
+
+    #[test]
+    fn csv_writes_nested_values_as_text() {
+        let lists = arrow::array::ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>([Some(vec![Some(1), Some(2)]), None]);
+        let batch = RecordBatch::try_from_iter([("l", Arc::new(lists) as ArrayRef)]).unwrap();
+        let mut writer = RowWriter::new(Format::Csv, &batch.schema(), Vec::new()).unwrap();
+        writer.write(&batch).unwrap();
+        assert_eq!(String::from_utf8(writer.finish().unwrap()).unwrap(), "l\n\"[1, 2]\"\n\"\"\n");
+    }
+
+    #[test]
+    fn a_table_is_aligned_counted_and_safe_for_a_terminal() {
+        let table = text(Format::Table(TableStyle::Ascii), &[batch()]);
+        assert!(table.is_ascii());
+        assert!(table.contains("|          seconds |"), "{table}");
+        assert!(table.contains("| 9007199254740993 |") && table.contains("\\u{1b}[2J") && table.ends_with("\n2 rows\n"), "{table}");
+        assert!(!text(Format::Table(TableStyle::Unicode), &[batch()]).is_ascii());
+    }
+
+    #[test]
+    fn parquet_and_arrow_keep_every_value_and_type() {
+        let strings = cast(batch().column(1), &DataType::Utf8).unwrap();
+        let parquet = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(write(Format::Parquet, &[batch()]))).unwrap();
+        let arrow = StreamReader::try_new(write(Format::Arrow, &[batch()]).as_slice(), None).unwrap().next().unwrap().unwrap();
+        for read in [parquet.build().unwrap().next().unwrap().unwrap(), arrow] {
+            for column in [0, 2, 3] {
+                assert_eq!(read.column(column), batch().column(column));
+            }
+            assert_eq!(read.column(1), &strings);
+        }
+    }
+
+    #[test]
+    fn formats_are_known_by_name() {
+        for name in Format::NAMES {
+            assert_eq!(name.parse::<Format>().map(|format| format.to_string()), Ok(name.to_owned()));
+        }
+        assert!("xml".parse::<Format>().is_err());
+    }
+}

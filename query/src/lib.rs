@@ -1,0 +1,34 @@
+//! Questions to cloudigrade's tables: reports and SQL.
+//!
+//! This crate reads the tables that the table sink writes, and never writes them. It reads no clock: whoever asks says what "now" is.
+//!
+//! * [`period`]: what time a report covers, and its buckets
+//! * [`tables`]: the stored tables at one version, as a catalogue for SQL
+//! * [`report`]: usage and concurrency, by any dimensions
+//! * [`sql`]: read-only SQL within limits; `usage(...)` and `concurrency(...)` are the same calculation as the reports
+//! * [`format`]: results as tables for people, JSON, CSV, Parquet and Arrow
+//! * [`digest`]: one number for what the tables say
+
+pub mod digest;
+pub mod error;
+mod fold;
+pub mod format;
+mod functions;
+pub mod limits;
+pub mod period;
+mod plan;
+pub mod report;
+pub mod rest;
+mod session;
+pub mod sql;
+pub mod tables;
+
+pub use digest::{TableDigest, TablesDigest, tables_digest};
+pub use error::{Limit, QueryError};
+pub use format::{Format, RowWriter, TableStyle};
+pub use period::{Granularity, Period, PeriodError};
+pub use plan::Dimension;
+pub use report::{Report, ReportKind, ReportRequest, UnknownType, run_report};
+pub use session::Limits;
+pub use sql::{Rows, run_sql};
+pub use tables::Tables;

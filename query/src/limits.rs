@@ -1,0 +1,30 @@
+//! The named limits of this crate, with their units.
+
+use std::time::Duration;
+
+/// Buckets of one period, at most: every hour of a year is 8,784.
+pub const BUCKETS_MAX: usize = 10_000;
+/// The length of a period in seconds, at most: a hundred years. Offsets into it fit 32 bits.
+pub const PERIOD_SECONDS_MAX: i64 = 100 * 366 * 86_400;
+/// Virtual CPUs, or MiB of memory, of one instance, at most: sums over four billion instances then fit 64 bits.
+pub const SIZE_MAX: i64 = i32::MAX as i64;
+/// Bytes that one query may hold in memory, unless the caller says otherwise.
+pub const QUERY_MEMORY_BYTES: usize = 1 << 30;
+/// Bytes that one query may spill to disk, unless the caller says otherwise.
+pub const QUERY_SPILL_BYTES: u64 = 16 << 30;
+/// Rows that one query or report may return, unless the caller says otherwise.
+pub const QUERY_ROWS_MAX: usize = 1_000_000;
+/// How long one query may take, unless the caller says otherwise.
+pub const QUERY_DEADLINE: Duration = Duration::from_secs(300);
+/// How long a digest of all tables may take.
+pub const DIGEST_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+/// Parquet footers that are kept between queries, in bytes.
+pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
+/// How far into a file's end the first read of its footer reaches, in bytes.
+pub const FOOTER_HINT_BYTES: usize = 64 << 10;
+/// Rows of a group that a result in Parquet is written in.
+pub const RESULT_ROW_GROUP_ROWS: usize = 128 << 10;
+/// Reports that are computed at the same time over HTTP.
+pub const REPORTS_AT_ONCE_MAX: usize = 4;
+/// Reports that wait to be computed over HTTP; those beyond are told to come again.
+pub const REPORTS_WAITING_MAX: usize = 64;

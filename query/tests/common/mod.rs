@@ -1,0 +1,256 @@
+//! A small writer of stored tables, in the layout of the table sink: Delta tables of sorted Parquet files by month and bucket.
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails where its fixture does")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use cloudigrade_schemas::table::{BUCKETS, COVERAGE, Column, ColumnType, INSTANCE_INTERVALS, POWER_EVENTS, Table};
+use cloudigrade_schemas::{Month, UtcSecond, instance_type};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use serde_json::{Value, json};
+
+/// A moment from its text.
+pub fn at(text: &str) -> i64 {
+    UtcSecond::parse_prefix(text).unwrap().0
+}
+
+/// A run of an instance.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub account: Arc<str>,
+    pub region: Arc<str>,
+    pub instance: String,
+    pub image: Option<Arc<str>>,
+    pub instance_type: Option<Arc<str>>,
+    pub start: i64,
+    pub end: Option<i64>,
+}
+
+impl Run {
+    pub fn new(instance: &str, start: &str, end: Option<&str>) -> Self {
+        Self {
+            account: "000000000012".into(),
+            region: "eu-west-1".into(),
+            instance: instance.into(),
+            image: Some("ami-1".into()),
+            instance_type: Some("m5.large".into()),
+            start: at(start),
+            end: end.map(at),
+        }
+    }
+
+    pub fn typed(self, instance_type: Option<&str>) -> Self {
+        Self { instance_type: instance_type.map(Into::into), ..self }
+    }
+
+    pub fn of(self, account: &str, region: &str) -> Self {
+        Self { account: account.into(), region: region.into(), ..self }
+    }
+
+    pub fn size(&self) -> Option<(i64, i64)> {
+        let known = instance_type::lookup(self.instance_type.as_deref()?)?;
+        Some((i64::from(known.vcpu), known.memory_mib as i64))
+    }
+}
+
+/// The part of a run that is kept under one month.
+struct Piece<'a> {
+    run: &'a Run,
+    start: i64,
+    end: Option<i64>,
+    first: bool,
+}
+
+fn pieces(run: &Run) -> Vec<(Month, Piece<'_>)> {
+    let Some(end) = run.end else { return vec![(Month::Open, Piece { run, start: run.start, end: None, first: true })] };
+    let mut pieces = Vec::new();
+    let mut start = run.start;
+    loop {
+        let month = Month::containing(UtcSecond(start));
+        let edge = month.end().map_or(end, |edge| edge.0.min(end));
+        pieces.push((month, Piece { run, start, end: Some(edge), first: start == run.start }));
+        if edge == end {
+            return pieces;
+        }
+        start = edge;
+    }
+}
+
+/// Writes one Delta table.
+pub struct TableWriter {
+    folder: PathBuf,
+    table: Table,
+    adds: Vec<Value>,
+    files: usize,
+    version: usize,
+}
+
+impl TableWriter {
+    pub fn new(root: &Path, table: Table) -> Self {
+        let folder = root.join(table.name);
+        fs::create_dir_all(folder.join("_delta_log")).unwrap();
+        Self { folder, table, adds: Vec::new(), files: 0, version: 0 }
+    }
+
+    pub fn add_file(&mut self, partitions: &[(&str, String)], batch: &RecordBatch) {
+        let folder: String = partitions.iter().map(|(name, value)| format!("{name}={value}/")).collect();
+        let path = format!("{folder}part-{}.parquet", self.files);
+        self.files += 1;
+        fs::create_dir_all(self.folder.join(folder)).unwrap();
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let mut writer = ArrowWriter::try_new(File::create(self.folder.join(&path)).unwrap(), batch.schema(), Some(properties)).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+        let values: serde_json::Map<_, _> = partitions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        self.adds.push(json!({"add": {
+            "path": path,
+            "partitionValues": values,
+            "size": fs::metadata(self.folder.join(&path)).unwrap().len(),
+            "modificationTime": 1_700_000_000_000_i64,
+            "dataChange": true,
+            "stats": json!({"numRecords": batch.num_rows()}).to_string(),
+        }}));
+    }
+
+    pub fn commit(&mut self) {
+        let mut actions = Vec::new();
+        if self.version == 0 {
+            let columns = self.table.columns.iter().chain(self.table.stored);
+            let fields: Vec<_> = columns.map(delta_field).collect();
+            let partitions: Vec<_> = self.table.stored.iter().map(|c| c.name).filter(|name| ["month", "bucket"].contains(name)).collect();
+            actions.push(json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}));
+            actions.push(json!({"metaData": {
+                "id": "00000000-0000-4000-8000-000000000000",
+                "format": {"provider": "parquet", "options": {}},
+                "schemaString": json!({"type": "struct", "fields": fields}).to_string(),
+                "partitionColumns": partitions,
+                "configuration": {},
+                "createdTime": 1_700_000_000_000_i64,
+            }}));
+        }
+        actions.append(&mut self.adds);
+        let lines: String = actions.iter().map(|action| format!("{action}\n")).collect();
+        fs::write(self.folder.join(format!("_delta_log/{:020}.json", self.version)), lines).unwrap();
+        self.version += 1;
+    }
+}
+
+fn delta_field(column: &Column) -> Value {
+    let kind = match column.kind {
+        ColumnType::Text => "string",
+        ColumnType::Integer => "long",
+        ColumnType::Timestamp => "timestamp",
+        ColumnType::Boolean => "boolean",
+    };
+    json!({"name": column.name, "type": kind, "nullable": true, "metadata": {}})
+}
+
+/// Adds a bucket's runs to the table `instance_intervals`.
+pub fn add_runs(writer: &mut TableWriter, bucket: u32, runs: &[Run]) {
+    let mut by_month: Vec<(String, Piece)> = Vec::new();
+    for run in runs {
+        by_month.extend(pieces(run).into_iter().map(|(month, piece)| (month.to_string(), piece)));
+    }
+    fn order<'a>((month, piece): &'a (String, Piece)) -> (&'a str, &'a str, &'a str, &'a str, i64) {
+        let run = piece.run;
+        (month, &run.account, &run.region, &run.instance, run.start)
+    }
+    by_month.sort_by(|a, b| order(a).cmp(&order(b)));
+    for month in by_month.chunk_by(|a, b| a.0 == b.0) {
+        let batch = interval_rows(&month.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
+        writer.add_file(&[("month", month[0].0.clone()), ("bucket", bucket.to_string())], &batch);
+    }
+}
+
+fn interval_rows(pieces: &[&Piece]) -> RecordBatch {
+    let texts = |text: &dyn Fn(&Run) -> Option<String>| -> ArrayRef {
+        Arc::new(pieces.iter().map(|piece| text(piece.run)).collect::<StringArray>())
+    };
+    let integers = |integer: &dyn Fn(&Run) -> Option<i64>| -> ArrayRef {
+        Arc::new(pieces.iter().map(|piece| integer(piece.run)).collect::<Int64Array>())
+    };
+    let times = |time: &dyn Fn(&Piece) -> Option<i64>| -> ArrayRef {
+        let micros = pieces.iter().map(|piece| time(piece).map(|second| second * 1_000_000));
+        Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    };
+    let ended = |text: &'static str| move |run: &Run| run.end.map(|_| text.to_owned());
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("account_id", texts(&|run| Some(run.account.to_string()))),
+        ("region", texts(&|run| Some(run.region.to_string()))),
+        ("instance_id", texts(&|run| Some(run.instance.clone()))),
+        ("image_id", texts(&|run| run.image.as_deref().map(str::to_owned))),
+        ("instance_type", texts(&|run| run.instance_type.as_deref().map(str::to_owned))),
+        ("vcpu", integers(&|run| Some(run.size()?.0))),
+        ("memory_mib", integers(&|run| Some(run.size()?.1))),
+        ("started_at", times(&|piece| Some(piece.run.start))),
+        ("ended_at", times(&|piece| piece.run.end)),
+        ("start_event_id", texts(&|_| Some("event-1".into()))),
+        ("end_event_id", texts(&ended("event-2"))),
+        ("start_kind", texts(&|_| Some("RunInstances".into()))),
+        ("end_kind", texts(&ended("StopInstances"))),
+        ("start_source", texts(&|_| Some("file#0".into()))),
+        ("end_source", texts(&ended("file#1"))),
+        ("revision", integers(&|_| Some(1))),
+        ("recorded_at", times(&|piece| Some(piece.run.start))),
+        ("piece_start", times(&|piece| Some(piece.start))),
+        ("piece_end", times(&|piece| piece.end)),
+        ("first_month", Arc::new(pieces.iter().map(|piece| Some(piece.first)).collect::<BooleanArray>())),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// Writes all three tables below a folder, in one commit each.
+pub fn write_tables(root: &Path, runs: &[Run], coverage: &[(&str, &str, &str)]) {
+    let mut intervals = TableWriter::new(root, INSTANCE_INTERVALS);
+    for bucket in 0..BUCKETS {
+        let of_bucket = |run: &&Run| run.instance.bytes().map(u32::from).sum::<u32>() % BUCKETS == bucket;
+        add_runs(&mut intervals, bucket, &runs.iter().filter(of_bucket).cloned().collect::<Vec<_>>());
+    }
+    intervals.commit();
+
+    let mut events = TableWriter::new(root, POWER_EVENTS);
+    if let Some(run) = runs.first() {
+        let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![run.start * 1_000_000]).with_timezone("UTC"));
+        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+        let columns = [
+            ("account_id", text(&run.account)),
+            ("region", text(&run.region)),
+            ("instance_id", text(&run.instance)),
+            ("occurred_at", Arc::clone(&time)),
+            ("action", text("RunInstances")),
+            ("instance_type", text("m5.large")),
+            ("image_id", text("ami-1")),
+            ("event_id", text("event-1")),
+            ("source", text("file#0")),
+            ("recorded_at", time),
+        ];
+        let month = Month::containing(UtcSecond(run.start)).to_string();
+        events.add_file(&[("month", month), ("bucket", "0".into())], &RecordBatch::try_from_iter(columns).unwrap());
+    }
+    events.commit();
+    write_coverage(root, coverage);
+}
+
+/// Writes the table `coverage`.
+pub fn write_coverage(root: &Path, coverage: &[(&str, &str, &str)]) {
+    let schema = Schema::new(vec![
+        Field::new("account_id", DataType::Utf8, true),
+        Field::new("region", DataType::Utf8, true),
+        Field::new("complete_through", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+    ]);
+    let through = coverage.iter().map(|row| Some(at(row.2) * 1_000_000));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(coverage.iter().map(|row| Some(row.0)).collect::<StringArray>()),
+        Arc::new(coverage.iter().map(|row| Some(row.1)).collect::<StringArray>()),
+        Arc::new(through.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+    ];
+    let mut table = TableWriter::new(root, COVERAGE);
+    table.add_file(&[], &RecordBatch::try_new(Arc::new(schema), columns).unwrap());
+    table.commit();
+}

@@ -1,0 +1,165 @@
+//! The SQL contract: tables, columns, units. Names and types change only by addition.
+
+/// A column's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// UTF-8 text.
+    Text,
+    /// A 64-bit integer.
+    Integer,
+    /// A moment in UTC with microsecond resolution (whole seconds are stored).
+    Timestamp,
+    /// True or false.
+    Boolean,
+}
+
+impl ColumnType {
+    /// Its name in SQL.
+    pub const fn sql_name(self) -> &'static str {
+        match self {
+            Self::Text => "VARCHAR",
+            Self::Integer => "BIGINT",
+            Self::Timestamp => "TIMESTAMP WITH TIME ZONE",
+            Self::Boolean => "BOOLEAN",
+        }
+    }
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnType,
+    /// Whether it can be null, which always means "not known" (or, for an end, "not yet").
+    pub nullable: bool,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+/// One table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in SQL, and of its folder.
+    pub name: &'static str,
+    /// What a row is.
+    pub meaning: &'static str,
+    /// The columns that SQL shows.
+    pub columns: &'static [Column],
+    /// Further columns of the stored files: where a row is kept.
+    pub stored: &'static [Column],
+}
+
+const fn column(name: &'static str, kind: ColumnType, nullable: bool, meaning: &'static str) -> Column {
+    Column { name, kind, nullable, meaning }
+}
+
+use ColumnType::{Integer, Text, Timestamp};
+
+const MONTH: Column = column("month", Text, false, "Partition: the UTC month of the row, 2024-02, or 'open' for runs without an end.");
+const BUCKET: Column = column("bucket", Text, false, "Partition: a group of instances, so that a change rewrites a small file.");
+
+/// When instances ran. In the stored files a run that touches several months has one row in each; `first_month` marks the one that
+/// SQL shows.
+pub const INSTANCE_INTERVALS: Table = Table {
+    name: "instance_intervals",
+    meaning: "One row a run: the half-open time [started_at, ended_at) in which an instance was on, with one type.",
+    columns: &[
+        column("account_id", Text, false, "AWS account, text with leading zeros; empty where CloudTrail did not say."),
+        column("region", Text, false, "AWS region; empty where CloudTrail did not say."),
+        column("instance_id", Text, false, "EC2 instance id."),
+        column("image_id", Text, true, "Machine image; null where no event told it."),
+        column("instance_type", Text, true, "EC2 instance type at the start; null where no event up to then told it."),
+        column("vcpu", Integer, true, "Virtual CPUs of the type; null where the type is not known."),
+        column("memory_mib", Integer, true, "Memory of the type in MiB; null where the type is not known."),
+        column("started_at", Timestamp, false, "Start, inclusive: eventTime of the event that turned it on."),
+        column("ended_at", Timestamp, true, "End, exclusive: eventTime of the event that turned it off; null while it runs."),
+        column("start_event_id", Text, false, "CloudTrail eventID of the start."),
+        column("end_event_id", Text, true, "CloudTrail eventID of the end; null while it runs."),
+        column("start_kind", Text, false, "CloudTrail eventName of the start."),
+        column("end_kind", Text, true, "CloudTrail eventName of the end; null while it runs."),
+        column("start_source", Text, false, "The object and record index that told the start: uri#index."),
+        column("end_source", Text, true, "The object and record index that told the end; null while it runs."),
+        column("revision", Integer, false, "How often the instance's intervals had changed when this row was written, from 1."),
+        column("recorded_at", Timestamp, false, "When the record that led to this row entered the log."),
+    ],
+    stored: &[
+        column("piece_start", Timestamp, false, "The part of the run that lies in the row's month: its start, inclusive."),
+        column("piece_end", Timestamp, true, "The part of the run that lies in the row's month: its end, exclusive; null while it runs."),
+        column("first_month", ColumnType::Boolean, false, "Whether this is the run's first row: each run has exactly one."),
+        MONTH,
+        BUCKET,
+    ],
+};
+
+/// The distinct power events behind the intervals.
+pub const POWER_EVENTS: Table = Table {
+    name: "power_events",
+    meaning: "One row a distinct power event of an instance: what its intervals are computed from.",
+    columns: &[
+        column("account_id", Text, false, "AWS account, text with leading zeros; empty where CloudTrail did not say."),
+        column("region", Text, false, "AWS region; empty where CloudTrail did not say."),
+        column("instance_id", Text, false, "EC2 instance id."),
+        column("occurred_at", Timestamp, false, "eventTime."),
+        column("action", Text, false, "eventName."),
+        column("instance_type", Text, true, "Instance type, where the event gives it."),
+        column("image_id", Text, true, "Machine image, where the event gives it."),
+        column("event_id", Text, false, "CloudTrail eventID."),
+        column("source", Text, false, "The object and record index it was read from: uri#index."),
+        column("recorded_at", Timestamp, false, "When the record that led to this row entered the log."),
+    ],
+    stored: &[MONTH, BUCKET],
+};
+
+/// How far the data reaches.
+pub const COVERAGE: Table = Table {
+    name: "coverage",
+    meaning: "One row an account and region that CloudTrail was heard of.",
+    columns: &[
+        column("account_id", Text, false, "AWS account."),
+        column("region", Text, false, "AWS region."),
+        column("complete_through", Timestamp, false, "The latest eventTime seen; what lies after it is provisional in reports."),
+    ],
+    stored: &[],
+};
+
+/// What could not be used.
+pub const DEAD_LETTERS: Table = Table {
+    name: "dead_letters",
+    meaning: "One row a file or record that could not be used.",
+    columns: &[
+        column("id", Text, false, "Deterministic: the same failure of the same file or record has the same id."),
+        column("source", Text, false, "The object: s3://bucket/key or a file's path."),
+        column("record_index", Integer, true, "The record's place in the object, from 0; null for the object as a whole."),
+        column("reason", Text, false, "Why, as a stable word: corrupt_gzip, not_json, bad_record, ..."),
+        column("detail", Text, false, "Why, in words, with what to do."),
+        column("first_bytes", Text, false, "Its first bytes, at most 1024, with what is not UTF-8 replaced."),
+        column("found_at", Timestamp, false, "When it was found."),
+    ],
+    stored: &[],
+};
+
+/// The reference data of [`crate::instance_type`].
+pub const INSTANCE_TYPES: Table = Table {
+    name: "instance_types",
+    meaning: "One row a known EC2 instance type.",
+    columns: &[
+        column("instance_type", Text, false, "The type, m5.large."),
+        column("vcpu", Integer, false, "Virtual CPUs."),
+        column("memory_mib", Integer, false, "Memory in MiB."),
+        column("architecture", Text, false, "x86_64, arm64, i386 or a Mac variant; several are separated by a semicolon."),
+    ],
+    stored: &[],
+};
+
+/// The stored tables.
+pub const STORED: [Table; 4] = [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS];
+
+/// How many groups of instances share a month's files: the number of files of a month, at most.
+pub const BUCKETS: u32 = 8;
+
+/// The bucket of a log partition. It divides evenly, so that two sinks with different partitions can be given different buckets.
+pub fn bucket_of(partition: u32) -> u32 {
+    partition % BUCKETS
+}

@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cloudigrade_query::{Dimension, Granularity};
+
+/// How long, how many and how large the instances were, from CloudTrail logs.
+#[derive(Debug, Parser)]
+#[command(name = "cloudigrade", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Data goes to standard output, messages to standard error.\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to read, 4 done with dead letters,\n5 data folder in use, damaged or newer, 6 storage or network failed, 7 a check failed, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Folder of the log and the tables
+    #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "CLOUDIGRADE_DATA")]
+    pub data: PathBuf,
+    /// Where the tables are, if not in the data folder: a folder or s3://bucket/prefix
+    #[arg(long, global = true, value_name = "PLACE", env = "CLOUDIGRADE_TABLES")]
+    pub tables: Option<String>,
+    /// Say more on standard error; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read CloudTrail files into the data folder; safe to repeat, to interrupt and to run in pieces
+    Ingest(Ingest),
+    /// Usage or concurrency over any period
+    Report(Report),
+    /// Ask in SQL: one query, or a shell without one
+    Sql(Sql),
+    /// What could not be used, and why
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// The tables: write them anew, or tell whether two are the same
+    #[command(subcommand)]
+    Tables(Tables),
+    /// Simulate a fleet, meter it, and check the result against the simulation's own truth
+    Demo(Demo),
+    /// Answer reports over HTTP
+    Serve(Serve),
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// Files, folders or s3://bucket/prefix
+    #[arg(required = true, value_name = "PLACE")]
+    pub places: Vec<String>,
+    /// Threads that read and decode [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+    /// An S3 endpoint other than AWS's [env: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The bucket's region [env: AWS_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Table)]
+    pub format: SummaryFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// For people
+    Table,
+    /// One JSON array of one object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    #[command(subcommand)]
+    pub kind: ReportKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReportKind {
+    /// Distinct instances, runtime, vCPU and memory seconds
+    Usage(ReportArgs),
+    /// The most that ran at once, and when
+    Concurrency(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A day of a zone with daylight saving has 23 or 25 hours. Runs without an end count up to the period's end or\nnow, whichever is first. Rows that end after the data does are marked provisional.\n\nExamples:\n  cloudigrade report usage --start 2024-03-01 --end 2024-04-01 --granularity month --by account,region\n  cloudigrade report concurrency --start 2024-03-01 --end 2024-04-01 --tz Europe/Berlin --format csv")]
+pub struct ReportArgs {
+    /// Start, inclusive: 2024-03-01 (midnight in the zone) or 2024-03-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub start: String,
+    /// End, exclusive: written like the start
+    #[arg(long, value_name = "TIME")]
+    pub end: String,
+    /// Length of a bucket: hour, day or month
+    #[arg(long, default_value_t = Granularity::Day, value_name = "LENGTH")]
+    pub granularity: Granularity,
+    /// What to group by, separated by commas: account, region, image, instance_type, instance
+    #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
+    pub by: Vec<Dimension>,
+    /// Time zone of the buckets, as in the IANA database
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub tz: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How and where to write rows.
+#[derive(Clone, Debug, Args)]
+pub struct Output {
+    /// table, json, ndjson, csv, parquet or arrow
+    #[arg(long, default_value = "table", value_name = "FORMAT", value_parser = clap::builder::PossibleValuesParser::new(cloudigrade_query::Format::NAMES))]
+    pub format: String,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// The query; without it, standard input, or a shell on a terminal
+    pub query: Option<String>,
+    /// Seconds that a query may take
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub timeout: u64,
+    /// Rows that a query may return
+    #[arg(long, default_value_t = 10_000_000, value_name = "N")]
+    pub max_rows: usize,
+    /// Megabytes of memory that a query may hold before it spills to disk
+    #[arg(long, default_value_t = 512, value_name = "MB")]
+    pub memory: usize,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// All of them, newest first
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One, with its first bytes
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tables {
+    /// Delete the tables and write them anew from the log
+    Rebuild,
+    /// Numbers that are equal exactly when two data folders say the same
+    Digest {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Another seed is another fleet
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Days to simulate
+    #[arg(long, default_value_t = 31, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=400))]
+    pub days: u16,
+    /// Where to put the simulated logs and the data; must not exist, or be an earlier demo's
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address to listen at; on anything but loopback there is no protection, as there are no users yet
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}

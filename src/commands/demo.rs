@@ -1,0 +1,208 @@
+//! `cloudigrade demo`: a simulated fleet, through the very pipeline that real logs go through, held against its own truth.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use cloudigrade_connectors::source::Location;
+use cloudigrade_connectors::source::s3::S3Options;
+use cloudigrade_query::{Dimension, Granularity, Limits, Period, ReportKind, ReportRequest, Tables, run_report, run_sql};
+use cloudigrade_schemas::{InstanceKey, UtcSecond};
+use indicatif::HumanCount;
+use tokio::runtime::Handle;
+
+use super::ingest::read_places;
+use crate::cli::Demo;
+use crate::data::{DataFolder, now};
+use crate::demo::{Fleet, FleetOptions, Measured, Run, plot, simulate};
+use crate::exit::{Code, error};
+use crate::output::{may_colour, table_style};
+
+/// A file that says that a folder was made by a demo, and may be made anew by one.
+const MARK: &str = ".cloudigrade-demo";
+/// Differences from the truth that are printed.
+const DIFFERENCES_SHOWN: usize = 20;
+
+/// Simulates, ingests, reports, checks.
+pub fn run(args: &Demo, runtime: &Handle) -> anyhow::Result<Code> {
+    let started = Instant::now();
+    prepare(&args.folder)?;
+    let fleet = simulate(&FleetOptions { seed: args.seed, days: args.days, ..FleetOptions::default() })?;
+    let logs = args.folder.join("logs");
+    let files = fleet.write_to(&logs)?;
+    let counts = fleet.counts();
+    println!(
+        "A simulated fleet (seed {}): {} records in {} CloudTrail files, of which {} distinct ones\nstart, stop or change instances; {} records come twice, {} late and {} never. They are in {}.\n",
+        args.seed,
+        HumanCount(counts.records),
+        HumanCount(files),
+        HumanCount(counts.power_records),
+        HumanCount(counts.repeated_records),
+        HumanCount(counts.late_records),
+        fleet.truth.lost.len(),
+        logs.display(),
+    );
+
+    let data = DataFolder::at(args.folder.join("data"));
+    let log = data.open_log()?;
+    let s3 = S3Options { endpoint_url: None, region: None, runtime: runtime.clone() };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let summary = read_places(&data, &log, &[Location::Local(logs)], &s3, threads, runtime)?;
+    drop(log);
+    let measured = runtime.block_on(async {
+        let tables = data.open_tables().await?;
+        measure(&tables, &fleet).await
+    })?;
+    draw(&measured, &fleet);
+    println!(
+        "Ingested {} files with {} records: {} power records ({} repeats dropped), {} dead letters; {} instances ran.",
+        HumanCount(summary.files),
+        HumanCount(summary.records),
+        HumanCount(summary.power_records),
+        HumanCount(summary.duplicates),
+        HumanCount(summary.dead_letters),
+        HumanCount(measured.distinct_instances),
+    );
+    let verdict = check(&fleet, &measured)?;
+    print_next(args, &fleet, started);
+    Ok(verdict)
+}
+
+/// Makes an empty folder; one that an earlier demo made is emptied, any other is left alone.
+fn prepare(folder: &Path) -> anyhow::Result<()> {
+    let failed = |cause: std::io::Error| error(Code::Storage, format!("{}: {cause}", folder.display()));
+    if folder.exists() {
+        if !folder.join(MARK).is_file() {
+            let message = format!("{} exists and was not made by a demo: choose another with --folder", folder.display());
+            return Err(error(Code::Usage, message));
+        }
+        fs::remove_dir_all(folder).map_err(failed)?;
+    }
+    fs::create_dir_all(folder).map_err(failed)?;
+    fs::write(folder.join(MARK), "Made by `cloudigrade demo`, which replaces it.\n").map_err(failed)
+}
+
+/// What the pipeline says, by the same reports and SQL that users ask.
+async fn measure(tables: &Tables, fleet: &Fleet) -> anyhow::Result<Measured> {
+    let window = fleet.truth.as_logged.window;
+    let period = |granularity| Period::new(&window.start.to_string(), &window.end.to_string(), granularity, "UTC", now());
+    let limits = Limits::default();
+    let report = async |kind, granularity, by: &[Dimension]| {
+        let request = ReportRequest { kind, period: period(granularity)?, by: by.to_vec() };
+        anyhow::Ok(run_report(tables, &request, &limits).await?.batches)
+    };
+    let mut measured = Measured::default();
+    for batch in report(ReportKind::Usage, Granularity::Day, &[]).await? {
+        let seconds = integers(&batch, "runtime_seconds")?;
+        measured.seconds_by_day.extend(moments(&batch, "bucket_start")?.into_iter().zip(seconds).filter_map(|(day, n)| Some((day?, n?))));
+    }
+    let whole = Period::new(&window.start.to_string(), &window.end.to_string(), Granularity::Month, "UTC", now())?.whole();
+    let whole = run_report(tables, &ReportRequest { kind: ReportKind::Usage, period: whole, by: Vec::new() }, &limits).await?;
+    for batch in whole.batches {
+        measured.distinct_instances += integers(&batch, "instances")?.into_iter().flatten().sum::<u64>();
+    }
+    for batch in report(ReportKind::Concurrency, Granularity::Day, &[]).await? {
+        let peaks = integers(&batch, "peak_instances")?;
+        measured.peak_by_day.extend(moments(&batch, "bucket_start")?.into_iter().zip(peaks).filter_map(|(day, n)| Some((day?, n?))));
+    }
+    for batch in report(ReportKind::Concurrency, Granularity::Day, &[Dimension::Account]).await? {
+        let (days, peaks, accounts) = (moments(&batch, "bucket_start")?, integers(&batch, "peak_instances")?, texts(&batch, "account_id")?);
+        for ((day, peak), account) in days.into_iter().zip(peaks).zip(accounts) {
+            if let (Some(day), Some(peak), Some(account)) = (day, peak, account) {
+                measured.peak_by_account_day.entry(account).or_default().insert(day, peak);
+            }
+        }
+    }
+    let query = "SELECT account_id, region, instance_id, instance_type, started_at, ended_at FROM instance_intervals ORDER BY started_at";
+    for batch in run_sql(tables, query, now(), &limits).await?.collect().await? {
+        read_runs(&batch, &mut measured.runs)?;
+    }
+    Ok(measured)
+}
+
+fn read_runs(batch: &RecordBatch, runs: &mut BTreeMap<InstanceKey, Vec<Run>>) -> anyhow::Result<()> {
+    let (accounts, regions, instances) = (texts(batch, "account_id")?, texts(batch, "region")?, texts(batch, "instance_id")?);
+    let (types, starts, ends) = (texts(batch, "instance_type")?, moments(batch, "started_at")?, moments(batch, "ended_at")?);
+    for row in 0..batch.num_rows() {
+        let text = |column: &[Option<String>]| column[row].clone().unwrap_or_default();
+        let key = InstanceKey { account_id: text(&accounts), region: text(&regions), instance_id: text(&instances) };
+        if let Some(on) = starts[row] {
+            runs.entry(key).or_default().push(Run { on, off: ends[row], instance_type: types[row].clone() });
+        }
+    }
+    Ok(())
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> anyhow::Result<&'a dyn Array> {
+    batch.column_by_name(name).map(|column| &**column).ok_or_else(|| anyhow::anyhow!("the report has no column {name}"))
+}
+
+fn texts(batch: &RecordBatch, name: &str) -> anyhow::Result<Vec<Option<String>>> {
+    let plain = arrow::compute::cast(column(batch, name)?, &arrow::datatypes::DataType::Utf8)?;
+    Ok(plain.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+}
+
+fn integers(batch: &RecordBatch, name: &str) -> anyhow::Result<Vec<Option<u64>>> {
+    let plain = arrow::compute::cast(column(batch, name)?, &arrow::datatypes::DataType::Int64)?;
+    Ok(plain.as_primitive::<Int64Type>().iter().map(|n| n.and_then(|n| u64::try_from(n).ok())).collect())
+}
+
+fn moments(batch: &RecordBatch, name: &str) -> anyhow::Result<Vec<Option<UtcSecond>>> {
+    let column = column(batch, name)?.as_primitive_opt::<TimestampMicrosecondType>();
+    let column = column.ok_or_else(|| anyhow::anyhow!("the report's column {name} is no time"))?;
+    Ok(column.iter().map(|micros| micros.map(|micros| UtcSecond(micros.div_euclid(1_000_000)))).collect())
+}
+
+fn draw(measured: &Measured, fleet: &Fleet) {
+    let columns = terminal_columns();
+    let glyphs = match table_style() {
+        cloudigrade_query::TableStyle::Unicode => plot::Glyphs::Blocks,
+        cloudigrade_query::TableStyle::Ascii => plot::Glyphs::Ascii,
+    };
+    let style = plot::Style { columns, glyphs, colour: may_colour() };
+    println!("{}", plot::by_day("Instances at once, by day (highest of each day, UTC)", &measured.peak_by_day, style));
+    let window = fleet.truth.as_logged.window;
+    let mut by_account: BTreeMap<String, u64> = BTreeMap::new();
+    for (instance, runs) in &measured.runs {
+        let seconds = runs.iter().filter_map(|run| window.clip(run.on, run.off)).map(|part| part.seconds()).sum::<u64>();
+        *by_account.entry(instance.account_id.clone()).or_default() += seconds / 3600;
+    }
+    let bars: Vec<_> = by_account.into_iter().collect();
+    println!("{}", plot::by_label("Use by account", "instance-hours", &bars, style));
+}
+
+fn check(fleet: &Fleet, measured: &Measured) -> anyhow::Result<Code> {
+    let differences = fleet.truth.as_logged.compare(measured);
+    if !differences.is_empty() {
+        for difference in differences.iter().take(DIFFERENCES_SHOWN) {
+            eprintln!("  {difference}");
+        }
+        return Err(error(Code::Wrong, format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len())));
+    }
+    println!("Checked: every run, each day's seconds and each peak equal what the simulation knows its log to say.");
+    let overstated: u64 = fleet.truth.lost.iter().map(|lost| lost.overstated_seconds).sum();
+    if overstated > 0 {
+        println!("What the log does not say cannot be metered: the records that never came overstate use by {} hours.", overstated / 3600);
+    }
+    Ok(Code::Done)
+}
+
+fn print_next(args: &Demo, fleet: &Fleet, started: Instant) {
+    let folder = args.folder.join("data");
+    let window = fleet.truth.as_logged.window;
+    let (start, end) = (&window.start.to_string()[..10], &window.end.to_string()[..10]);
+    println!("\nDone in {:.0} s. Try next:", started.elapsed().as_secs_f64());
+    println!("  cloudigrade report usage --data {} --start {start} --end {end} --granularity month --by account,region", folder.display());
+    println!("  cloudigrade report concurrency --data {} --start {start} --end {end} --by instance_type --tz Europe/Berlin", folder.display());
+    println!("  cloudigrade sql --data {}", folder.display());
+}
+
+fn terminal_columns() -> usize {
+    /// Where the width is not known, and at most: a wider chart is no clearer.
+    const COLUMNS: usize = 100;
+    let known = comfy_table::Table::new().width().map(usize::from);
+    known.unwrap_or(COLUMNS).clamp(plot::COLUMNS_MIN, COLUMNS)
+}

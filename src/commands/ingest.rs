@@ -1,0 +1,149 @@
+//! `cloudigrade ingest`: CloudTrail files into the data folder.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cloudigrade_connectors::codec::CodecLimits;
+use cloudigrade_connectors::source::feed::{self, Feed};
+use cloudigrade_connectors::source::s3::S3Options;
+use cloudigrade_connectors::source::{self, IngestOptions, Location, Progress, Summary, ledger};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::Log;
+use cloudigrade_pipeline::sink::Tables;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use tokio::runtime::Handle;
+
+use crate::cli::{Ingest, SummaryFormat};
+use crate::data::DataFolder;
+use crate::exit::{Code, error};
+
+/// How often the progress line is drawn anew.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Reads all places, brings the tables up to date, and prints what was done.
+pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result<Code> {
+    let places = args.places.iter().map(|place| place.parse()).collect::<Result<Vec<Location>, _>>()?;
+    for place in &places {
+        // A typing error must not leave an empty data folder behind.
+        if let Location::Local(path) = place {
+            feed::check_local(path)?;
+        }
+    }
+    let started = Instant::now();
+    let log = data.open_log()?;
+    let s3 = S3Options { endpoint_url: args.endpoint_url.clone(), region: args.region.clone(), runtime: runtime.clone() };
+    let threads = args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let summary = read_places(data, &log, &places, &s3, threads, runtime)?;
+    match args.format {
+        SummaryFormat::Table => print_summary(&summary, started.elapsed())?,
+        SummaryFormat::Json => println!("[{}]", serde_json::to_string(&summary)?),
+    }
+    judge(&summary, args)
+}
+
+/// Reads places into a log and brings the tables up to date, with a progress line and an ear for Ctrl-C.
+pub fn read_places(
+    data: &DataFolder,
+    log: &EmbeddedLog,
+    places: &[Location],
+    s3: &S3Options,
+    threads: usize,
+    runtime: &Handle,
+) -> anyhow::Result<Summary> {
+    let known = ledger::known(log.clone(), log.partitions());
+    let feeds = places.iter().map(|place| feed::open(place, s3, known.clone())).collect::<Result<Vec<Box<dyn Feed>>, _>>()?;
+    let progress = Arc::new(Progress::default());
+    let listener = runtime.spawn(stop_on_signal(progress.clone()));
+    let options = IngestOptions { threads, codec: CodecLimits::default() };
+    let summary = with_progress_line(&progress, || source::ingest(log, &feeds, options, &progress));
+    listener.abort();
+    let root = data.table_root()?;
+    let caught_up = runtime.block_on(async { Tables::open(&root, log.partitions()).await?.catch_up(log).await });
+    // What was read before a failure is in the log all the same; the tables show it.
+    let summary = summary?;
+    caught_up?;
+    Ok(summary)
+}
+
+/// The first signal stops reading; the second ends the process at once, which harms nothing: the next run goes on.
+async fn stop_on_signal(progress: Arc<Progress>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        eprintln!("\ncloudigrade: stopping after what is being read; press Ctrl-C again to stop at once");
+        progress.stop();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(Code::Interrupted as i32);
+    }
+}
+
+fn with_progress_line<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let so_far = progress.so_far();
+                let rate = so_far.bytes as f64 / bar.elapsed().as_secs_f64().max(0.001);
+                bar.set_message(format!(
+                    "{} files read, {} known, {} ({}/s), {} records",
+                    HumanCount(so_far.files),
+                    HumanCount(so_far.files_known),
+                    HumanBytes(so_far.bytes),
+                    HumanBytes(rate as u64),
+                    HumanCount(so_far.records),
+                ));
+                bar.tick();
+                thread::park_timeout(REDRAW);
+            }
+            bar.finish_and_clear();
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+fn print_summary(summary: &Summary, took: Duration) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut line = |name: &str, count: u64, note: String| writeln!(out, "{name:<14}{:>14}{note}", HumanCount(count).to_string());
+    let seconds = took.as_secs_f64().max(0.001);
+    line("files", summary.files, format!("  {} in {seconds:.1} s", HumanBytes(summary.bytes)))?;
+    if summary.files_other > 0 {
+        line("  no records", summary.files_other, "  digests and Insights".to_owned())?;
+    }
+    if summary.files_known > 0 {
+        line("  known", summary.files_known, "  read before and unchanged, passed over".to_owned())?;
+    }
+    line("records", summary.records, String::new())?;
+    line("power records", summary.power_records, "  distinct".to_owned())?;
+    line("power events", summary.power_events, "  one an instance".to_owned())?;
+    line("duplicates", summary.duplicates, "  repeated deliveries, not counted again".to_owned())?;
+    let hint = if summary.dead_letters > 0 { "  see `cloudigrade dead-letters list`" } else { "" };
+    line("dead letters", summary.dead_letters, hint.to_owned())
+}
+
+/// The exit code of a finished run.
+fn judge(summary: &Summary, args: &Ingest) -> anyhow::Result<Code> {
+    if summary.interrupted {
+        eprintln!("cloudigrade: interrupted; run the same command again to go on");
+        return Ok(Code::Interrupted);
+    }
+    if summary.files + summary.files_known == 0 && summary.dead_letters == 0 {
+        return Err(error(Code::NoInput, format!("no CloudTrail files (*.json.gz, *.json, *.ndjson) in {}", args.places.join(", "))));
+    }
+    if summary.dead_letters == 0 {
+        return Ok(Code::Done);
+    }
+    let what = if summary.dead_letters == 1 { "file or record" } else { "files or records" };
+    eprintln!("cloudigrade: {} {what} could not be used; all others were. `cloudigrade dead-letters list` says why", summary.dead_letters);
+    Ok(Code::DeadLetters)
+}

@@ -1,0 +1,36 @@
+//! The commands, one a file.
+
+mod dead_letters;
+mod demo;
+mod ingest;
+mod report;
+mod serve;
+mod shell;
+mod sql;
+mod tables;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::data::DataFolder;
+use crate::exit::Code;
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> anyhow::Result<Code> {
+    let data = DataFolder::of(&cli.global);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    match cli.command {
+        Command::Ingest(args) => ingest::run(&data, &args, &handle),
+        Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
+        Command::Sql(args) => sql::run(&data, &args, &handle),
+        Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args)),
+        Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
+        Command::Demo(args) => demo::run(&args, &handle),
+        Command::Serve(args) => handle.block_on(serve::run(&data, &args)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cloudigrade", &mut std::io::stdout());
+            Ok(Code::Done)
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `cloudigrade tables`: writing them anew, and telling whether two are the same.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use cloudigrade_pipeline::sink::Tables;
+
+use crate::cli;
+use crate::data::DataFolder;
+use crate::exit::{Code, error};
+use crate::output::Destination;
+
+/// Rebuilds the tables, or prints their digests.
+pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> {
+    match args {
+        cli::Tables::Rebuild => {
+            if !data.has_log() {
+                return Err(error(Code::NoInput, "there is no log to write tables from: ingest first, or name the data folder with --data"));
+            }
+            let log = data.open_log()?;
+            let applied = Tables::rebuild(&data.table_root()?, &log).await?;
+            eprintln!("tables written anew: {} messages, {} files", applied.messages, applied.files);
+        }
+        cli::Tables::Digest { output } => {
+            let digest = cloudigrade_query::tables_digest(&data.open_tables().await?).await?;
+            let tables = [("instance_intervals", digest.instance_intervals), ("power_events", digest.power_events)];
+            let batch = RecordBatch::try_from_iter([
+                ("table", Arc::new(StringArray::from_iter_values(tables.iter().map(|(name, _)| name))) as _),
+                ("rows", Arc::new(Int64Array::from_iter_values(tables.iter().map(|(_, digest)| digest.rows as i64))) as _),
+                ("digest", Arc::new(StringArray::from_iter_values(tables.iter().map(|(_, digest)| format!("{:032x}", digest.hash)))) as _),
+            ])?;
+            Destination::of(output)?.write(&batch.schema(), &[batch])?;
+        }
+    }
+    Ok(Code::Done)
+}

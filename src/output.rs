@@ -1,0 +1,95 @@
+//! Writing results and messages.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use cloudigrade_query::{Format, QueryError, RowWriter, TableStyle};
+
+use crate::cli::Output;
+use crate::exit::{Code, error};
+
+/// Where rows go, in which format.
+pub struct Destination {
+    format: Format,
+    file: Option<std::path::PathBuf>,
+}
+
+impl Destination {
+    /// The destination that the command line asks for.
+    ///
+    /// # Errors
+    /// For a binary format on a terminal.
+    pub fn of(output: &Output) -> anyhow::Result<Self> {
+        let format = match output.format.parse().map_err(|unknown| error(Code::Usage, format!("{unknown}")))? {
+            Format::Table(_) => Format::Table(table_style()),
+            format => format,
+        };
+        let binary = matches!(format, Format::Parquet | Format::Arrow);
+        if binary && output.output.is_none() && io::stdout().is_terminal() {
+            return Err(error(Code::Usage, format!("{} is not for a terminal: add --output FILE, or send it on with |", output.format)));
+        }
+        Ok(Self { format, file: output.output.clone() })
+    }
+
+    /// Whether people will read it.
+    pub fn is_table(&self) -> bool {
+        matches!(self.format, Format::Table(_)) && self.file.is_none()
+    }
+
+    /// Begins a result.
+    pub fn begin(&self, schema: &Schema) -> anyhow::Result<RowWriter<Box<dyn Write + Send>>> {
+        let out: Box<dyn Write + Send> = match &self.file {
+            Some(path) => {
+                let file = File::create(path).map_err(|cause| error(Code::Storage, format!("{}: cannot be written: {cause}", path.display())))?;
+                Box::new(BufWriter::new(file))
+            }
+            None => Box::new(BufWriter::new(io::stdout())),
+        };
+        Ok(RowWriter::new(self.format, schema, out)?)
+    }
+
+    /// Writes a whole result.
+    pub fn write(&self, schema: &Schema, batches: &[RecordBatch]) -> anyhow::Result<()> {
+        let mut writer = self.begin(schema)?;
+        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        writer.finish()?.flush()?;
+        Ok(())
+    }
+}
+
+/// Boxes where the terminal can show them.
+pub fn table_style() -> TableStyle {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty());
+    match locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")) {
+        true => TableStyle::Unicode,
+        false => TableStyle::Ascii,
+    }
+}
+
+/// Whether colours may be used on standard output.
+pub fn may_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// An error's message, with the causes that it does not already tell.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message.push_str(": ");
+            message.push_str(&cause);
+        }
+    }
+    message
+}
+
+/// Whether whoever read our output has closed it, as `head` does: no failure of ours.
+pub fn reader_is_gone(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| match cause.downcast_ref::<QueryError>() {
+        Some(QueryError::Output(error)) => broken(error),
+        _ => cause.downcast_ref::<io::Error>().is_some_and(broken),
+    })
+}

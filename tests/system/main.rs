@@ -1,0 +1,1 @@
+//! System tests, one module a claim.
