@@ -9,7 +9,9 @@ use cloudigrade_query::{Dimension, Granularity};
 /// How long, how many and how large the instances were, from CloudTrail logs.
 #[derive(Debug, Parser)]
 #[command(name = "cloudigrade", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Data goes to standard output, messages to standard error.\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to read, 4 done with dead letters,\n5 data folder in use, damaged or newer, 6 storage or network failed, 7 a check failed, 130 interrupted.")]
+#[command(
+    after_help = "Data goes to standard output, messages to standard error.\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to read, 4 done with dead letters,\n5 data folder in use, damaged or newer, 6 storage or network failed, 7 a check failed, 130 interrupted."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -98,7 +100,9 @@ pub enum ReportKind {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "A day of a zone with daylight saving has 23 or 25 hours. Runs without an end count up to the period's end or\nnow, whichever is first. Rows that end after the data does are marked provisional.\n\nExamples:\n  cloudigrade report usage --start 2024-03-01 --end 2024-04-01 --granularity month --by account,region\n  cloudigrade report concurrency --start 2024-03-01 --end 2024-04-01 --tz Europe/Berlin --format csv")]
+#[command(
+    after_help = "A day of a zone with daylight saving has 23 or 25 hours. Runs without an end count up to the period's end or\nnow, whichever is first. Rows that end after the data does are marked provisional.\n\nExamples:\n  cloudigrade report usage --start 2024-03-01 --end 2024-04-01 --granularity month --by account,region\n  cloudigrade report concurrency --start 2024-03-01 --end 2024-04-01 --tz Europe/Berlin --format csv"
+)]
 pub struct ReportArgs {
     /// Start, inclusive: 2024-03-01 (midnight in the zone) or 2024-03-01T00:00:00Z
     #[arg(long, value_name = "TIME")]

@@ -58,7 +58,10 @@ impl DataFolder {
             None => Some(self.folder.join("tables")),
         };
         if let Some(folder) = local.filter(|folder| !folder.is_dir()) {
-            let message = format!("{}: no data yet; `cloudigrade ingest PLACE` reads CloudTrail files, `cloudigrade demo` makes some", folder.display());
+            let message = format!(
+                "{}: no data yet; `cloudigrade ingest PLACE` reads CloudTrail files, `cloudigrade demo` makes some",
+                folder.display()
+            );
             return Err(error(Code::NoInput, message));
         }
         let root = self.table_root()?;

@@ -42,7 +42,8 @@ impl Destination {
     pub fn begin(&self, schema: &Schema) -> anyhow::Result<RowWriter<Box<dyn Write + Send>>> {
         let out: Box<dyn Write + Send> = match &self.file {
             Some(path) => {
-                let file = File::create(path).map_err(|cause| error(Code::Storage, format!("{}: cannot be written: {cause}", path.display())))?;
+                let file =
+                    File::create(path).map_err(|cause| error(Code::Storage, format!("{}: cannot be written: {cause}", path.display())))?;
                 Box::new(BufWriter::new(file))
             }
             None => Box::new(BufWriter::new(io::stdout())),

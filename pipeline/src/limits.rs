@@ -22,6 +22,10 @@ pub const EMBEDDED_CACHE_BYTES: usize = 64 << 20;
 /// its head. A larger record is an entry of its own.
 pub const BATCH_BYTES_MAX: usize = (32 << 10) - 256;
 /// Rows of one table file; a file that would hold more is divided.
-pub const FILE_ROWS_MAX: usize = 128 << 10;
+pub const FILE_ROWS_MAX: usize = 64 << 10;
+/// Table files that are rewritten at the same time; each is in memory about three times.
+pub const REWRITES_AT_ONCE_MAX: usize = 2;
+/// Table files that are synced at the same time.
+pub const SYNCS_AT_ONCE_MAX: usize = 8;
 /// Bytes of messages that the table sink applies in one commit, at most.
 pub const SINK_BATCH_BYTES: usize = 32 << 20;

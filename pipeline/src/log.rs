@@ -70,6 +70,9 @@ pub struct Output {
     pub entered_at: UtcSecond,
 }
 
+/// A key of state with its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// One change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
@@ -224,14 +227,14 @@ pub trait StateRead {
     /// The value of a key.
     ///
     /// # Errors
-    /// [`LogError::Retry`] or [`LogError::Storage`].
+    /// [`LogError::Storage`].
     fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError>;
 
     /// All keys that begin with a prefix, in order, with their values.
     ///
     /// # Errors
-    /// [`LogError::Retry`] or [`LogError::Storage`].
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError>;
+    /// [`LogError::Storage`].
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError>;
 }
 
 /// A task: the only one that consumes its inputs' partitions and changes their state under its name.
@@ -249,6 +252,7 @@ pub trait Task: StateRead + Send {
     /// An unknown outcome is never returned: the task repeats the same commit until it knows.
     ///
     /// # Errors
-    /// Any [`LogError`]; for all but [`LogError::Retry`] see there how the task goes on.
+    /// Any [`LogError`] but [`LogError::Retry`]: what can be repeated is repeated inside, since the caller no longer has the batch.
+    /// After [`LogError::Abort`] the batch is polled again; after any other the task is to be opened anew.
     fn commit(&mut self, txn: Txn) -> Result<(), LogError>;
 }

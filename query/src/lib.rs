@@ -5,6 +5,7 @@
 //! * [`period`]: what time a report covers, and its buckets
 //! * [`tables`]: the stored tables at one version, as a catalogue for SQL
 //! * [`report`]: usage and concurrency, by any dimensions
+//! * [`rest`]: the reports over HTTP
 //! * [`sql`]: read-only SQL within limits; `usage(...)` and `concurrency(...)` are the same calculation as the reports
 //! * [`format`]: results as tables for people, JSON, CSV, Parquet and Arrow
 //! * [`digest`]: one number for what the tables say

@@ -94,9 +94,6 @@ fn build(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Lim
         schema.register_table(name, table)?;
     }
     let system = MemorySchemaProvider::new();
-    for (name, table) in tables.system_tables() {
-        system.register_table(name, table)?;
-    }
     let unknown_types = unknown_instance_types(&schema, now)?;
     system.register_table("unknown_instance_types".to_owned(), unknown_types)?;
 

@@ -252,7 +252,7 @@ proptest! {
 fn join(fine: Cells, coarse: &Cells, join: impl Fn(i64, i64) -> i64, columns: &[usize]) -> BTreeMap<(i64, Vec<Option<String>>), Vec<i64>> {
     let mut joined: BTreeMap<_, Vec<i64>> = BTreeMap::new();
     for ((start, key), values) in fine {
-        let holder = coarse.keys().filter(|(from, k)| *k == key && *from <= start).next_back().unwrap().clone();
+        let holder = coarse.keys().rfind(|(from, k)| *k == key && *from <= start).unwrap().clone();
         let chosen = columns.iter().map(|column| values[*column].unwrap());
         match joined.get_mut(&holder) {
             Some(held) => held.iter_mut().zip(chosen).for_each(|(held, value)| *held = join(*held, value)),

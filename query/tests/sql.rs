@@ -3,14 +3,11 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use cloudigrade_query::{Format, Limit, Limits, PeriodError, QueryError, RowWriter, Tables, run_sql, tables_digest};
 use cloudigrade_schemas::UtcSecond;
 use common::{Run, at, write_coverage, write_tables};
-use datafusion::datasource::MemTable;
 use futures::StreamExt;
 use tempfile::TempDir;
 
@@ -211,11 +208,8 @@ async fn a_join_that_takes_too_long_is_stopped_and_leaves_no_work_behind() {
 }
 
 #[tokio::test]
-async fn unknown_types_and_further_system_tables_are_in_sys() {
+async fn unknown_types_are_in_sys() {
     let (_folder, tables) = open().await;
-    let rows = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![7])) as ArrayRef)]).unwrap();
-    tables.register_system_table("dead_letters", Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap()));
-    assert_eq!(query(&tables, "SELECT n FROM sys.dead_letters").await.unwrap(), "n\n7\n");
     let unknown = query(&tables, "SELECT * FROM sys.unknown_instance_types").await.unwrap();
     assert_eq!(unknown, format!("instance_type,intervals,runtime_seconds\nx9.imaginary,1,{}\n", 17 * 43_200));
 }

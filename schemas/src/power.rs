@@ -38,8 +38,14 @@ pub enum Effect {
 
 impl PowerAction {
     /// All actions, in their order within one second.
-    pub const ALL: [Self; 6] =
-        [Self::RunInstances, Self::ModifyInstanceAttribute, Self::StartInstances, Self::StopInstances, Self::TerminateInstances, Self::BidEvictedEvent];
+    pub const ALL: [Self; 6] = [
+        Self::RunInstances,
+        Self::ModifyInstanceAttribute,
+        Self::StartInstances,
+        Self::StopInstances,
+        Self::TerminateInstances,
+        Self::BidEvictedEvent,
+    ];
 
     /// CloudTrail's `eventName`, which is also the name in `start_kind` and `end_kind`.
     pub const fn name(self) -> &'static str {

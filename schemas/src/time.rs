@@ -38,7 +38,13 @@ impl UtcSecond {
         };
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month) && hour < 24 && minute < 60 && second < 60;
+        let valid = year >= 1
+            && (1..=12).contains(&month)
+            && day >= 1
+            && day <= days_in_month(year, month)
+            && hour < 24
+            && minute < 60
+            && second < 60;
         valid.then(|| Self(days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second))
     }
 
@@ -128,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_stamp_reads_and_writes_back_over_leap_years_and_centuries() {
-        for text in ["1970-01-01T00:00:00Z", "2000-02-29T23:59:59Z", "2023-07-10T12:03:24Z", "2100-03-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+        for text in ["1970-01-01T00:00:00Z", "2000-02-29T23:59:59Z", "2023-07-10T12:03:24Z", "2100-03-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+        {
             assert_eq!(UtcSecond::parse_prefix(text).map(|t| t.to_string()), Ok(text.to_owned()));
         }
         assert_eq!(UtcSecond::parse_prefix("2023-07-10T12:03:24Z"), Ok(UtcSecond(1_688_990_604)));
@@ -141,7 +148,15 @@ mod tests {
 
     #[test]
     fn dates_that_do_not_exist_are_refused() {
-        for text in ["2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01", "", "2023-01-01 00:00:00", "２０２３-01-01T00:00:00Z"] {
+        for text in [
+            "2023-02-29T00:00:00Z",
+            "2023-13-01T00:00:00Z",
+            "2023-01-01T24:00:00Z",
+            "2023-01-01",
+            "",
+            "2023-01-01 00:00:00",
+            "２０２３-01-01T00:00:00Z",
+        ] {
             assert!(UtcSecond::parse_prefix(text).is_err(), "{text}");
         }
     }

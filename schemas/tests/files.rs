@@ -13,7 +13,10 @@ fn hold(file: &str, expected: &str) {
         std::fs::write(&path, expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "{file} differs from the types: run UPDATE_SCHEMAS=1 cargo test -p cloudigrade-schemas, and change it by addition only");
+    assert_eq!(
+        found, expected,
+        "{file} differs from the types: run UPDATE_SCHEMAS=1 cargo test -p cloudigrade-schemas, and change it by addition only"
+    );
 }
 
 fn hold_schema<T: JsonSchema>(topic: &str) {
@@ -32,7 +35,9 @@ fn the_json_schemas_are_those_of_the_messages() {
 
 #[test]
 fn the_description_of_the_tables_is_that_of_the_sql_contract() {
-    let mut text = String::from("# Tables\n\nNames and types are a contract: they change only by addition. Null means \"not known\", and for an end \"not yet\".\n");
+    let mut text = String::from(
+        "# Tables\n\nNames and types are a contract: they change only by addition. Null means \"not known\", and for an end \"not yet\".\n",
+    );
     for table in [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS, INSTANCE_TYPES] {
         describe(&mut text, &table).unwrap();
     }
@@ -42,12 +47,29 @@ fn the_description_of_the_tables_is_that_of_the_sql_contract() {
 fn describe(text: &mut String, table: &Table) -> std::fmt::Result {
     writeln!(text, "\n## {}\n\n{}\n\n| column | type | null | meaning |\n|---|---|---|---|", table.name, table.meaning)?;
     for column in table.columns {
-        writeln!(text, "| `{}` | {} | {} | {} |", column.name, column.kind.sql_name(), if column.nullable { "yes" } else { "no" }, column.meaning)?;
+        writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            column.name,
+            column.kind.sql_name(),
+            if column.nullable { "yes" } else { "no" },
+            column.meaning
+        )?;
     }
     if !table.stored.is_empty() {
-        writeln!(text, "\nThe stored files have these columns too; SQL does not show them:\n\n| column | type | null | meaning |\n|---|---|---|---|")?;
+        writeln!(
+            text,
+            "\nThe stored files have these columns too; SQL does not show them:\n\n| column | type | null | meaning |\n|---|---|---|---|"
+        )?;
         for column in table.stored {
-            writeln!(text, "| `{}` | {} | {} | {} |", column.name, column.kind.sql_name(), if column.nullable { "yes" } else { "no" }, column.meaning)?;
+            writeln!(
+                text,
+                "| `{}` | {} | {} | {} |",
+                column.name,
+                column.kind.sql_name(),
+                if column.nullable { "yes" } else { "no" },
+                column.meaning
+            )?;
         }
     }
     Ok(())
@@ -81,7 +103,20 @@ const PARTITIONS: [u32; 3] = [8, 2, 11];
 #[test]
 fn a_reason_has_one_word_in_json_and_in_sql() {
     use cloudigrade_schemas::DeadLetterReason::{self, *};
-    for reason in [Unreadable, CorruptGzip, TruncatedGzip, TooLarge, GzipBomb, NotJson, NotCloudTrail, TruncatedJson, NotUtf8, BadRecord, BadEventTime, BadField] {
+    for reason in [
+        Unreadable,
+        CorruptGzip,
+        TruncatedGzip,
+        TooLarge,
+        GzipBomb,
+        NotJson,
+        NotCloudTrail,
+        TruncatedJson,
+        NotUtf8,
+        BadRecord,
+        BadEventTime,
+        BadField,
+    ] {
         assert_eq!(serde_json::to_value(reason).unwrap(), DeadLetterReason::word(reason));
     }
 }

@@ -180,7 +180,10 @@ fn check(fleet: &Fleet, measured: &Measured) -> anyhow::Result<Code> {
         for difference in differences.iter().take(DIFFERENCES_SHOWN) {
             eprintln!("  {difference}");
         }
-        return Err(error(Code::Wrong, format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len())));
+        return Err(error(
+            Code::Wrong,
+            format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len()),
+        ));
     }
     println!("Checked: every run, each day's seconds and each peak equal what the simulation knows its log to say.");
     let overstated: u64 = fleet.truth.lost.iter().map(|lost| lost.overstated_seconds).sum();
@@ -196,7 +199,10 @@ fn print_next(args: &Demo, fleet: &Fleet, started: Instant) {
     let (start, end) = (&window.start.to_string()[..10], &window.end.to_string()[..10]);
     println!("\nDone in {:.0} s. Try next:", started.elapsed().as_secs_f64());
     println!("  cloudigrade report usage --data {} --start {start} --end {end} --granularity month --by account,region", folder.display());
-    println!("  cloudigrade report concurrency --data {} --start {start} --end {end} --by instance_type --tz Europe/Berlin", folder.display());
+    println!(
+        "  cloudigrade report concurrency --data {} --start {start} --end {end} --by instance_type --tz Europe/Berlin",
+        folder.display()
+    );
     println!("  cloudigrade sql --data {}", folder.display());
 }
 

@@ -28,7 +28,9 @@ pub async fn run(data: &DataFolder, kind: cli::ReportKind) -> anyhow::Result<Cod
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     match report.complete_through {
-        Some(moment) if moment.0 < report.period.end() => notes.push(format!("Data reaches to {moment}; what lies after it is provisional.")),
+        Some(moment) if moment.0 < report.period.end() => {
+            notes.push(format!("Data reaches to {moment}; what lies after it is provisional."))
+        }
         Some(_) => {}
         None => notes.push("How far the data reaches is not known: all rows are provisional.".to_owned()),
     }

@@ -16,7 +16,8 @@ use crate::output::Destination;
 /// Runs the query that is given, or that standard input holds, or a shell.
 pub fn run(data: &DataFolder, args: &Sql, runtime: &Handle) -> anyhow::Result<Code> {
     let destination = Destination::of(&args.output)?;
-    let limits = Limits { rows: args.max_rows, time: Duration::from_secs(args.timeout), memory_bytes: args.memory << 20, ..Limits::default() };
+    let limits =
+        Limits { rows: args.max_rows, time: Duration::from_secs(args.timeout), memory_bytes: args.memory << 20, ..Limits::default() };
     let tables = runtime.block_on(data.open_tables())?;
     match &args.query {
         Some(query) => runtime.block_on(answer(&tables, query, &destination, &limits))?,

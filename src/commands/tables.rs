@@ -15,7 +15,10 @@ pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> 
     match args {
         cli::Tables::Rebuild => {
             if !data.has_log() {
-                return Err(error(Code::NoInput, "there is no log to write tables from: ingest first, or name the data folder with --data"));
+                return Err(error(
+                    Code::NoInput,
+                    "there is no log to write tables from: ingest first, or name the data folder with --data",
+                ));
             }
             let log = data.open_log()?;
             let applied = Tables::rebuild(&data.table_root()?, &log).await?;

@@ -1,1 +1,11 @@
-//! System tests, one module a claim.
+//! System tests of the program as its users run it, one family of claims a file.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can not go on panics")]
+
+mod arrows;
+mod bad_input;
+mod command_line;
+mod crash;
+mod reference;
+mod reports;
+mod serve;
+mod support;

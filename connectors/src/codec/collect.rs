@@ -141,7 +141,10 @@ impl<'a> Collector<'a> {
 
     fn tell_of_the_rest(&mut self) {
         if self.rejected_more > 0 {
-            let detail = format!("{} more records cannot be used; those before them say why: fetch the object from its origin again", self.rejected_more);
+            let detail = format!(
+                "{} more records cannot be used; those before them say why: fetch the object from its origin again",
+                self.rejected_more
+            );
             self.rejected.push(rejected(None, DeadLetterReason::BadRecord, detail, &[]));
         }
         if let Some((value, count)) = self.other {
@@ -170,7 +173,9 @@ fn not_cloudtrail<'a>(text: &[u8]) -> Decoded<'a> {
     let json = without_byte_order_mark(text);
     let mut values = serde_json::Deserializer::from_slice(json).into_iter::<IgnoredAny>();
     let (reason, detail) = match values.find_map(Result::err) {
-        _ if json.trim_ascii().is_empty() => (DeadLetterReason::NotJson, "the object is empty; if it is a folder's marker, exclude it".to_owned()),
+        _ if json.trim_ascii().is_empty() => {
+            (DeadLetterReason::NotJson, "the object is empty; if it is a folder's marker, exclude it".to_owned())
+        }
         None => (DeadLetterReason::NotCloudTrail, "the object is JSON, but holds no CloudTrail records; exclude its path".to_owned()),
         Some(error) if error.is_eof() => {
             (DeadLetterReason::TruncatedJson, "the JSON ends before any record does; fetch the object from its origin again".to_owned())

@@ -2,9 +2,9 @@
 //!
 //! It goes on as long as the text is sound and of a usual shape. Where it is not, [`slow::split`] takes over from the item at hand.
 
-use super::marks::{End, Isa, Marks};
 use super::collect::{Collector, Verdict};
 use super::head::{Head, Shape};
+use super::marks::{End, Isa, Marks};
 use super::slow::{self, Level};
 use super::words;
 

@@ -1,7 +1,7 @@
 //! What must be known of a record, read without building the rest of it.
 //!
-//! serde's derived readers are strict: a key that comes twice, or a field of another kind than CloudTrail writes, is an error. The fast path
-//! asks [`slow`](super::slow) about such a record.
+//! serde's derived readers are strict: a key that comes twice, or a field of another kind than CloudTrail writes, is an error. The fast
+//! path asks [`slow`](super::slow) about such a record.
 
 use std::borrow::Cow;
 

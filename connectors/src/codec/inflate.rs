@@ -45,7 +45,9 @@ impl Fault {
     }
 
     fn bomb(ratio_limit: usize) -> Self {
-        let detail = format!("the gzip stream inflates to more than {ratio_limit} times its size, far beyond CloudTrail's files; check what wrote it");
+        let detail = format!(
+            "the gzip stream inflates to more than {ratio_limit} times its size, far beyond CloudTrail's files; check what wrote it"
+        );
         Self { reason: DeadLetterReason::GzipBomb, detail }
     }
 
@@ -151,5 +153,17 @@ fn allowed_bytes(object_bytes: usize, limits: &CodecLimits) -> usize {
 /// Names the limit that an object has passed: a bomb may reach the limit of size before its ratio to the whole object does.
 fn over_limit(inflated: usize, consumed: usize, allowed: usize, limits: &CodecLimits) -> Fault {
     let bomb = inflated > RATIO_FREE_BYTES && inflated > consumed.saturating_mul(limits.inflate_ratio_max);
-    if bomb || allowed < limits.inflated_bytes_max { Fault::bomb(limits.inflate_ratio_max) } else { Fault::too_large(limits.inflated_bytes_max) }
+    if bomb || allowed < limits.inflated_bytes_max {
+        Fault::bomb(limits.inflate_ratio_max)
+    } else {
+        Fault::too_large(limits.inflated_bytes_max)
+    }
+}
+
+#[cfg(test)]
+impl Inflater {
+    /// How much memory the buffer takes, in bytes.
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
 }

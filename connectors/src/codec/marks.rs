@@ -1,5 +1,5 @@
-//! The places in a text that matter to finding records: the *marks*. They are braces outside of strings, the beginnings of strings that could be a
-//! power event's name, and what must be looked at more closely.
+//! The places in a text that matter to finding records: the *marks*. They are braces outside of strings, the beginnings of strings that
+//! could be a power event's name, and what must be looked at more closely.
 //!
 //! This is the first stage of simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second"), cut down to what finding records
 //! takes. The text is read in blocks of 64 bytes, with one bit for each byte. Bytes are classified by AVX2 where the processor has it
@@ -8,14 +8,15 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use super::words::{begins_with_power_name, is_initial};
+use super::words::{is_initial, is_power_name};
 
 /// Bytes of a block.
 const BLOCK_BYTES: usize = 64;
 /// Blocks whose marks are found ahead: few enough that both stay in the first-level cache.
 const WINDOW_BLOCKS: usize = 64;
-/// Marks that are written at once. Most blocks have fewer, and to write too many is faster than to ask for their number.
-const MARKS_AT_ONCE: usize = 3;
+
+/// Marks that are written at once. To write too many is faster than a branch that is often guessed wrongly.
+const MARKS_AT_ONCE: usize = 2;
 
 /// How bytes are classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,8 @@ const CLASSES_OF: [u8; 256] = {
 };
 
 impl Classes {
-    /// Looks each byte up, and gathers the bits class by class: of eight bytes at a time, one multiplication moves a bit of each into one byte.
+    /// Looks each byte up, and gathers the bits class by class: of eight bytes at a time, one multiplication moves a bit of each into one
+    /// byte.
     fn of(bytes: &[u8; BLOCK_BYTES]) -> Self {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const GATHER: u64 = 0x0102_0408_1020_4080;
@@ -99,12 +101,6 @@ fn prefix_xor(bits: u64) -> u64 {
     [1, 2, 4, 8, 16, 32].into_iter().fold(bits, |bits, by| bits ^ (bits << by))
 }
 
-/// A block's quotation marks that begin or end a string, and its bytes that a backslash escapes.
-struct Delimiters {
-    quotes: u64,
-    escaped: u64,
-}
-
 /// What one block must know of those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Lexer {
@@ -120,45 +116,42 @@ struct Lexer {
 
 impl Lexer {
     fn portable(&mut self, bytes: &[u8; BLOCK_BYTES]) -> u64 {
-        let classes = Classes::of(bytes);
-        let delimiters = self.delimiters(&classes);
-        self.marks(bytes, &classes, &delimiters, prefix_xor(delimiters.quotes))
+        self.marks(bytes, &Classes::of(bytes), prefix_xor)
     }
 
-    /// Takes from the quotation marks those that are escaped: preceded by an odd number of backslashes.
+    /// The block's marks.
     #[inline(always)]
-    fn delimiters(&mut self, classes: &Classes) -> Delimiters {
+    fn marks(&mut self, bytes: &[u8; BLOCK_BYTES], classes: &Classes, prefix_xor: impl Fn(u64) -> u64) -> u64 {
+        let escaped = self.escaped(classes.backslash);
+        let quotes = classes.quote & !escaped;
+        let (marks, inside) = self.plain_marks(quotes, classes.brace, classes.initial, prefix_xor(quotes));
+        self.damage |= classes.backslash & !inside;
+        let code_points = ones(escaped).filter(|bit| bytes[*bit] == b'u').fold(0, |bits, bit| bits | 1 << bit);
+        marks | classes.high | code_points
+    }
+
+    /// Bytes that a backslash escapes.
+    #[inline(always)]
+    fn escaped(&mut self, backslash: u64) -> u64 {
         const EVEN: u64 = 0x5555_5555_5555_5555;
-        let escaped = if classes.backslash == 0 {
-            std::mem::take(&mut self.escape)
-        } else {
-            let backslash = classes.backslash & !self.escape;
-            let follows = backslash << 1 | self.escape;
-            let odd_starts = backslash & !EVEN & !follows;
-            let (even_ends, overflow) = odd_starts.overflowing_add(backslash);
-            self.escape = u64::from(overflow);
-            (EVEN ^ (even_ends << 1)) & follows
-        };
-        Delimiters { quotes: classes.quote & !escaped, escaped }
+        let backslash = backslash & !self.escape;
+        let follows = backslash << 1 | self.escape;
+        let odd_starts = backslash & !EVEN & !follows;
+        let (even_ends, overflow) = odd_starts.overflowing_add(backslash);
+        self.escape = u64::from(overflow);
+        (EVEN ^ (even_ends << 1)) & follows
     }
 
-    /// The block's marks, given the parity of its delimiting quotation marks.
     #[inline(always)]
-    fn marks(&mut self, bytes: &[u8; BLOCK_BYTES], classes: &Classes, delimiters: &Delimiters, parity: u64) -> u64 {
+    fn plain_marks(&mut self, quotes: u64, brace: u64, initial: u64, parity: u64) -> (u64, u64) {
         // A string's opening quotation mark counts to it, the closing one does not.
         let inside = parity ^ self.in_string;
         self.in_string = 0_u64.wrapping_sub(inside >> 63);
-        let beginning = delimiters.quotes & inside;
-        let names = (beginning << 1 | self.beginning) & classes.initial;
+        let beginning = quotes & inside;
+        let names = (beginning << 1 | self.beginning) & initial;
         self.beginning = beginning >> 63;
-        self.damage |= classes.initial & !inside;
-        let mut marks = classes.brace & !inside | names;
-        if classes.backslash | classes.high | delimiters.escaped != 0 {
-            self.damage |= classes.backslash & !inside;
-            let code_points = ones(delimiters.escaped).filter(|bit| bytes[*bit] == b'u').fold(0, |bits, bit| bits | 1 << bit);
-            marks |= classes.high | code_points;
-        }
-        marks
+        self.damage |= initial & !inside;
+        (brace & !inside | names, inside)
     }
 }
 
@@ -242,27 +235,33 @@ impl<'a> Marks<'a> {
         Self { text, isa, lexer: Lexer::default(), window, start: 0, end: 0, used: 0 }
     }
 
-    /// The place where `depth` objects end that `from` lies in, or, if none are, the object that begins there. `from` must not be before the last end.
+    /// The place where `depth` objects end that `from` lies in, or, if none do, the object that begins there. `from` must not be before the
+    /// last end.
     ///
     /// `None`: it does not end, or the text nearby is damaged. All before it was sound.
     pub(super) fn end_of(&mut self, from: usize, mut depth: i64) -> Option<End> {
         let mut look = Look::default();
         loop {
-            for place in self.window.places.get(self.used..self.window.count)? {
+            let text = self.text.get(self.start..)?;
+            let places = self.window.places.get(..self.window.count)?;
+            while let Some(place) = places.get(self.used) {
                 self.used += 1;
-                let at = self.start + usize::from(*place);
-                match self.text.get(at)? {
-                    _ if at < from => {}
+                let at = usize::from(*place);
+                let byte = *text.get(at)?;
+                if self.start + at < from {
+                    continue;
+                }
+                match byte {
                     b'{' => depth += 1,
                     b'}' => {
                         depth -= 1;
                         if depth == 0 {
-                            return Some(End { at: at + 1, look });
+                            return Some(End { at: self.start + at + 1, look });
                         }
                     }
                     b'u' => look.name = true,
                     0x80.. => look.high = true,
-                    _ => look.name |= begins_with_power_name(&self.text[at..]),
+                    _ => look.name |= is_power_name(&text[at..]),
                 }
             }
             self.advance()?;
@@ -291,3 +290,6 @@ impl<'a> Marks<'a> {
         (self.lexer.damage == 0).then_some(())
     }
 }
+
+#[cfg(test)]
+mod tests;

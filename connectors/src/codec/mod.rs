@@ -12,9 +12,9 @@
 //! Digest and Insight files are recognised and hold no records. Anything else is one rejection of the object.
 //!
 //! # How it reads
-//! More than 99 of 100 records are of no interest, so they are not parsed. One pass over the text (the private modules `marks` and
-//! `fast`) finds where each record begins and ends, and whether it holds a string that is a power event's name, an escape that could hide one,
-//! or a byte that is not ASCII. Only such records are validated and parsed. [`slow`] is the definition of what comes out: a
+//! More than 99 of 100 records are of no interest, so they are not parsed. One pass over the text (the private modules `marks` and `fast`)
+//! finds where each record begins and ends, and whether it holds a string that is a power event's name, an escape that could hide one, or a
+//! byte that is not ASCII. Only such records are validated and parsed. [`slow`] is the definition of what comes out: a
 //! plain implementation, and the one that takes over where a text is damaged. Both give equal results on any bytes.
 //!
 //! # Damage
@@ -22,22 +22,23 @@
 //! that was torn: the next sound record is found behind it. What stands *between* records (commas, white space) is not judged,
 //! nor is a record that could not be a power event anyway. Of a gzip object the members whose checksum holds are used.
 
-
 mod collect;
 mod fast;
 mod head;
 mod inflate;
 mod marks;
 pub mod slow;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::borrow::Cow;
 
 use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
-use self::marks::Isa;
 use self::collect::Collector;
 use self::inflate::{Fault, Inflated, Inflater};
+use self::marks::Isa;
 use crate::limits;
 
 /// What one object may cost.
@@ -81,7 +82,7 @@ pub struct RelevantRecord<'a> {
     pub index: u64,
     /// Its `eventID`, where it has one.
     pub event_id: Option<Cow<'a, str>>,
-    /// The record as it stands in the object, one JSON object; of an envelope the `detail`.
+    /// The record as it stands in the object: one JSON object, known to be well-formed; of an envelope the `detail`.
     pub json: &'a str,
 }
 

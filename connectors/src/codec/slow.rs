@@ -2,22 +2,22 @@
 //!
 //! # How a text is split
 //! Objects stand at the top, in an array at the top, or in the array `Records` of an object at the top. Between them are white space and
-//! commas, which are not judged. An object in such a place is an *item*: a record, an envelope, or, at the top, one that holds `Records`. An
-//! item ends where all its braces are closed; square brackets do not matter to that.
+//! commas, which are not judged. An object in such a place is an *item*: a record, an envelope, or, at the top, one that holds `Records`.
+//! An item ends where all its braces are closed; square brackets do not matter to that.
 //!
 //! # What is damage
-//! * A backslash or an initial of a power event's name ([`words::is_initial`]) outside of strings. So a quotation mark too many or too few shows
-//!   before its record is left, or in the next.
+//! * A backslash or an initial of a power event's name (`B M R S T`) outside of strings. So a quotation mark too many or too few
+//!   shows before its record is left, or in the next.
 //! * Anything else than an item where one must stand, and the end of the text in an item.
 //! * An item in an array, if the array is not closed behind it and the item is not JSON: with a brace too few, it has swallowed all that
 //!   follows.
 //!
-//! What lies between the beginning of a damaged item and the next place where a record seems to begin ([`words::next_record`]) is one rejected
-//! record. Without such a place all of the rest is.
+//! What lies between the beginning of a damaged item and the next place where a record seems to begin is one rejected record. Without such
+//! a place all of the rest is. A record seems to begin where an object begins a line, or where its first key is one that records begin with.
 //!
 //! # What is rejected
-//! An item that is damaged, larger than the limit or not UTF-8. One that is not JSON only if it could matter, that is if it holds a string that
-//! is a power event's name or any escape by code point; or if it stands at the top, where nothing else tells what it is.
+//! An item that is damaged, larger than the limit or not UTF-8. One that is not JSON only if it could matter, that is if it holds a string
+//! that is a power event's name or any escape by code point; or if it stands at the top, where nothing else tells what it is.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,8 @@ use cloudigrade_schemas::{DeadLetterReason, PowerAction};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::marks::Isa;
 use super::collect::{Collector, Verdict};
+use super::marks::Isa;
 use super::words::{self, EC2, INSIGHT};
 use super::{CodecLimits, Decoded, RelevantRecord};
 use crate::limits::RESCANNED_BYTES_MAX;
@@ -109,9 +109,15 @@ pub(super) fn split<'a>(text: &'a [u8], mut at: usize, mut level: Level, collect
         rescanned += next.map_or(0, |next| damage.saturating_sub(next));
         let next = next.filter(|_| rescanned <= RESCANNED_BYTES_MAX);
         let (reason, detail) = if next.is_none() && damage == text.len() {
-            (DeadLetterReason::TruncatedJson, "the text ends inside this record; those before were used: fetch the object from its origin again")
+            (
+                DeadLetterReason::TruncatedJson,
+                "the text ends inside this record; those before were used: fetch the object from its origin again",
+            )
         } else {
-            (DeadLetterReason::BadRecord, "the record is torn or its quotation marks or brackets do not match; fetch the object from its origin again")
+            (
+                DeadLetterReason::BadRecord,
+                "the record is torn or its quotation marks or brackets do not match; fetch the object from its origin again",
+            )
         };
         collector.reject(&text[at..next.unwrap_or(text.len())], reason, detail.to_owned());
         let Some(next) = next else { return };
@@ -171,7 +177,10 @@ fn is_json(item: &[u8]) -> bool {
 }
 
 fn bad_record<'a>(error: &serde_json::Error) -> Verdict<'a> {
-    Verdict::Rejected(DeadLetterReason::BadRecord, format!("the record is not well-formed JSON ({error}); fetch the object from its origin again"))
+    Verdict::Rejected(
+        DeadLetterReason::BadRecord,
+        format!("the record is not well-formed JSON ({error}); fetch the object from its origin again"),
+    )
 }
 
 /// A JSON object; of a key that comes twice, the last value.
@@ -251,7 +260,8 @@ fn tokens(text: &[u8], mut at: usize) -> impl Iterator<Item = (usize, Token<'_>)
     })
 }
 
-/// The place where `depth` objects end that `at` lies in, or, if none are, the object that begins there; or the place of the damage before it.
+/// The place where `depth` objects end that `at` lies in, or, if none do, the object that begins there; or the place of the damage before
+/// it.
 fn end_of(text: &[u8], at: usize, mut depth: u64) -> Result<usize, usize> {
     for (here, token) in tokens(text, at) {
         match token {
@@ -275,7 +285,9 @@ fn records_of(object: &[u8]) -> Option<usize> {
         match token {
             Token::Open => depth += 1,
             Token::Close => depth -= 1,
-            Token::String(b"Records", end) if depth == 1 => return words::after(object, end, b":").and_then(|at| words::after(object, at, b"[")),
+            Token::String(b"Records", end) if depth == 1 => {
+                return words::after(object, end, b":").and_then(|at| words::after(object, at, b"["));
+            }
             Token::String(..) | Token::Damage => {}
         }
         None
@@ -285,7 +297,9 @@ fn records_of(object: &[u8]) -> Option<usize> {
 /// Whether an item that is not JSON could have been a power event.
 fn could_matter(item: &[u8]) -> bool {
     tokens(item, 0).any(|(_, token)| match token {
-        Token::String(content, _) => PowerAction::ALL.iter().any(|action| action.name().as_bytes() == content) || has_code_point_escape(content),
+        Token::String(content, _) => {
+            PowerAction::ALL.iter().any(|action| action.name().as_bytes() == content) || has_code_point_escape(content)
+        }
         _ => false,
     })
 }

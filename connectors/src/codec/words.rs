@@ -39,17 +39,19 @@ const NAME_BEGINNINGS: [u32; PowerAction::ALL.len()] = {
     beginnings
 };
 
-/// Whether a power event's name begins with this byte. None of these letters is in `true`, `false`, `null` or a number, so outside of strings
-/// JSON does not have them, while a record has many within: a text whose quotation marks are awry soon shows it.
+/// Whether a power event's name begins with this byte. None of these letters is in `true`, `false`, `null` or a number, so outside of
+/// strings JSON does not have them, while a record has many within: a text whose quotation marks are awry soon shows it.
 pub(super) const fn is_initial(byte: u8) -> bool {
     matches!(byte, b'B' | b'M' | b'R' | b'S' | b'T')
 }
 
-/// Whether the text, which begins behind a quotation mark, is a power event's name and another quotation mark.
-pub(super) fn begins_with_power_name(text: &[u8]) -> bool {
-    let Some(beginning) = text.first_chunk::<4>() else { return false };
+/// Whether the text begins with a power event's name and a quotation mark.
+pub(super) fn is_power_name(text: &[u8]) -> bool {
+    let Some(beginning) = text.first_chunk() else { return false };
     NAME_BEGINNINGS.contains(&u32::from_le_bytes(*beginning))
-        && PowerAction::ALL.into_iter().any(|action| text.strip_prefix(action.name().as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
+        && PowerAction::ALL
+            .into_iter()
+            .any(|action| text.strip_prefix(action.name().as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
 }
 
 /// JSON's white space.
@@ -101,13 +103,16 @@ pub(super) fn begins_as_record(object: &[u8]) -> bool {
     first_key_is(object, FIRST_KEY)
 }
 
-/// The first place from `from` on where a record seems to begin: an object at the beginning of a line, or one that begins with
-/// a leading key and is not itself the value of a key. No string of a sound text can hold the latter: its quotation mark would be escaped.
+/// The first place from `from` on where a record seems to begin: an object at the beginning of a line, one that begins as CloudTrail's
+/// records do, or one that begins with another leading key and is not itself the value of a key. No string of a sound text can hold the
+/// latter two: the key's quotation mark would be escaped.
 pub(super) fn next_record(text: &[u8], from: usize) -> Option<usize> {
     memchr::memchr_iter(b'{', text.get(from..)?).map(|n| from + n).find(|&at| {
-        let before = &text[..at];
+        let (before, object) = text.split_at(at);
+        let is_value = || before.trim_ascii_end().last() == Some(&b':');
         before.last() == Some(&b'\n')
-            || (LEADING_KEYS.iter().any(|key| first_key_is(&text[at..], key)) && before.trim_ascii_end().last() != Some(&b':'))
+            || begins_as_record(object)
+            || (LEADING_KEYS.iter().any(|key| first_key_is(object, key)) && !is_value())
     })
 }
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-pub use super::folder::check_local;
 use super::folder::FolderFeed;
+pub use super::folder::check_local;
 use super::s3::{S3Feed, S3Options};
 
 /// A place that holds CloudTrail files.
@@ -14,11 +14,11 @@ use super::s3::{S3Feed, S3Options};
 pub enum Location {
     /// A file, or a folder with all below it.
     Local(PathBuf),
-    /// All objects of a bucket whose key begins with a prefix.
+    /// An object of a bucket, or all objects below a folder of it.
     S3 {
         /// The bucket.
         bucket: String,
-        /// The prefix; may be empty.
+        /// The object's key or the folder; empty for the whole bucket. Whole path segments count: `AWSLogs/12` is not `AWSLogs/123`.
         prefix: String,
     },
 }

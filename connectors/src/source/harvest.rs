@@ -36,7 +36,8 @@ impl Harvest {
         for record in relevant {
             let source = SourceRef { uri: object.uri.clone(), version: object.version.clone(), index: record.index };
             let id = record.event_id.map_or_else(|| EventId::of_content(record.json), |id| EventId(id.into_owned()));
-            let message = serde_json::from_str::<&RawValue>(record.json).and_then(|raw| serde_json::to_vec(&TrailRecord { source, record: raw }));
+            let message =
+                serde_json::from_str::<&RawValue>(record.json).and_then(|raw| serde_json::to_vec(&TrailRecord { source, record: raw }));
             match message {
                 Ok(message) => messages.push((id, message)),
                 Err(error) => rejected.push(Rejected {
@@ -89,7 +90,8 @@ impl Harvest {
             cx.send(Topic::CloudTrailRecords, id.as_str().as_bytes(), message, now);
         }
         for rejected in self.rejected {
-            let letter = DeadLetter::new(self.object.uri.clone(), rejected.index, rejected.reason, rejected.detail, &rejected.first_bytes, now);
+            let letter =
+                DeadLetter::new(self.object.uri.clone(), rejected.index, rejected.reason, rejected.detail, &rejected.first_bytes, now);
             cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
         }
         let mut reach: BTreeMap<String, Coverage> = BTreeMap::new();

@@ -21,7 +21,10 @@ use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
 use super::harvest::Harvest;
 use crate::codec::{CodecLimits, Decoder, ObjectKind};
-use crate::limits::{COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX, INFLATED_BYTES_MAX, LARGE_OBJECT_BYTES};
+use crate::limits::{
+    COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX, INFLATED_BYTES_MAX,
+    LARGE_OBJECT_BYTES,
+};
 
 /// The task under which objects enter the log.
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
@@ -127,7 +130,14 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
     };
     let (committed, counters) = thread::scope(|scope| {
         let (sender, receiver) = sync_channel(HARVEST_QUEUE_MAX);
-        let workers: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn({ let (run, sender) = (&run, sender.clone()); move || run.work(&sender) })).collect();
+        let workers: Vec<_> = (0..options.threads.max(1))
+            .map(|_| {
+                scope.spawn({
+                    let (run, sender) = (&run, sender.clone());
+                    move || run.work(&sender)
+                })
+            })
+            .collect();
         drop(sender);
         let folded = scope.spawn(|| run.fold(operators));
         let committed = run.commit_all(source, &receiver);
@@ -190,9 +200,12 @@ impl<'a> Run<'a> {
                 add(&self.progress.files_known, 1);
                 return None;
             }
-            Delivery::Unreadable(object, cause) => {
-                Harvest::unusable(object, DeadLetterReason::Unreadable, format!("{cause}; mend the access and ingest it again"), Default::default())
-            }
+            Delivery::Unreadable(object, cause) => Harvest::unusable(
+                object,
+                DeadLetterReason::Unreadable,
+                format!("{cause}; mend the access and ingest it again"),
+                Default::default(),
+            ),
             Delivery::TooLarge(object, beginning) => {
                 let detail = too_large(&object);
                 Harvest::unusable(object, DeadLetterReason::TooLarge, detail, beginning)
@@ -262,7 +275,10 @@ impl<'a> Run<'a> {
 }
 
 fn too_large(object: &Object) -> String {
-    format!("{} bytes are over the limit of {INFLATED_BYTES_MAX} bytes for one object; CloudTrail writes far smaller ones: split it by lines or records", object.size)
+    format!(
+        "{} bytes are over the limit of {INFLATED_BYTES_MAX} bytes for one object; CloudTrail writes far smaller ones: split it by lines or records",
+        object.size
+    )
 }
 
 /// What an object will take in memory, by what gzip itself says (its last four bytes). A hint: the decoder's limit is what holds.

@@ -83,7 +83,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 async fn fetch_all(store: Arc<AmazonS3>, place: Place, known: Known, sender: mpsc::Sender<Result<Delivery, FeedError>>) {
-    let prefix = object_store::path::Path::from(place.prefix.as_str());
+    let prefix = object_store::path::Path::parse(&place.prefix).unwrap_or_else(|_| object_store::path::Path::from(place.prefix.as_str()));
     // A listing gives what is below a prefix; an object that is named itself is not below it.
     let named = match is_log_name(&place.prefix) {
         true => store.head(&prefix).await.ok(),

@@ -3,8 +3,8 @@
 use cloudigrade_schemas::Topic;
 
 use super::{
-    ALL, AT_ONCE, Claim, Fixture, READER, SOURCE, STORE, Verdict, append, behind, commit, ensure, ensure_eq, open, output, outputs,
-    patiently, poll_all, put, values, values_in,
+    ALL, Claim, Fixture, READER, SOURCE, STORE, Verdict, append, behind, commit, ensure, ensure_eq, open, output, outputs, poll_all, put,
+    values, values_in,
 };
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::log::{Log, LogError, Output, Position, StateChange, StateRead, Task, Txn};
@@ -138,11 +138,8 @@ fn reads_as_written<F: Fixture>(fixture: &mut F) -> Verdict {
         output(Topic::CloudTrailRecords, 1, "", ""),
     ];
     append(fixture.log(), written.clone())?;
-    let mut task = open(fixture.log(), READER, &ALL)?;
-    let mut polled = Vec::new();
-    while polled.len() < written.len() {
-        polled.extend(patiently(|| task.poll(AT_ONCE))?);
-    }
+    let polled = poll_all(&mut open(fixture.log(), READER, &ALL)?)?;
+    ensure_eq("polled", polled.len(), written.len())?;
     for (record, output) in polled.into_iter().zip(written) {
         let read = Output {
             topic: record.topic,

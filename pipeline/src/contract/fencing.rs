@@ -1,14 +1,14 @@
 //! Two tasks with one name.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cloudigrade_schemas::Topic;
 
 use super::{
     ALL, AT_ONCE, Claim, Fixture, READER, SOURCE, STORE, Verdict, Why, append, behind, commit, ensure_eq, open, output, outputs, patiently,
-    poll_all, put, values, values_in,
+    poll_all, poll_waiting, put, values, values_in,
 };
-use crate::log::{LogError, PollLimits, StateRead, Task, TaskId, TaskSpec, Txn};
+use crate::log::{LogError, StateRead, Task, TaskId, TaskSpec, Txn};
 
 pub(super) fn claims<F: Fixture>() -> Vec<Claim<F>> {
     vec![
@@ -44,20 +44,13 @@ fn older<F: Fixture>(fixture: &mut F) -> Verdict {
 }
 
 fn waiting<F: Fixture>(fixture: &mut F) -> Verdict {
-    const LONG: Duration = Duration::from_secs(3600);
     let log = fixture.log();
     let mut old = open(log, READER, &ALL)?;
+    let opened = AtomicBool::new(false);
     std::thread::scope(|threads| {
-        let polling = threads.spawn(move || {
-            loop {
-                match patiently(|| old.poll(PollLimits { wait: LONG, ..AT_ONCE })) {
-                    // A log that need not wait as long as it is told to.
-                    Ok(polled) if polled.is_empty() => {}
-                    answer => return answer,
-                }
-            }
-        });
+        let polling = threads.spawn(|| poll_waiting(&mut old, &opened));
         let _new = open(log, READER, &ALL)?;
+        opened.store(true, Ordering::Release);
         expect_fenced("its poll", polling.join().map_err(|_| Why("the poll panicked".into()))?)
     })
 }

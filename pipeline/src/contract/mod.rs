@@ -14,6 +14,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cloudigrade_schemas::{Topic, UtcSecond};
@@ -87,6 +88,9 @@ const STORE: Store = Store("contract");
 const ALL: [u32; PARTITIONS_MIN as usize] = [0, 1, 2, 3];
 const AT_ONCE: PollLimits = PollLimits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO };
 
+/// How long a poll waits that something else is to end: only a broken log waits so long.
+const WAIT: Duration = Duration::from_secs(60);
+
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(Why(otherwise())) }
 }
@@ -142,6 +146,19 @@ fn poll_all(task: &mut impl Task) -> Result<Vec<Record>, LogError> {
         records.extend(polled);
     }
     Ok(records)
+}
+
+/// Polls with a long wait until a record comes, or, once `done` was set, a few polls brought none.
+fn poll_waiting(task: &mut impl Task, done: &AtomicBool) -> Result<Vec<Record>, LogError> {
+    let mut empty = 0;
+    loop {
+        let is_done = done.load(Ordering::Acquire);
+        let polled = patiently(|| task.poll(PollLimits { wait: WAIT, ..AT_ONCE }))?;
+        if !polled.is_empty() || empty == EMPTY_POLLS_MAX {
+            return Ok(polled);
+        }
+        empty += usize::from(is_done);
+    }
 }
 
 /// Reads a partition from its beginning.

@@ -1,12 +1,12 @@
 //! Order, limits, positions and ends.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cloudigrade_schemas::Topic;
 
 use super::{
-    ALL, AT_ONCE, Claim, Fixture, PARTITIONS_MIN, READER, SOURCE, Verdict, append, commit, ensure, ensure_eq, open, output, outputs,
-    patiently, poll_all, read_all, values, values_in,
+    ALL, AT_ONCE, Claim, Fixture, PARTITIONS_MIN, READER, SOURCE, Verdict, Why, append, commit, ensure, ensure_eq, open, output, outputs,
+    patiently, poll_all, poll_waiting, read_all, values, values_in,
 };
 use crate::log::{Log, Output, PollLimits, Position, Record, Task};
 
@@ -133,21 +133,15 @@ fn end<F: Fixture>(fixture: &mut F) -> Verdict {
 }
 
 fn wakes<F: Fixture>(fixture: &mut F) -> Verdict {
-    const LONG: Duration = Duration::from_secs(3600);
     let log = fixture.log();
     let mut source = open(log, SOURCE, &ALL)?;
     let mut task = open(log, READER, &ALL)?;
+    let committed = AtomicBool::new(false);
     std::thread::scope(|threads| {
-        let polling = threads.spawn(move || {
-            loop {
-                let polled = patiently(|| task.poll(PollLimits { wait: LONG, ..AT_ONCE }))?;
-                if !polled.is_empty() {
-                    return Ok::<_, super::Why>(values(&polled));
-                }
-            }
-        });
+        let polling = threads.spawn(|| poll_waiting(&mut task, &committed));
         commit(&mut source, &outputs([output(Topic::PowerEvents, 0, "k", "in")]))?;
-        let polled = polling.join().map_err(|_| super::Why("the poll panicked".into()))??;
-        ensure_eq("polled", polled, vec!["in".to_owned()])
+        committed.store(true, Ordering::Release);
+        let polled = polling.join().map_err(|_| Why("the poll panicked".into()))??;
+        ensure_eq("polled", values(&polled), vec!["in".to_owned()])
     })
 }

@@ -3,7 +3,7 @@
 use cloudigrade_schemas::Topic;
 
 use super::{ALL, Claim, Fixture, READER, SOURCE, STORE, Verdict, commit, ensure_eq, open, output, put};
-use crate::log::{Log, StateChange, StateRead, Store, Txn};
+use crate::log::{KeyValue, Log, StateChange, StateRead, Store, Txn};
 
 pub(super) fn claims<F: Fixture>() -> Vec<Claim<F>> {
     vec![
@@ -14,9 +14,7 @@ pub(super) fn claims<F: Fixture>() -> Vec<Claim<F>> {
     ]
 }
 
-type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
-
-fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+fn pairs(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     pairs.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 

@@ -33,7 +33,7 @@ use redb::{Database, ReadableDatabase};
 pub use open::{EmbeddedOptions, OpenError};
 pub use task::EmbeddedTask;
 
-use crate::log::{Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskId, TaskSpec};
+use crate::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskId, TaskSpec};
 use failure::reading;
 use read::Budget;
 use writer::{Fence, Request};
@@ -147,7 +147,7 @@ impl StateRead for EmbeddedLog {
         self.handle.shared.state().and_then(|table| read::state(&table, store, partition, key)).map_err(reading)
     }
 
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         self.handle.shared.state().and_then(|table| read::states(&table, store, partition, prefix)).map_err(reading)
     }
 }

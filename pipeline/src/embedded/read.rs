@@ -4,7 +4,7 @@ use redb::ReadOnlyTable;
 
 use crate::embedded::batch;
 use crate::embedded::layout::{self, RecordKey};
-use crate::log::{PollLimits, Position, Record, Store};
+use crate::log::{KeyValue, PollLimits, Position, Record, Store};
 
 /// [`layout::RECORDS`], as it was when it was opened.
 pub(super) type RecordTable = ReadOnlyTable<&'static RecordKey, &'static [u8]>;
@@ -84,7 +84,7 @@ pub(super) fn state(table: &StateTable, store: Store, partition: u32, key: &[u8]
 }
 
 /// All keys of state that begin with a prefix, in order, with their values.
-pub(super) fn states(table: &StateTable, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, redb::Error> {
+pub(super) fn states(table: &StateTable, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, redb::Error> {
     let first = layout::state_key(store, partition, prefix);
     let key_at = first.len() - prefix.len();
     let mut found = Vec::new();

@@ -10,11 +10,10 @@ use crate::embedded::prepare::Prepared;
 use crate::embedded::read::{self, Budget, StateTable};
 use crate::embedded::writer::{Commit, Fence, Request};
 use crate::embedded::{EmbeddedLog, layout};
-use crate::log::{LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
+use crate::log::{KeyValue, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 
 /// A task of the embedded log. It keeps the log open.
 pub struct EmbeddedTask {
-    log: EmbeddedLog,
     id: TaskId,
     fence: Fence,
     /// Where to go on reading, for each topic and partition.
@@ -24,6 +23,8 @@ pub struct EmbeddedTask {
     /// State as it was at the first look since the last poll or commit, so that the many looks of a batch cost one transaction. Not held
     /// longer: as long as it is, the file can not reuse the pages that it shows.
     state: RefCell<Option<StateTable>>,
+    // Dropped last: it may close the file.
+    log: EmbeddedLog,
 }
 
 impl EmbeddedTask {
@@ -31,7 +32,7 @@ impl EmbeddedTask {
         // First the fence: what the predecessor still commits before it is in the positions, and nothing after it.
         let fence = log.fence(spec.id)?;
         let next = committed(&log, spec, partitions).map_err(reading)?;
-        Ok(Self { log, id: spec.id, fence, next, turn: 0, state: RefCell::default() })
+        Ok(Self { id: spec.id, fence, next, turn: 0, state: RefCell::default(), log })
     }
 
     fn check_fence(&self) -> Result<(), LogError> {
@@ -81,7 +82,7 @@ impl StateRead for EmbeddedTask {
         self.look(|state| read::state(state, store, partition, key))
     }
 
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         self.look(|state| read::states(state, store, partition, prefix))
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::Counters;
-use crate::log::{LogError, Output, StateChange, StateRead, Store, Txn};
+use crate::log::{KeyValue, LogError, Output, StateChange, StateRead, Store, Txn};
 
 type StateKey = (Store, u32, Vec<u8>);
 
@@ -52,7 +52,7 @@ impl<'a> Cx<'a> {
     ///
     /// # Errors
     /// Those of [`StateRead::scan`].
-    pub fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    pub fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         let mut found: BTreeMap<_, _> = self.state.scan(store, partition, prefix)?.into_iter().collect();
         let written = self.overlay.range((store, partition, prefix.to_vec())..);
         for ((_, _, key), value) in written.take_while(|((s, p, key), _)| *s == store && *p == partition && key.starts_with(prefix)) {

@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn key_order_whitespace_and_escapes_do_not_matter() {
-        assert_eq!(canonical(r#"{"b":[1,{"y":null,"x":true}],"a":"\u0041"}"#), canonical("{ \"a\" : \"A\",\n\"b\":[1, {\"x\":true,\"y\":null}]}"));
+        assert_eq!(
+            canonical(r#"{"b":[1,{"y":null,"x":true}],"a":"\u0041"}"#),
+            canonical("{ \"a\" : \"A\",\n\"b\":[1, {\"x\":true,\"y\":null}]}")
+        );
         assert_eq!(canonical(r#"{"b":[1,2],"a":"A"}"#), r#"{"a": "A", "b": [1, 2]}"#);
     }
 

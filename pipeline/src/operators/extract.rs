@@ -5,11 +5,10 @@
 
 use cloudigrade_schemas::power::PowerChange;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, SourceRef, Topic, TrailRecord, UtcSecond};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::canonical::canonical_text;
 use super::fields::{fields, text};
+use super::seen::Seen;
 use super::trail_event::{TrailEvent, Unusable, events_of};
 use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
@@ -33,17 +32,6 @@ pub mod counted {
     pub const DEAD_LETTERS: &str = "dead_letters";
 }
 
-/// What is remembered of an event.
-#[derive(Serialize, Deserialize)]
-struct Seen {
-    /// Which telling won, from 0.
-    telling: u32,
-    /// Hash of the winning delivery's bytes: the common repeat is known by it without looking further.
-    bytes_hash: u64,
-    /// The winning delivery, verbatim.
-    record: Box<RawValue>,
-}
-
 impl Operator for Extract {
     fn inputs(&self) -> &'static [Topic] {
         &[Topic::CloudTrailRecords]
@@ -58,7 +46,8 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
     let trail: TrailRecord<'_> = match serde_json::from_slice(&record.value) {
         Ok(trail) => trail,
         Err(error) => {
-            let source = SourceRef { uri: format!("{}/{}@{}", record.topic.name(), record.partition, record.offset), version: None, index: 0 };
+            let source =
+                SourceRef { uri: format!("{}/{}@{}", record.topic.name(), record.partition, record.offset), version: None, index: 0 };
             let unusable = Unusable { reason: DeadLetterReason::BadRecord, detail: format!("not a message of this topic: {error}") };
             return bury(cx, record, &source, unusable, &record.value);
         }
@@ -73,7 +62,8 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
         None => EventId::of_content(&canonical_text(trail.record)),
     };
     let bytes_hash = xxhash_rust::xxh3::xxh3_64(trail.record.get().as_bytes());
-    let telling = match cx.get_json::<Seen>(SEEN, record.partition, event_id.as_str().as_bytes())? {
+    let key = event_id.as_str().as_bytes();
+    let telling = match cx.get(SEEN, record.partition, key)?.map(|kept| Seen::decode(&kept)).transpose()? {
         None => {
             cx.count(counted::POWER_RECORDS, 1);
             cx.count(counted::POWER_EVENTS, events.len() as u64);
@@ -81,12 +71,16 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
         }
         Some(seen) => {
             cx.count(counted::DUPLICATES, 1);
-            if seen.bytes_hash == bytes_hash || canonical_text(trail.record) >= canonical_text(&seen.record) {
+            if seen.bytes_hash == bytes_hash {
+                return Ok(());
+            }
+            let winner = seen.record()?;
+            if canonical_text(trail.record) >= canonical_text(&winner) {
                 return Ok(());
             }
             let telling = seen.telling + 1;
             // What was seen had a readable time, or it would not have been remembered.
-            let before = events_of(&seen.record).unwrap_or_default();
+            let before = events_of(&winner).unwrap_or_default();
             for old in before.into_iter().filter(|old| events.iter().all(|new| new.instance != old.instance)) {
                 tell(cx, old, &event_id, telling, None, record.entered_at)?;
             }
@@ -96,8 +90,8 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
     for event in events {
         tell(cx, event, &event_id, telling, Some(&trail.source), record.entered_at)?;
     }
-    let seen = Seen { telling, bytes_hash, record: trail.record.to_owned() };
-    cx.put_json(SEEN, record.partition, event_id.as_str().as_bytes(), &seen)
+    cx.put(SEEN, record.partition, key, Seen::new(telling, bytes_hash, trail.record)?.encode());
+    Ok(())
 }
 
 /// Sends what an event says of an instance, or that it no longer says anything of it (`source` is `None`).

@@ -12,6 +12,7 @@ mod fields;
 mod fold;
 mod history;
 mod intervals;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod trail_event;

@@ -101,7 +101,8 @@ impl Pipeline {
         for month in self.months.values() {
             for Interval { start, end, instance_type, .. } in &month.intervals {
                 let end = end.as_ref().map_or_else(|| "open".to_owned(), |end| clock(end.at));
-                let line = format!("{}: {}..{end} {}", month.instance.instance_id, clock(start.at), instance_type.as_deref().unwrap_or("?"));
+                let line =
+                    format!("{}: {}..{end} {}", month.instance.instance_id, clock(start.at), instance_type.as_deref().unwrap_or("?"));
                 runs.insert((month.instance.clone(), start.at), line);
             }
         }
@@ -132,7 +133,11 @@ fn plain(id: &str, name: &str, time: &str, instance: &str) -> Value {
 
 #[test]
 fn a_second_start_does_not_restart_a_run() {
-    let records = [plain("a", "StartInstances", "09:00", "i-1"), plain("b", "StartInstances", "09:05", "i-1"), plain("c", "StopInstances", "10:00", "i-1")];
+    let records = [
+        plain("a", "StartInstances", "09:00", "i-1"),
+        plain("b", "StartInstances", "09:05", "i-1"),
+        plain("c", "StopInstances", "10:00", "i-1"),
+    ];
     assert_eq!(Pipeline::of(&records).runs(), ["i-1: 09:00..10:00 ?"]);
 }
 
@@ -147,9 +152,21 @@ fn one_launch_of_three_instances_is_three_runs_and_each_ends_by_itself() {
 
 #[test]
 fn a_type_change_while_stopped_splits_the_usage_and_one_while_running_waits_for_the_next_start() {
-    let modify = |id, time, new| record(id, "ModifyInstanceAttribute", time, &[], json!({"requestParameters": {"instanceId": "i-1", "instanceType": {"value": new}}}));
+    let modify = |id, time, new| {
+        record(
+            id,
+            "ModifyInstanceAttribute",
+            time,
+            &[],
+            json!({"requestParameters": {"instanceId": "i-1", "instanceType": {"value": new}}}),
+        )
+    };
     let launch = record("a", "RunInstances", "08:00", &["i-1"], json!({"requestParameters": {"instanceType": "m5.large"}}));
-    let (stop, start, end) = (plain("b", "StopInstances", "10:00", "i-1"), plain("d", "StartInstances", "11:00", "i-1"), plain("e", "StopInstances", "12:00", "i-1"));
+    let (stop, start, end) = (
+        plain("b", "StopInstances", "10:00", "i-1"),
+        plain("d", "StartInstances", "11:00", "i-1"),
+        plain("e", "StopInstances", "12:00", "i-1"),
+    );
     let while_stopped = [launch.clone(), stop.clone(), modify("c", "10:30", "m5.xlarge"), start.clone(), end.clone()];
     assert_eq!(Pipeline::of(&while_stopped).runs(), ["i-1: 08:00..10:00 m5.large", "i-1: 11:00..12:00 m5.xlarge"]);
     let while_running = [launch, modify("c", "09:00", "m5.xlarge"), stop, start, end];
@@ -166,7 +183,12 @@ fn a_spot_interruption_ends_a_run() {
 #[test]
 fn a_failed_stop_and_a_stop_of_a_stopped_instance_have_no_effect() {
     let failed = record("b", "StopInstances", "09:30", &["i-1"], json!({"errorCode": "Client.UnauthorizedOperation"}));
-    let records = [plain("a", "StartInstances", "09:00", "i-1"), failed, plain("c", "StopInstances", "10:00", "i-1"), plain("d", "StopInstances", "11:00", "i-1")];
+    let records = [
+        plain("a", "StartInstances", "09:00", "i-1"),
+        failed,
+        plain("c", "StopInstances", "10:00", "i-1"),
+        plain("d", "StopInstances", "11:00", "i-1"),
+    ];
     assert_eq!(Pipeline::of(&records).runs(), ["i-1: 09:00..10:00 ?"]);
 }
 
@@ -181,7 +203,11 @@ fn a_stop_without_a_start_gives_no_run_but_stays_in_the_evidence() {
 fn within_one_second_a_launch_comes_before_a_stop_and_a_stop_after_a_start() {
     let records = [plain("a", "TerminateInstances", "09:00", "i-1"), plain("b", "RunInstances", "09:00", "i-1")];
     assert_eq!(Pipeline::of(&records).runs(), ["i-1: 09:00..09:00 ?"]);
-    let records = [plain("a", "RunInstances", "08:00", "i-1"), plain("b", "StopInstances", "09:00", "i-1"), plain("c", "StartInstances", "09:00", "i-1")];
+    let records = [
+        plain("a", "RunInstances", "08:00", "i-1"),
+        plain("b", "StopInstances", "09:00", "i-1"),
+        plain("c", "StartInstances", "09:00", "i-1"),
+    ];
     assert_eq!(Pipeline::of(&records).runs(), ["i-1: 08:00..09:00 ?"]);
 }
 

@@ -87,7 +87,8 @@ fn account_of(record: &RawValue, recipient: Option<&RawValue>) -> String {
     let known = |account: &&RawValue| account.get() != "null";
     let account = recipient.filter(known).or_else(|| at(record, &["userIdentity", "accountId"]).filter(known));
     // Twelve digits written as a number are an account all the same.
-    account.map_or_else(String::new, |account| text(Some(account)).map_or_else(|| account.get().trim_matches('"').to_owned(), Cow::into_owned))
+    account
+        .map_or_else(String::new, |account| text(Some(account)).map_or_else(|| account.get().trim_matches('"').to_owned(), Cow::into_owned))
 }
 
 /// What a record says of one instance.
@@ -180,7 +181,8 @@ mod tests {
     #[test]
     fn a_launch_without_a_requested_type_takes_it_from_the_response() {
         let items = json!({"instancesSet": {"items": [{"instanceId": "i-1", "instanceType": "m5.large", "imageId": "ami-1"}, {"instanceId": "i-2"}]}});
-        let record = stop(json!({"eventName": "RunInstances", "requestParameters": {"instanceType": "t3.micro"}, "responseElements": items}));
+        let record =
+            stop(json!({"eventName": "RunInstances", "requestParameters": {"instanceType": "t3.micro"}, "responseElements": items}));
         let told: Vec<_> = events_of(&record).unwrap().into_iter().map(|e| (e.instance_type, e.image_id)).collect();
         assert_eq!(told, [(Some("m5.large".into()), Some("ami-1".into())), (Some("t3.micro".into()), None)]);
         let mut record = record;
@@ -191,14 +193,19 @@ mod tests {
     #[test]
     fn a_type_change_reads_both_spellings_and_other_attributes_are_ignored() {
         let modify = |request| events_of(&stop(json!({"eventName": "ModifyInstanceAttribute", "requestParameters": request}))).unwrap();
-        assert_eq!(modify(json!({"instanceId": "i-1", "instanceType": {"value": "m5.xlarge"}}))[0].instance_type.as_deref(), Some("m5.xlarge"));
+        assert_eq!(
+            modify(json!({"instanceId": "i-1", "instanceType": {"value": "m5.xlarge"}}))[0].instance_type.as_deref(),
+            Some("m5.xlarge")
+        );
         assert_eq!(modify(json!({"instanceId": "i-1", "instanceType": "m5.xlarge"})).len(), 1);
         assert!(modify(json!({"instanceId": "i-1", "ebsOptimized": true})).is_empty());
     }
 
     #[test]
     fn a_spot_interruption_is_read_from_the_service_event_details() {
-        let record = stop(json!({"eventName": "BidEvictedEvent", "responseElements": null, "serviceEventDetails": {"instanceIdSet": ["i-7", "i-8"]}}));
+        let record = stop(
+            json!({"eventName": "BidEvictedEvent", "responseElements": null, "serviceEventDetails": {"instanceIdSet": ["i-7", "i-8"]}}),
+        );
         assert_eq!(ids(&record), ["012345678901/us-east-1/i-7", "012345678901/us-east-1/i-8"]);
     }
 

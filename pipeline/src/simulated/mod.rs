@@ -18,7 +18,7 @@ pub use faults::{Bug, Chance, Faults};
 pub use task::SimulatedTask;
 pub use world::Event;
 
-use crate::log::{Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskSpec};
+use crate::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskSpec};
 use world::World;
 
 /// A simulated log. Clones share one world.
@@ -84,7 +84,7 @@ impl StateRead for SimulatedLog {
         Ok(self.world().get(store, partition, key))
     }
 
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         Ok(self.world().scan(store, partition, prefix))
     }
 }

@@ -1,6 +1,6 @@
 //! A task of the simulated log.
 
-use crate::log::{LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
+use crate::log::{KeyValue, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use crate::simulated::SimulatedLog;
 use crate::simulated::world::{Attempt, Delivery};
 
@@ -44,7 +44,7 @@ impl StateRead for SimulatedTask {
         self.log.get(store, partition, key)
     }
 
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         self.log.scan(store, partition, prefix)
     }
 }

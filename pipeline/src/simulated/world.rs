@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::topic::Keeps;
 
-use crate::log::{LogError, Output, PollLimits, Position, Record, Store, TaskId, Txn};
+use crate::log::{KeyValue, LogError, Output, PollLimits, Position, Record, Store, TaskId, Txn};
 use crate::simulated::faults::{Bug, Dice, Faults};
 
 /// Offsets that a gap skips, at most.
@@ -190,7 +190,7 @@ impl World {
         self.state.get(&(store, partition, key.to_vec())).cloned()
     }
 
-    pub(super) fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Vec<KeyValue> {
         let from = (store, partition, prefix.to_vec());
         let found = self.state.range(from..).take_while(|((s, p, key), _)| *s == store && *p == partition && key.starts_with(prefix));
         found.map(|((_, _, key), value)| (key.clone(), value.clone())).collect()

@@ -7,7 +7,7 @@ use cloudigrade_schemas::{Month, Topic};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction, engine::arrow_conversion::TryIntoKernel};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::future::try_join_all;
 use object_store::ObjectStoreExt;
 
@@ -15,7 +15,8 @@ use super::columns::{arrow_schema, partition_columns};
 use super::group::{Change, Kind};
 use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
-use super::{SinkError, TableRoot};
+use super::{SinkError, TableRoot, delta_table};
+use crate::limits::{REWRITES_AT_ONCE_MAX, SYNCS_AT_ONCE_MAX};
 
 /// A Delta table that this process writes.
 pub struct DeltaWriter {
@@ -31,19 +32,18 @@ impl DeltaWriter {
     /// Opens the table, or makes it.
     pub async fn open(root: &TableRoot, kind: Kind, topic: Topic, partitions: u32) -> Result<Self, SinkError> {
         let url = root.table_url(kind.name());
-        if url.scheme() == "file" {
-            TableRoot::folder(url.path().as_ref())?;
-        }
-        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta("opening", kind.name()))?;
-        let builder = builder.with_storage_backend(root.store().clone(), url);
-        let mut table = builder.build().map_err(SinkError::delta("opening", kind.name()))?;
-        match table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))? {
+        let mut table = delta_table(root.store(), &url).map_err(SinkError::delta("opening", kind.name()))?;
+        let exists = table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))?;
+        match exists {
             true => table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?,
             false => table = create(table, kind).await?,
         }
-        let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions: BTreeMap::new() };
-        writer.positions = writer.read_positions(partitions).await?;
-        writer.files = writer.read_files()?;
+        let positions = (0..partitions).map(|partition| (partition, 0)).collect();
+        let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions };
+        if exists {
+            writer.positions = writer.read_positions().await?;
+            writer.files = writer.read_files()?;
+        }
         Ok(writer)
     }
 
@@ -63,39 +63,63 @@ impl DeltaWriter {
     pub async fn apply(&mut self, changes: &[&Change], positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
         let mut actions = Vec::new();
         let mut written = Vec::new();
-        for ((cell, slice), changes) in by_file(&self.files, changes) {
-            let old = self.files.get(&cell).and_then(|slices| slices.get(&slice)).cloned();
-            let existing = match &old {
-                Some(old) => Some(self.read(&old.path).await?),
-                None => None,
-            };
-            let Some(new) = merge::rewrite(self.kind, slice, existing, &changes)? else { continue };
-            let adds: Vec<Add> = new.iter().map(|file| self.add_of(cell, file)).collect();
-            // A file is named by its content: the same name is the same rows.
-            if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
-                continue;
-            }
-            actions.extend(old.map(Action::Remove));
-            for (add, file) in adds.into_iter().zip(new) {
-                written.push(self.write(&add.path, file.bytes).await?);
-                actions.push(Action::Add(add));
+        let grouped: Vec<_> = by_file(&self.files, changes).into_iter().collect();
+        for some in grouped.chunks(REWRITES_AT_ONCE_MAX) {
+            let olds: Vec<Option<Remove>> = some.iter().map(|((cell, slice), _)| self.files.get(cell)?.get(slice).cloned()).collect();
+            let existing = try_join_all(olds.iter().map(async |old| match old {
+                Some(old) => self.read(&old.path).await.map(Some),
+                None => Ok(None),
+            }));
+            let rewritten = rewrite_all(self.kind, some, existing.await?)?;
+            for ((((cell, _), _), old), new) in some.iter().zip(olds).zip(rewritten) {
+                let Some(new) = new else { continue };
+                let adds: Vec<Add> = new.iter().map(|file| self.add_of(*cell, file)).collect();
+                // A file is named by its content: the same name is the same rows.
+                if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
+                    continue;
+                }
+                actions.extend(old.map(Action::Remove));
+                for (add, file) in adds.into_iter().zip(new) {
+                    written.push(self.write(&add.path, file.bytes).await?);
+                    actions.push(Action::Add(add));
+                }
             }
         }
-        for path in &written {
-            self.root.sync(path).map_err(SinkError::storage("writing", self.kind.name()))?;
-        }
-        let forward = positions.iter().filter(|(partition, next)| **next > self.position(**partition)).map(|(partition, next)| (*partition, *next));
-        self.commit(actions, forward.collect()).await?;
+        self.sync_all(&written)?;
+        let moved =
+            self.positions.iter().map(|(partition, here)| (*partition, (*here).max(positions.get(partition).copied().unwrap_or(0))));
+        self.commit(actions, moved.collect()).await?;
         Ok(written.len())
     }
 
-    /// Commits, then learns from the table what it now holds.
+    /// Makes written files durable, several at a time: each waits for the disk.
+    fn sync_all(&self, paths: &[object_store::path::Path]) -> Result<(), SinkError> {
+        let share = paths.len().div_ceil(SYNCS_AT_ONCE_MAX).max(1);
+        let synced = std::thread::scope(|scope| {
+            let sync = |paths: &[object_store::path::Path]| paths.iter().try_for_each(|path| self.root.sync(path));
+            let threads: Vec<_> = paths.chunks(share).map(|paths| scope.spawn(move || sync(paths))).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        synced.map_err(SinkError::storage("writing", self.kind.name()))
+    }
+
+    /// Drops all rows and goes back to the beginning of the log.
+    pub async fn clear(&mut self) -> Result<(), SinkError> {
+        let removed = self.files.values().flat_map(BTreeMap::values).cloned().map(Action::Remove).collect();
+        self.commit(removed, self.positions.keys().map(|partition| (*partition, 0)).collect()).await
+    }
+
+    /// Commits with the positions of all partitions, so that the latest commit tells all of them, then learns from the table what it now holds.
     async fn commit(&mut self, actions: Vec<Action>, positions: BTreeMap<u32, u64>) -> Result<(), SinkError> {
         let (name, topic) = (self.kind.name(), self.topic);
         let applied = positions.iter().map(|(partition, next)| Transaction::new(app_id(topic, *partition), *next as i64)).collect();
         // This process is the table's only writer: a commit that meets another is not repeated.
         let properties = CommitProperties::default().with_application_transactions(applied).with_max_retries(0);
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(owned(partition_columns(&self.kind.table()))), predicate: None };
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(owned(partition_columns(&self.kind.table()))),
+            predicate: None,
+        };
         let state = self.table.snapshot().map_err(SinkError::delta("writing", name))?;
         let commit = CommitBuilder::from(properties).with_actions(actions).build(Some(state), self.table.log_store(), operation);
         let done = commit.await.map_err(|error| match error {
@@ -104,11 +128,11 @@ impl DeltaWriter {
             }
             error => SinkError::delta("writing", name)(error),
         })?;
-        let entry = self.root.file_path(name, &format!("_delta_log/{:020}.json", done.version()));
+        let entry = self.root.file_path(name, &commit_path(done.version()));
         self.root.sync(&entry).map_err(SinkError::storage("writing", name))?;
         self.table.state = Some(done.snapshot());
         self.files = self.read_files()?;
-        self.positions.extend(positions);
+        self.positions = positions;
         Ok(())
     }
 
@@ -132,15 +156,21 @@ impl DeltaWriter {
         Ok(files)
     }
 
-    async fn read_positions(&self, partitions: u32) -> Result<BTreeMap<u32, u64>, SinkError> {
+    async fn read_positions(&self) -> Result<BTreeMap<u32, u64>, SinkError> {
         let state = self.table.snapshot().map_err(SinkError::delta("reading", self.kind.name()))?;
+        let latest = self.read(&commit_path(state.version())).await;
+        let told = latest.map(|commit| positions_told(self.topic, &commit)).unwrap_or_default();
+        if told.keys().eq(self.positions.keys()) {
+            return Ok(told);
+        }
+        // Somebody else made the latest commit, as a compaction would: Delta knows the positions from earlier ones.
         let log_store = self.table.log_store();
-        let position = async |partition| {
-            let applied = state.transaction_version(log_store.as_ref(), app_id(self.topic, partition)).await;
+        let position = async |partition: &u32| {
+            let applied = state.transaction_version(log_store.as_ref(), app_id(self.topic, *partition)).await;
             let next = applied.map_err(SinkError::delta("reading", self.kind.name()))?.and_then(|next| u64::try_from(next).ok());
-            Ok::<_, SinkError>((partition, next.unwrap_or(0)))
+            Ok::<_, SinkError>((*partition, next.unwrap_or(0)))
         };
-        Ok(try_join_all((0..partitions).map(position)).await?.into_iter().collect())
+        Ok(try_join_all(self.positions.keys().map(position)).await?.into_iter().collect())
     }
 
     async fn read(&self, relative: &str) -> Result<Bytes, SinkError> {
@@ -173,6 +203,17 @@ impl DeltaWriter {
     }
 }
 
+type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change>);
+
+/// Rewrites some files, each on a thread of its own.
+fn rewrite_all(kind: Kind, files: &[FileChanges<'_>], existing: Vec<Option<Bytes>>) -> Result<Vec<Option<Vec<NewFile>>>, SinkError> {
+    std::thread::scope(|scope| {
+        let rewrite = |((_, slice), changes): &FileChanges<'_>, existing| merge::rewrite(kind, *slice, existing, changes);
+        let threads: Vec<_> = files.iter().zip(existing).map(|(file, existing)| scope.spawn(move || rewrite(file, existing))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
 /// Assigns changes to the files that hold their instances' rows, or would.
 fn by_file<'a>(files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>, changes: &[&'a Change]) -> BTreeMap<(Cell, Slice), Vec<&'a Change>> {
     let none = BTreeMap::new();
@@ -183,6 +224,24 @@ fn by_file<'a>(files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>, changes: &[&'a C
         grouped.entry((change.cell, slice)).or_default().push(change);
     }
     grouped
+}
+
+fn commit_path(version: deltalake_core::kernel::Version) -> String {
+    format!("_delta_log/{version:020}.json")
+}
+
+/// The positions that a commit tells.
+fn positions_told(topic: Topic, commit: &[u8]) -> BTreeMap<u32, u64> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        txn: Option<Transaction>,
+    }
+    let lines = commit.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Line>(line).ok()?.txn);
+    let position = |txn: Transaction| {
+        let partition = txn.app_id.strip_prefix(topic.name())?.strip_prefix('/')?.parse().ok()?;
+        Some((partition, u64::try_from(txn.version).ok()?))
+    };
+    lines.filter_map(position).collect()
 }
 
 fn app_id(topic: Topic, partition: u32) -> String {

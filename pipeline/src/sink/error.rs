@@ -34,7 +34,9 @@ pub enum SinkError {
         cause: String,
     },
     /// The table says more was applied than the log holds: they do not belong together.
-    #[error("table {table} is ahead of the log (partition {partition}: {applied} applied, {end} in the log); the log was replaced or restored: `cloudigrade tables rebuild` writes the table anew from it")]
+    #[error(
+        "table {table} is ahead of the log (partition {partition}: {applied} applied, {end} in the log); the log was replaced or restored: `cloudigrade tables rebuild` writes the table anew from it"
+    )]
     AheadOfLog {
         /// The table.
         table: &'static str,

@@ -57,7 +57,8 @@ pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Ch
 }
 
 fn read(kind: Kind, bytes: Bytes) -> Result<Vec<RecordBatch>, SinkError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build()).map_err(SinkError::parquet(kind.name()))?;
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build()).map_err(SinkError::parquet(kind.name()))?;
     reader.collect::<Result<_, _>>().map_err(SinkError::arrow(kind.name()))
 }
 

@@ -17,5 +17,5 @@ mod tables;
 
 pub use columns::{arrow_schema, file_schema};
 pub use error::SinkError;
-pub use root::TableRoot;
+pub use root::{TableRoot, delta_table};
 pub use tables::{Applied, Tables};

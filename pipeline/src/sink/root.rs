@@ -4,9 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use deltalake_core::logstore::{StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
-use object_store::ObjectStore;
+use object_store::prefix::PrefixStore;
 use url::Url;
 
 use super::SinkError;
@@ -77,7 +80,6 @@ impl TableRoot {
         object_store::path::Path::from_iter(path.split('/').chain(relative.split('/')).filter(|part| !part.is_empty()))
     }
 
-
     /// Makes a written file and its entry in its folder durable.
     pub(super) fn sync(&self, path: &object_store::path::Path) -> object_store::Result<()> {
         if self.url.scheme() != "file" {
@@ -90,6 +92,22 @@ impl TableRoot {
     }
 }
 
+/// The Delta table at a URL of a store, not loaded yet. `store` is the store of the whole bucket or file system.
+///
+/// Delta's own registry knows local tables only; this needs none, so that tables live in any store.
+///
+/// # Errors
+/// [`DeltaTableError`] for a URL that is no place in a store.
+pub fn delta_table(store: &Arc<dyn ObjectStore>, url: &Url) -> Result<DeltaTable, DeltaTableError> {
+    let prefix = object_store::path::Path::from_url_path(url.path()).map_err(object_store::Error::from)?;
+    let inside = Arc::new(PrefixStore::new(Arc::clone(store), prefix));
+    let options = StorageConfig::parse_options(std::iter::empty::<(String, String)>())?;
+    Ok(DeltaTable::new(default_logstore(inside, Arc::clone(store), url, &options)))
+}
+
 fn percent_decoded(path: &str) -> String {
-    Url::parse(&format!("file://{path}")).ok().and_then(|url| url.to_file_path().ok()).map_or_else(|| path.to_owned(), |path| path.display().to_string())
+    Url::parse(&format!("file://{path}"))
+        .ok()
+        .and_then(|url| url.to_file_path().ok())
+        .map_or_else(|| path.to_owned(), |path| path.display().to_string())
 }

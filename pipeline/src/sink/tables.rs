@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cloudigrade_schemas::table::bucket_of;
 use cloudigrade_schemas::Topic;
+use cloudigrade_schemas::table::bucket_of;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -61,14 +61,18 @@ impl Tables {
         Ok(Self { lanes, partitions })
     }
 
-    /// Deletes the tables and writes them anew from the log.
+    /// Writes the tables anew from the log: what they held is dropped first. A table that does not even open is deleted.
     ///
     /// # Errors
     /// Any [`SinkError`].
     pub async fn rebuild<L: Log>(root: &TableRoot, log: &L) -> Result<Applied, SinkError> {
-        for (_, kinds) in LANES {
+        for (topic, kinds) in LANES {
             for kind in kinds {
-                delete_files(root, *kind).await?;
+                match DeltaWriter::open(root, *kind, topic, log.partitions()).await {
+                    Ok(mut writer) => writer.clear().await?,
+                    Err(SinkError::Damaged { .. }) => delete_files(root, *kind).await?,
+                    Err(error) => return Err(error),
+                }
             }
         }
         Self::open(root, log.partitions()).await?.catch_up(log).await

@@ -120,7 +120,6 @@ fn a_crash_at_any_operation_leaves_old_or_new_and_all_that_was_acknowledged() {
     let run = run();
     let (mut synced, mut synced_at) = (Vec::new(), 0);
     let mut held = BTreeSet::new();
-    eprintln!("OPS {}", run.ops.len());
     for cut in 0..=run.ops.len() {
         let acknowledged = run.acknowledged.iter().filter(|at| **at <= cut).count();
         let subsets = (0..SUBSETS).map(|n| Unsynced::Some(cut as u64 * SUBSETS + n));
@@ -235,7 +234,6 @@ fn run_crowd() -> Crowd {
 #[test]
 fn a_crash_leaves_each_commit_of_a_group_whole_or_absent() {
     let crowd = run_crowd();
-    eprintln!("CROWD OPS {} syncs {}", crowd.ops.len(), crowd.ops.iter().filter(|o| matches!(o, Op::Sync)).count());
     for cut in 0..=crowd.ops.len() {
         let log = open_crowd(Disk::holding(crash_image((&[], 0), &crowd.ops[..cut], Unsynced::All)));
         for ((spec, partition), acknowledged) in CROWD.into_iter().zip(0..).zip(&crowd.acknowledged) {

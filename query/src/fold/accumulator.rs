@@ -254,3 +254,113 @@ impl Rows {
         Ok(StructArray::new(fields.clone(), columns.collect::<Result<_, _>>()?, None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringViewArray, TimestampMicrosecondArray};
+    use arrow::compute::concat;
+    use cloudigrade_schemas::UtcSecond;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fold::{Concurrency, Usage};
+    use crate::period::{Granularity, Period};
+
+    const GROUPS: usize = 5;
+
+    /// A row: group, instance, start and length in minutes (0 stands for no end), vCPU (0 stands for an unknown size).
+    type Row = (usize, u8, i64, i64, i64);
+
+    fn scope() -> Scope {
+        let period = Period::new("2024-02-01", "2024-02-05", Granularity::Hour, "UTC", UtcSecond(1_706_900_000)).unwrap();
+        Scope { period, reach: Arc::default(), every_bucket: false, one_instance: false }
+    }
+
+    fn columns(rows: &[Row]) -> (Vec<ArrayRef>, Vec<usize>) {
+        let start = |row: &Row| (1_706_745_600 + row.2 * 60) * 1_000_000;
+        let moments = |moment: &dyn Fn(&Row) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(moment).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+        };
+        let sizes =
+            |factor: i64| -> ArrayRef { Arc::new(rows.iter().map(|row| (row.4 > 0).then_some(row.4 * factor)).collect::<Int64Array>()) };
+        let texts = |text: &dyn Fn(&Row) -> String| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(rows.iter().map(text))) };
+        let columns = vec![
+            moments(&|row| Some(start(row))),
+            moments(&|row| (row.3 > 0).then(|| start(row) + row.3 * 60_000_000)),
+            sizes(1),
+            sizes(1024),
+            texts(&|_| "000000000012".into()),
+            texts(&|_| "ap-southeast-1".into()),
+            texts(&|row| format!("i-{:017}", row.1)),
+        ];
+        (columns, rows.iter().map(|row| row.0).collect())
+    }
+
+    fn arguments<F: Fold>(columns: &[ArrayRef]) -> &[ArrayRef] {
+        &columns[..F::ARGUMENTS]
+    }
+
+    /// All rows in one accumulator.
+    fn at_once<F: Fold>(rows: &[Row]) -> ArrayRef {
+        let mut fold = FoldGroups::<F>::new(&scope());
+        let (columns, groups) = columns(rows);
+        fold.update_batch(arguments::<F>(&columns), &groups, None, GROUPS).unwrap();
+        fold.evaluate(EmitTo::All).unwrap()
+    }
+
+    /// Each part in an accumulator of its own, by turns with and without one; the states merged; the groups taken out in two goes.
+    fn in_parts<F: Fold>(parts: &[Vec<Row>], first: usize) -> ArrayRef {
+        let mut merged = FoldGroups::<F>::new(&scope());
+        for (number, part) in parts.iter().enumerate() {
+            let (columns, groups) = columns(part);
+            let mut fold = FoldGroups::<F>::new(&scope());
+            let (states, groups) = if number % 2 == 0 {
+                (fold.convert_to_state(arguments::<F>(&columns), None).unwrap(), groups)
+            } else {
+                fold.update_batch(arguments::<F>(&columns), &groups, None, GROUPS).unwrap();
+                (fold.state(EmitTo::All).unwrap(), (0..GROUPS).collect())
+            };
+            merged.merge_batch(&states, &groups, GROUPS).unwrap();
+        }
+        let first = merged.evaluate(EmitTo::First(first)).unwrap();
+        let rest = merged.evaluate(EmitTo::All).unwrap();
+        assert_eq!(merged.heap_bytes, 0, "memory that was taken is given back");
+        concat(&[&first, &rest]).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn states_that_are_merged_give_what_all_rows_at_once_give(
+            parts in prop::collection::vec(
+                prop::collection::vec((0..GROUPS, 0_u8..4, -3000_i64..6000, 0_i64..900, 0_i64..3), 0..60), 1..5),
+            first in 0..=GROUPS,
+        ) {
+            let rows: Vec<_> = parts.concat();
+            prop_assert_eq!(&in_parts::<Usage>(&parts, first), &at_once::<Usage>(&rows));
+            prop_assert_eq!(&in_parts::<Concurrency>(&parts, first), &at_once::<Concurrency>(&rows));
+        }
+    }
+
+    #[test]
+    fn a_sum_that_passes_64_bits_is_an_error() {
+        let rows: Vec<Row> = (0..8).map(|_| (0, 0, -3000, 600_000, 1)).collect();
+        let (mut columns, groups) = columns(&rows);
+        columns[2] = Arc::new(Int64Array::from(vec![i64::from(i32::MAX); 8]));
+        columns[3] = Arc::clone(&columns[2]);
+        let period = Period::new("1950-01-01", "2049-01-01", Granularity::Month, "UTC", UtcSecond(0)).unwrap();
+        let mut fold = FoldGroups::<Usage>::new(&Scope { period: period.whole(), ..scope() });
+        let starts = vec![-600_000_000_000_000_i64; 8];
+        columns[0] = Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC"));
+        columns[1] = Arc::new(TimestampMicrosecondArray::from(vec![2_400_000_000_000_000_i64; 8]).with_timezone("UTC"));
+        let error = fold.update_batch(&columns, &groups, None, 1).unwrap_err();
+        assert!(error.to_string().contains("passes 64 bits"), "{error}");
+    }
+
+    #[test]
+    fn a_size_out_of_range_is_an_error() {
+        let (mut columns, groups) = columns(&[(0, 0, 0, 10, 1)]);
+        columns[2] = Arc::new(Int64Array::from(vec![-1]));
+        let error = FoldGroups::<Usage>::new(&scope()).update_batch(&columns, &groups, None, 1).unwrap_err();
+        assert!(error.to_string().contains("out of range"), "{error}");
+    }
+}

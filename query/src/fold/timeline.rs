@@ -280,3 +280,84 @@ impl Timeline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECONDS: u32 = 100;
+
+    /// A piece of a run: start, end, vCPU (0 stands for an unknown size).
+    type Run = (u32, u32, i64);
+
+    fn size(vcpu: i64) -> Option<Size> {
+        (vcpu > 0).then_some(Size { vcpu, memory_mib: vcpu * 1000 })
+    }
+
+    /// The level of each second, by way of timelines of each part that are encoded and merged.
+    fn levels(parts: &[Vec<Run>]) -> (bool, Vec<Level>) {
+        let (mut merged, mut sizes, mut growth) = (Timeline::default(), Sizes::default(), 0);
+        for part in parts {
+            let (mut timeline, mut own_sizes) = (Timeline::default(), Sizes::default());
+            for (start, end, vcpu) in part {
+                timeline.add(*start, *end, SECONDS, size(*vcpu), &mut own_sizes, &mut growth);
+            }
+            let mut bytes = Vec::new();
+            timeline.encode(&own_sizes, &mut bytes);
+            merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut growth).unwrap();
+        }
+        let is_dense = matches!(merged, Timeline::Dense(_));
+        let mut levels = Vec::new();
+        merged.sweep(&sizes, 0..SECONDS, |second, level| {
+            assert_eq!(second as usize, levels.len());
+            levels.push(*level);
+        });
+        (is_dense, levels)
+    }
+
+    fn naive(parts: &[Vec<Run>]) -> Vec<Level> {
+        let level = |second: u32| {
+            let mut level = Level::default();
+            for (_, _, vcpu) in parts.iter().flatten().filter(|(start, end, _)| *start <= second && second < *end) {
+                level.add(1, size(*vcpu));
+            }
+            level
+        };
+        (0..SECONDS).map(level).collect()
+    }
+
+    fn parts(runs: usize) -> impl Strategy<Value = Vec<Vec<Run>>> {
+        let run = (0..SECONDS, 1..SECONDS, 0_i64..4).prop_map(|(start, length, vcpu)| (start, (start + length).min(SECONDS), vcpu));
+        prop::collection::vec(prop::collection::vec(run, 0..runs), 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn few_changes_give_the_level_of_every_second(parts in parts(20)) {
+            prop_assert_eq!(levels(&parts), (false, naive(&parts)));
+        }
+
+        #[test]
+        fn many_changes_are_summed_and_give_the_same_levels(parts in parts(200)) {
+            prop_assert_eq!(levels(&parts).1, naive(&parts));
+        }
+    }
+
+    #[test]
+    fn a_timeline_of_many_changes_is_no_larger_than_its_seconds() {
+        let many = vec![(3, 50, 2); 1000];
+        let (is_dense, found) = levels(&[many.clone(), vec![(0, 1, 0)], many.clone()]);
+        assert!(is_dense);
+        assert_eq!(found, naive(&[many.clone(), vec![(0, 1, 0)], many]));
+    }
+
+    #[test]
+    fn bytes_that_are_no_state_are_refused() {
+        for bytes in [&[9_u8, 0, 0, 0][..], &[], &[0, 0, 0, 0, 255, 255, 255, 255], &[1, 0, 0, 0, 1, 0, 0, 0]] {
+            let merged = Timeline::default().merge(&mut Reader::new(bytes), SECONDS, &mut Sizes::default(), &mut 0);
+            assert_eq!(merged, Err(FoldError::NotAState));
+        }
+    }
+}

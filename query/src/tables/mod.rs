@@ -9,13 +9,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::TimestampMicrosecondType;
-use cloudigrade_schemas::table::{COVERAGE, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
+use cloudigrade_pipeline::sink::delta_table;
+use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
 use cloudigrade_schemas::{UtcSecond, instance_type};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use deltalake_core::{DeltaTable, DeltaTableBuilder};
+use deltalake_core::DeltaTable;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use tokio::sync::Mutex;
@@ -34,7 +35,7 @@ use providers::Contract;
 #[derive(Debug)]
 pub struct Tables {
     /// Held while the logs are read, so that refreshes follow each other.
-    stored: Mutex<[StoredTable; 3]>,
+    stored: Mutex<[StoredTable; 4]>,
     current: RwLock<Arc<Snapshot>>,
     runtime: Arc<RuntimeEnv>,
     system: RwLock<Vec<NamedTable>>,
@@ -72,6 +73,7 @@ type NamedTable = (String, Arc<dyn TableProvider>);
 pub(crate) struct Snapshot {
     pub(crate) intervals: Arc<FileSet>,
     pub(crate) events: Arc<FileSet>,
+    dead_letters: Arc<FileSet>,
     coverage_version: Option<u64>,
     coverage: Vec<RecordBatch>,
     /// What `coverage` says, for the folds.
@@ -97,15 +99,15 @@ impl Tables {
         let runtime = RuntimeEnvBuilder::new().with_metadata_cache_limit(FOOTER_CACHE_BYTES).build_arc().map_err(QueryError::storage)?;
         let open = |table: Table| {
             let url = root.join(&format!("{}/", table.name)).map_err(QueryError::storage)?;
-            let builder = DeltaTableBuilder::from_url(url.clone()).map_err(QueryError::storage)?;
-            let delta = builder.with_storage_backend(Arc::clone(&store), url).build().map_err(QueryError::storage)?;
+            let delta = delta_table(&store, &url).map_err(QueryError::storage)?;
             runtime.register_object_store(store_url(&table)?.as_ref(), delta.object_store());
             Ok::<_, QueryError>(StoredTable { table, delta, is_loaded: false })
         };
-        let stored = [open(INSTANCE_INTERVALS)?, open(POWER_EVENTS)?, open(COVERAGE)?];
+        let stored = [open(INSTANCE_INTERVALS)?, open(POWER_EVENTS)?, open(COVERAGE)?, open(DEAD_LETTERS)?];
         let empty = Snapshot {
             intervals: Arc::new(stored[0].files()?),
             events: Arc::new(stored[1].files()?),
+            dead_letters: Arc::new(stored[3].files()?),
             coverage_version: None,
             coverage: Vec::new(),
             reach: Arc::default(),
@@ -117,8 +119,6 @@ impl Tables {
     }
 
     /// Looks for newer versions of the tables. Reads only what was added to their logs.
-    ///
-    /// Tables that were deleted and written anew must be opened anew.
     pub async fn refresh(&self) -> Result<(), QueryError> {
         let mut stored = self.stored.lock().await;
         for table in stored.iter_mut() {
@@ -129,7 +129,7 @@ impl Tables {
             let files = stored[at].files()?;
             Ok::<_, QueryError>(if files.version == last.version { Arc::clone(last) } else { Arc::new(files) })
         };
-        let (intervals, events) = (files(0, &last.intervals)?, files(1, &last.events)?);
+        let (intervals, events, dead_letters) = (files(0, &last.intervals)?, files(1, &last.events)?, files(3, &last.dead_letters)?);
         let coverage = stored[2].files()?;
         let coverage_version = coverage.version;
         let (coverage, reach) = if coverage_version == last.coverage_version {
@@ -145,13 +145,6 @@ impl Tables {
         Ok(())
     }
 
-    /// Adds a table to the schema `sys` of SQL, such as `dead_letters`; replaces one of the same name.
-    pub fn register_system_table(&self, name: &str, table: Arc<dyn TableProvider>) {
-        let mut system = self.system.write().unwrap_or_else(PoisonError::into_inner);
-        system.retain(|(other, _)| other != name);
-        system.push((name.to_owned(), table));
-    }
-
     /// How far all of the data reaches: the earliest `complete_through` of any account and region. `None` where nothing was ingested.
     pub fn complete_through(&self) -> Option<UtcSecond> {
         self.snapshot().reach.overall().map(UtcSecond)
@@ -163,10 +156,6 @@ impl Tables {
 
     pub(crate) fn runtime(&self) -> &RuntimeEnv {
         &self.runtime
-    }
-
-    pub(crate) fn system_tables(&self) -> Vec<NamedTable> {
-        self.system.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn read_all(&self, files: FileSet) -> Result<Vec<RecordBatch>, QueryError> {

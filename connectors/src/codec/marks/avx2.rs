@@ -32,9 +32,20 @@ fn fill(window: &mut Window, blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
     // A copy stays in registers.
     let mut local = *lexer;
     window.fill(blocks, |bytes| {
-        let classes = classes(bytes);
-        let delimiters = local.delimiters(&classes);
-        local.marks(bytes, &classes, &delimiters, prefix_xor(delimiters.quotes))
+        let (halves, _) = bytes.as_chunks::<32>();
+        let (low, high) = (load(&halves[0]), load(&halves[1]));
+        let quote = join(is(low, b'"'), is(high, b'"'));
+        let brace = join(is_brace(low), is_brace(high));
+        let initial = join(is_initial(low), is_initial(high));
+        let (low_backslash, high_backslash) = (is(low, b'\\'), is(high, b'\\'));
+        // Most blocks have neither a backslash nor anything but ASCII: one test for both.
+        let rare = _mm256_or_si256(_mm256_or_si256(low, high), _mm256_or_si256(low_backslash, high_backslash));
+        if u64::from(top_bits(rare)) | local.escape == 0 {
+            local.plain_marks(quote, brace, initial, prefix_xor(quote)).0
+        } else {
+            let classes = Classes { quote, brace, initial, backslash: join(low_backslash, high_backslash), high: join(low, high) };
+            local.marks(bytes, &classes, |bits| prefix_xor(bits))
+        }
     });
     *lexer = local;
 }
@@ -44,24 +55,6 @@ fn fill(window: &mut Window, blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn prefix_xor(bits: u64) -> u64 {
     _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits as i64), _mm_set1_epi8(-1))) as u64
-}
-
-#[inline]
-#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
-fn classes(bytes: &[u8; BLOCK_BYTES]) -> Classes {
-    let (halves, _) = bytes.as_chunks::<32>();
-    let (low, high) = (load(&halves[0]), load(&halves[1]));
-    let (low_backslash, high_backslash) = (is(low, b'\\'), is(high, b'\\'));
-    // Most blocks have neither a backslash nor anything but ASCII: one test for both.
-    let rare = _mm256_or_si256(_mm256_or_si256(low, high), _mm256_or_si256(low_backslash, high_backslash));
-    let (backslash, not_ascii) = if top_bits(rare) == 0 { (0, 0) } else { (join(low_backslash, high_backslash), join(low, high)) };
-    Classes {
-        quote: join(is(low, b'"'), is(high, b'"')),
-        backslash,
-        brace: join(is_brace(low), is_brace(high)),
-        initial: join(is_initial(low), is_initial(high)),
-        high: not_ascii,
-    }
 }
 
 /// Which bytes are this one.
@@ -77,8 +70,8 @@ fn is_brace(bytes: __m256i) -> __m256i {
     _mm256_or_si256(is(bytes, b'{'), is(bytes, b'}'))
 }
 
-/// [`words::is_initial`](super::is_initial): `M R S T` by a table where each stands at the lower half of its value, and `B`, which shares that with
-/// `R`. What is not ASCII finds 0, which it is not.
+/// [`is_initial`](super::is_initial): `M R S T` by a table where each stands at the lower half of its value, and `B`, which shares that
+/// with `R`. What is not ASCII finds 0, which it is not.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn is_initial(bytes: __m256i) -> __m256i {
