@@ -22,7 +22,7 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Folder of the log and the tables
+    /// Folder of the log and the tables; `demo` has its own
     #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "CLOUDIGRADE_DATA")]
     pub data: PathBuf,
     /// Where the tables are, if not in the data folder: a folder or s3://bucket/prefix

@@ -74,6 +74,13 @@ pub fn may_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Writes to standard output, whose failures are errors as any other: it may be a file on a full disk, or a pipe that was closed.
+pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    write(&mut out).and_then(|()| out.flush()).map_err(QueryError::Output)?;
+    Ok(())
+}
+
 /// An error's message, with the causes that it does not already tell.
 pub fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();

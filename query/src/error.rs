@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::fold::FoldError;
 use crate::period::PeriodError;
@@ -84,7 +85,12 @@ impl QueryError {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => Self::from_datafusion(inner, memory_bytes),
             DataFusionError::Shared(inner) => Self::from_datafusion(inner, memory_bytes),
             DataFusionError::Collection(errors) if !errors.is_empty() => Self::from_datafusion(&errors[0], memory_bytes),
-            DataFusionError::SQL(..) => Self::Syntax { message: message(error) },
+            DataFusionError::SQL(error, _) => Self::Syntax {
+                message: match error.as_ref() {
+                    ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.clone(),
+                    ParserError::RecursionLimitExceeded => "nested too deeply".to_owned(),
+                },
+            },
             DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_) => {
                 Self::Planning { message: message(error) }
             }

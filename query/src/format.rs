@@ -3,9 +3,9 @@
 //! Everywhere, times are written as `2023-07-10T12:03:24Z`, integers as numbers, and null as null (in CSV and tables: as nothing).
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
@@ -18,7 +18,6 @@ use comfy_table::presets::{ASCII_FULL_CONDENSED, UTF8_FULL_CONDENSED};
 use comfy_table::{Cell, CellAlignment};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::QueryError;
@@ -104,7 +103,8 @@ impl fmt::Display for Format {
 /// Writes the rows of one result. Without [`RowWriter::finish`] the output is not complete.
 pub struct RowWriter<W: Write + Send> {
     schema: SchemaRef,
-    sink: Sink<W>,
+    sink: Sink<Witness<W>>,
+    failed: Failed,
     rows: usize,
 }
 
@@ -121,42 +121,16 @@ impl<W: Write + Send> RowWriter<W> {
     /// Begins a result with the given columns.
     pub fn new(format: Format, schema: &Schema, out: W) -> Result<Self, QueryError> {
         let schema = written_schema(format, schema);
-        let sink = match format {
-            Format::Table(style) => Sink::Table(out, Box::new(empty_table(style, &schema))),
-            Format::Json => Sink::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
-            Format::Ndjson => Sink::Ndjson(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
-            Format::Csv => {
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
-                // A result without rows has its header too.
-                writer.write(&RecordBatch::new_empty(SchemaRef::clone(&schema))).map_err(from_arrow)?;
-                Sink::Csv(Box::new(writer))
-            }
-            Format::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                    .set_max_row_group_row_count(Some(RESULT_ROW_GROUP_ROWS));
-                let writer = ArrowWriter::try_new(out, SchemaRef::clone(&schema), Some(properties.build())).map_err(from_parquet)?;
-                Sink::Parquet(Box::new(writer))
-            }
-            Format::Arrow => Sink::Arrow(Box::new(StreamWriter::try_new(out, &schema).map_err(from_arrow)?)),
-        };
-        Ok(Self { schema, sink, rows: 0 })
+        let failed = Failed::default();
+        let sink = Sink::begin(format, &schema, Witness { out, failed: Arc::clone(&failed) }).map_err(|error| told(&failed, error))?;
+        Ok(Self { schema, sink, failed, rows: 0 })
     }
 
     /// Writes a batch of rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
-        let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns = columns.map(|(column, field)| written_column(column, field)).collect::<Result<_, _>>().map_err(from_arrow)?;
-        let batch = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns).map_err(from_arrow)?;
+        self.sink.write(&self.schema, batch).map_err(|error| told(&self.failed, error))?;
         self.rows += batch.num_rows();
-        match &mut self.sink {
-            Sink::Table(_, table) => add_rows(table, &batch).map_err(from_arrow),
-            Sink::Json(writer) => writer.write(&batch).map_err(from_arrow),
-            Sink::Ndjson(writer) => writer.write(&batch).map_err(from_arrow),
-            Sink::Csv(writer) => writer.write(&batch).map_err(from_arrow),
-            Sink::Parquet(writer) => writer.write(&batch).map_err(from_parquet),
-            Sink::Arrow(writer) => writer.write(&batch).map_err(from_arrow),
-        }
+        Ok(())
     }
 
     /// How many rows were written so far.
@@ -166,45 +140,112 @@ impl<W: Write + Send> RowWriter<W> {
 
     /// Completes the result and flushes it.
     pub fn finish(self) -> Result<W, QueryError> {
-        let mut out = match self.sink {
-            Sink::Table(mut out, table) => {
-                let plural = if self.rows == 1 { "" } else { "s" };
-                writeln!(out, "{}\n{} row{plural}", table.trim_fmt(), self.rows)?;
+        let finished = self.sink.finish(self.rows).map_err(|error| told(&self.failed, error))?;
+        Ok(finished.out)
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The first error of an output. The formats' writers hand on errors of the output in ways of their own, some as text only.
+type Failed = Arc<Mutex<Option<io::Error>>>;
+
+/// An output that keeps its first error.
+struct Witness<W> {
+    out: W,
+    failed: Failed,
+}
+
+impl<W> Witness<W> {
+    fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let told = io::Error::from(error.kind());
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            told
+        })
+    }
+}
+
+impl<W: Write> Write for Witness<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.keep(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.keep(flushed)
+    }
+}
+
+/// What a writer's error is about: the output, if that failed.
+fn told(failed: &Failed, error: impl fmt::Display) -> QueryError {
+    match failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => QueryError::Output(error),
+        None => QueryError::Execution { message: error.to_string() },
+    }
+}
+
+impl<W: Write + Send> Sink<W> {
+    fn begin(format: Format, schema: &SchemaRef, out: W) -> Result<Self, BoxError> {
+        Ok(match format {
+            Format::Table(style) => Self::Table(out, Box::new(empty_table(style, schema))),
+            Format::Json => Self::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
+            Format::Ndjson => Self::Ndjson(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
+            Format::Csv => {
+                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
+                // A result without rows has its header too.
+                writer.write(&RecordBatch::new_empty(SchemaRef::clone(schema)))?;
+                Self::Csv(Box::new(writer))
+            }
+            Format::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .set_max_row_group_row_count(Some(RESULT_ROW_GROUP_ROWS));
+                Self::Parquet(Box::new(ArrowWriter::try_new(out, SchemaRef::clone(schema), Some(properties.build()))?))
+            }
+            Format::Arrow => Self::Arrow(Box::new(StreamWriter::try_new(out, schema)?)),
+        })
+    }
+
+    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch) -> Result<(), BoxError> {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| written_column(column, field)).collect::<Result<_, _>>()?;
+        let batch = RecordBatch::try_new(SchemaRef::clone(schema), columns)?;
+        match self {
+            Self::Table(_, table) => add_rows(table, &batch)?,
+            Self::Json(writer) => writer.write(&batch)?,
+            Self::Ndjson(writer) => writer.write(&batch)?,
+            Self::Csv(writer) => writer.write(&batch)?,
+            Self::Parquet(writer) => writer.write(&batch)?,
+            Self::Arrow(writer) => writer.write(&batch)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self, rows: usize) -> Result<W, BoxError> {
+        let mut out = match self {
+            Self::Table(mut out, table) => {
+                let plural = if rows == 1 { "" } else { "s" };
+                writeln!(out, "{}\n{rows} row{plural}", table.trim_fmt())?;
                 out
             }
-            Sink::Json(mut writer) => {
-                writer.finish().map_err(from_arrow)?;
+            Self::Json(mut writer) => {
+                writer.finish()?;
                 let mut out = writer.into_inner();
                 out.write_all(b"\n")?;
                 out
             }
-            Sink::Ndjson(mut writer) => {
-                writer.finish().map_err(from_arrow)?;
+            Self::Ndjson(mut writer) => {
+                writer.finish()?;
                 writer.into_inner()
             }
-            Sink::Csv(writer) => writer.into_inner(),
-            Sink::Parquet(writer) => writer.into_inner().map_err(from_parquet)?,
-            Sink::Arrow(writer) => writer.into_inner().map_err(from_arrow)?,
+            Self::Csv(writer) => writer.into_inner(),
+            Self::Parquet(writer) => writer.into_inner()?,
+            Self::Arrow(writer) => writer.into_inner()?,
         };
         out.flush()?;
         Ok(out)
-    }
-}
-
-fn from_arrow(error: ArrowError) -> QueryError {
-    match error {
-        ArrowError::IoError(_, error) => QueryError::Output(error),
-        other => QueryError::Execution { message: other.to_string() },
-    }
-}
-
-fn from_parquet(error: ParquetError) -> QueryError {
-    match error {
-        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-            Ok(error) => QueryError::Output(*error),
-            Err(other) => QueryError::Execution { message: other.to_string() },
-        },
-        other => QueryError::Execution { message: other.to_string() },
     }
 }
 

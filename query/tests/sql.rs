@@ -64,7 +64,7 @@ async fn only_the_contract_is_shown() {
     .await;
     assert_eq!(
         shown.unwrap(),
-        "table_schema,table_name\npublic,coverage\npublic,instance_intervals\npublic,instance_types\npublic,power_events\nsys,unknown_instance_types\n"
+        "table_schema,table_name\npublic,coverage\npublic,dead_letters\npublic,instance_intervals\npublic,instance_types\npublic,power_events\nsys,unknown_instance_types\n"
     );
     let described = query(&tables, "DESCRIBE instance_intervals").await.unwrap();
     assert!(described.contains("recorded_at") && !described.contains("piece_start"), "{described}");

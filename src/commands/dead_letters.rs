@@ -1,12 +1,15 @@
 //! `cloudigrade dead-letters`: what could not be used.
 
+use std::fmt::Write;
+
 use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use cloudigrade_query::{Limits, run_sql};
 
 use crate::cli::DeadLetters;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
-use crate::output::Destination;
+use crate::output::{Destination, print};
 
 /// Lists them, or shows one.
 pub async fn run(data: &DataFolder, args: &DeadLetters) -> anyhow::Result<Code> {
@@ -42,14 +45,14 @@ pub async fn run(data: &DataFolder, args: &DeadLetters) -> anyhow::Result<Code> 
 
 /// One field a line: long texts do not fit into a table.
 fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
-    use arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%SZ"));
+    let mut lines = String::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
             for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-                println!("{:<13} {}", field.name(), ArrayFormatter::try_new(column, &options)?.value(row));
+                writeln!(lines, "{:<13} {}", field.name(), ArrayFormatter::try_new(column, &options)?.value(row))?;
             }
         }
     }
-    Ok(())
+    print(|out| out.write_all(lines.as_bytes()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ use crate::cli::Demo;
 use crate::data::{DataFolder, now};
 use crate::demo::{Fleet, FleetOptions, Measured, Run, plot, simulate};
 use crate::exit::{Code, error};
-use crate::output::{may_colour, table_style};
+use crate::output::{may_colour, print, table_style};
 
 /// A file that says that a folder was made by a demo, and may be made anew by one.
 const MARK: &str = ".cloudigrade-demo";
@@ -34,17 +35,20 @@ pub fn run(args: &Demo, runtime: &Handle) -> anyhow::Result<Code> {
     let logs = args.folder.join("logs");
     let files = fleet.write_to(&logs)?;
     let counts = fleet.counts();
-    println!(
-        "A simulated fleet (seed {}): {} records in {} CloudTrail files, of which {} distinct ones\nstart, stop or change instances; {} records come twice, {} late and {} never. They are in {}.\n",
-        args.seed,
-        HumanCount(counts.records),
-        HumanCount(files),
-        HumanCount(counts.power_records),
-        HumanCount(counts.repeated_records),
-        HumanCount(counts.late_records),
-        fleet.truth.lost.len(),
-        logs.display(),
-    );
+    print(|out| {
+        writeln!(
+            out,
+            "A simulated fleet (seed {}): {} records in {} CloudTrail files, of which {} distinct ones\nstart, stop or change instances; {} records come twice, {} late and {} never. They are in {}.\n",
+            args.seed,
+            HumanCount(counts.records),
+            HumanCount(files),
+            HumanCount(counts.power_records),
+            HumanCount(counts.repeated_records),
+            HumanCount(counts.late_records),
+            fleet.truth.lost.len(),
+            logs.display(),
+        )
+    })?;
 
     let data = DataFolder::at(args.folder.join("data"));
     let log = data.open_log()?;
@@ -56,19 +60,22 @@ pub fn run(args: &Demo, runtime: &Handle) -> anyhow::Result<Code> {
         let tables = data.open_tables().await?;
         measure(&tables, &fleet).await
     })?;
-    draw(&measured, &fleet);
-    println!(
-        "Ingested {} files with {} records: {} power records ({} repeats dropped), {} dead letters; {} instances ran.",
-        HumanCount(summary.files),
-        HumanCount(summary.records),
-        HumanCount(summary.power_records),
-        HumanCount(summary.duplicates),
-        HumanCount(summary.dead_letters),
-        HumanCount(measured.distinct_instances),
-    );
-    let verdict = check(&fleet, &measured)?;
-    print_next(args, &fleet, started);
-    Ok(verdict)
+    print(|out| {
+        draw(out, &measured, &fleet)?;
+        writeln!(
+            out,
+            "Ingested {} files with {} records: {} power records ({} repeats dropped), {} dead letters; {} instances ran.",
+            HumanCount(summary.files),
+            HumanCount(summary.records),
+            HumanCount(summary.power_records),
+            HumanCount(summary.duplicates),
+            HumanCount(summary.dead_letters),
+            HumanCount(measured.distinct_instances),
+        )
+    })?;
+    check(&fleet, &measured)?;
+    print(|out| write_verdict(out, &fleet).and_then(|()| write_next(out, args, &fleet, started)))?;
+    Ok(Code::Done)
 }
 
 /// Makes an empty folder; one that an earlier demo made is emptied, any other is left alone.
@@ -156,14 +163,14 @@ fn moments(batch: &RecordBatch, name: &str) -> anyhow::Result<Vec<Option<UtcSeco
     Ok(column.iter().map(|micros| micros.map(|micros| UtcSecond(micros.div_euclid(1_000_000)))).collect())
 }
 
-fn draw(measured: &Measured, fleet: &Fleet) {
+fn draw(out: &mut dyn Write, measured: &Measured, fleet: &Fleet) -> io::Result<()> {
     let columns = terminal_columns();
     let glyphs = match table_style() {
         cloudigrade_query::TableStyle::Unicode => plot::Glyphs::Blocks,
         cloudigrade_query::TableStyle::Ascii => plot::Glyphs::Ascii,
     };
     let style = plot::Style { columns, glyphs, colour: may_colour() };
-    println!("{}", plot::by_day("Instances at once, by day (highest of each day, UTC)", &measured.peak_by_day, style));
+    writeln!(out, "{}", plot::by_day("Instances at once, by day (highest of each day, UTC)", &measured.peak_by_day, style))?;
     let window = fleet.truth.as_logged.window;
     let mut by_account: BTreeMap<String, u64> = BTreeMap::new();
     for (instance, runs) in &measured.runs {
@@ -171,39 +178,41 @@ fn draw(measured: &Measured, fleet: &Fleet) {
         *by_account.entry(instance.account_id.clone()).or_default() += seconds / 3600;
     }
     let bars: Vec<_> = by_account.into_iter().collect();
-    println!("{}", plot::by_label("Use by account", "instance-hours", &bars, style));
+    writeln!(out, "{}", plot::by_label("Use by account", "instance-hours", &bars, style))
 }
 
-fn check(fleet: &Fleet, measured: &Measured) -> anyhow::Result<Code> {
+/// Holds what was measured against the truth.
+fn check(fleet: &Fleet, measured: &Measured) -> anyhow::Result<()> {
     let differences = fleet.truth.as_logged.compare(measured);
-    if !differences.is_empty() {
-        for difference in differences.iter().take(DIFFERENCES_SHOWN) {
-            eprintln!("  {difference}");
-        }
-        return Err(error(
-            Code::Wrong,
-            format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len()),
-        ));
+    if differences.is_empty() {
+        return Ok(());
     }
-    println!("Checked: every run, each day's seconds and each peak equal what the simulation knows its log to say.");
+    for difference in differences.iter().take(DIFFERENCES_SHOWN) {
+        eprintln!("  {difference}");
+    }
+    let message = format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len());
+    Err(error(Code::Wrong, message))
+}
+
+fn write_verdict(out: &mut dyn Write, fleet: &Fleet) -> io::Result<()> {
+    writeln!(out, "Checked: every run, each day's seconds and each peak equal what the simulation knows its log to say.")?;
     let overstated: u64 = fleet.truth.lost.iter().map(|lost| lost.overstated_seconds).sum();
     if overstated > 0 {
-        println!("What the log does not say cannot be metered: the records that never came overstate use by {} hours.", overstated / 3600);
+        let hours = overstated / 3600;
+        writeln!(out, "What the log does not say cannot be metered: the records that never came overstate use by {hours} hours.")?;
     }
-    Ok(Code::Done)
+    Ok(())
 }
 
-fn print_next(args: &Demo, fleet: &Fleet, started: Instant) {
+fn write_next(out: &mut dyn Write, args: &Demo, fleet: &Fleet, started: Instant) -> io::Result<()> {
     let folder = args.folder.join("data");
+    let folder = folder.display();
     let window = fleet.truth.as_logged.window;
     let (start, end) = (&window.start.to_string()[..10], &window.end.to_string()[..10]);
-    println!("\nDone in {:.0} s. Try next:", started.elapsed().as_secs_f64());
-    println!("  cloudigrade report usage --data {} --start {start} --end {end} --granularity month --by account,region", folder.display());
-    println!(
-        "  cloudigrade report concurrency --data {} --start {start} --end {end} --by instance_type --tz Europe/Berlin",
-        folder.display()
-    );
-    println!("  cloudigrade sql --data {}", folder.display());
+    writeln!(out, "\nDone in {:.0} s. Try next:", started.elapsed().as_secs_f64())?;
+    writeln!(out, "  cloudigrade report usage --data {folder} --start {start} --end {end} --granularity month --by account,region")?;
+    writeln!(out, "  cloudigrade report concurrency --data {folder} --start {start} --end {end} --by instance_type --tz Europe/Berlin")?;
+    writeln!(out, "  cloudigrade sql --data {folder}")
 }
 
 fn terminal_columns() -> usize {

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use crate::cli::{Ingest, SummaryFormat};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
+use crate::output;
 
 /// How often the progress line is drawn anew.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -38,8 +39,11 @@ pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result
     let threads = args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let summary = read_places(data, &log, &places, &s3, threads, runtime)?;
     match args.format {
-        SummaryFormat::Table => print_summary(&summary, started.elapsed())?,
-        SummaryFormat::Json => println!("[{}]", serde_json::to_string(&summary)?),
+        SummaryFormat::Table => output::print(|out| write_summary(out, &summary, started.elapsed()))?,
+        SummaryFormat::Json => {
+            let summary = serde_json::to_string(&summary)?;
+            output::print(|out| writeln!(out, "[{summary}]"))?;
+        }
     }
     judge(&summary, args)
 }
@@ -60,6 +64,10 @@ pub fn read_places(
     let options = IngestOptions { threads, codec: CodecLimits::default() };
     let summary = with_progress_line(&progress, || source::ingest(log, &feeds, options, &progress));
     listener.abort();
+    if matches!(&summary, Ok(summary) if found_nothing(summary)) {
+        // Tables without anything in them would make reports say 0.
+        return Ok(summary?);
+    }
     let root = data.table_root()?;
     let caught_up = runtime.block_on(async { Tables::open(&root, log.partitions()).await?.catch_up(log).await });
     // What was read before a failure is in the log all the same; the tables show it.
@@ -112,8 +120,7 @@ fn with_progress_line<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     })
 }
 
-fn print_summary(summary: &Summary, took: Duration) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn write_summary(out: &mut dyn Write, summary: &Summary, took: Duration) -> std::io::Result<()> {
     let mut line = |name: &str, count: u64, note: String| writeln!(out, "{name:<14}{:>14}{note}", HumanCount(count).to_string());
     let seconds = took.as_secs_f64().max(0.001);
     line("files", summary.files, format!("  {} in {seconds:.1} s", HumanBytes(summary.bytes)))?;
@@ -131,13 +138,17 @@ fn print_summary(summary: &Summary, took: Duration) -> std::io::Result<()> {
     line("dead letters", summary.dead_letters, hint.to_owned())
 }
 
+fn found_nothing(summary: &Summary) -> bool {
+    summary.files + summary.files_known == 0 && summary.dead_letters == 0
+}
+
 /// The exit code of a finished run.
 fn judge(summary: &Summary, args: &Ingest) -> anyhow::Result<Code> {
     if summary.interrupted {
         eprintln!("cloudigrade: interrupted; run the same command again to go on");
         return Ok(Code::Interrupted);
     }
-    if summary.files + summary.files_known == 0 && summary.dead_letters == 0 {
+    if found_nothing(summary) {
         return Err(error(Code::NoInput, format!("no CloudTrail files (*.json.gz, *.json, *.ndjson) in {}", args.places.join(", "))));
     }
     if summary.dead_letters == 0 {

@@ -14,6 +14,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Command};
 use crate::data::DataFolder;
 use crate::exit::Code;
+use crate::output;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
@@ -29,7 +30,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Demo(args) => demo::run(&args, &handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cloudigrade", &mut std::io::stdout());
+            // The generator panics where its output fails: memory does not.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cloudigrade", &mut script);
+            output::print(|out| out.write_all(&script))?;
             Ok(Code::Done)
         }
     }

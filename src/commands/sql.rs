@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::shell;
 use crate::cli::Sql;
 use crate::data::{DataFolder, now};
-use crate::exit::Code;
+use crate::exit::{Code, error};
 use crate::output::Destination;
 
 /// Runs the query that is given, or that standard input holds, or a shell.
@@ -24,14 +24,17 @@ pub fn run(data: &DataFolder, args: &Sql, runtime: &Handle) -> anyhow::Result<Co
         None if std::io::stdin().is_terminal() => shell::run(&tables, &destination, &limits, runtime)?,
         None => {
             let mut query = String::new();
-            std::io::stdin().take(QUERY_BYTES_MAX).read_to_string(&mut query)?;
+            std::io::stdin().take(QUERY_BYTES_MAX + 1).read_to_string(&mut query)?;
+            if query.len() as u64 > QUERY_BYTES_MAX {
+                return Err(error(Code::Usage, format!("the query is longer than {QUERY_BYTES_MAX} bytes")));
+            }
             runtime.block_on(answer(&tables, &query, &destination, &limits))?;
         }
     }
     Ok(Code::Done)
 }
 
-/// Bytes of a query on standard input; what is beyond is not read.
+/// Bytes of a query on standard input.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
 
 /// Runs one query and writes its rows as they come.

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudigrade_schemas::{InstanceKey, PowerAction, UtcSecond};
-use serde_json::{Value, json};
 
-use super::calendar::{Span, date_text, day_of, later};
+use super::calendar::{Span, day_of, later};
 
 /// A half-open run `[on, off)` of an instance; `off` is `None` while it still runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,11 +73,6 @@ impl History {
         Self { window, instances: ledgers.filter(|(_, ledger)| !ledger.runs.is_empty()).collect() }
     }
 
-    /// Seconds that instances ran in the window.
-    pub fn seconds(&self) -> u64 {
-        self.instances.values().map(|ledger| ledger.seconds_in(self.window)).sum()
-    }
-
     /// Instances that ran in the window for at least a second.
     pub fn distinct_instances(&self) -> u64 {
         self.instances.values().filter(|ledger| ledger.seconds_in(self.window) > 0).count() as u64
@@ -115,15 +109,6 @@ impl History {
         accounts.into_iter().map(|account| (account.to_owned(), self.peaks(|key| key.account_id == account))).collect()
     }
 
-    /// Seconds run in the window, by account.
-    pub fn seconds_by_account(&self) -> BTreeMap<String, u64> {
-        let mut by_account = BTreeMap::new();
-        for (key, ledger) in &self.instances {
-            *by_account.entry(key.account_id.clone()).or_default() += ledger.seconds_in(self.window);
-        }
-        by_account
-    }
-
     fn peaks(&self, wanted: impl Fn(&InstanceKey) -> bool) -> BTreeMap<UtcSecond, u64> {
         let runs = self.instances.iter().filter(|(key, _)| wanted(key)).flat_map(|(_, ledger)| &ledger.runs);
         // Within a second ends sort before starts: a hand-over is no overlap.
@@ -144,37 +129,6 @@ impl History {
             (day, peak.unsigned_abs())
         };
         self.window.days().map(&mut peak_of).collect()
-    }
-
-    /// The history as JSON: window, instances with their runs and seconds, peaks and totals by day. Days on which an instance or an
-    /// account did not run are left out of its own list.
-    pub fn to_json(&self) -> Value {
-        let by_day = |days: &BTreeMap<UtcSecond, u64>| days.iter().map(|(day, n)| (date_text(*day), json!(n))).collect::<Value>();
-        let by_account: Value = self
-            .peak_by_account_day()
-            .into_iter()
-            .map(|(account, days)| (account, by_day(&days.into_iter().filter(|(_, peak)| *peak > 0).collect())))
-            .collect();
-        json!({
-            "window": { "start": self.window.start, "end": self.window.end },
-            "instances": self.instances.iter().map(|(key, ledger)| self.instance_json(key, ledger)).collect::<Vec<_>>(),
-            "max_concurrent_by_day": by_day(&self.peak_by_day()),
-            "max_concurrent_by_account_day": by_account,
-            "runtime_seconds_total_by_day": by_day(&self.seconds_by_day()),
-        })
-    }
-
-    fn instance_json(&self, key: &InstanceKey, ledger: &Ledger) -> Value {
-        let mut by_day: BTreeMap<String, u64> = BTreeMap::new();
-        for (day, seconds) in self.days_of(ledger) {
-            *by_day.entry(date_text(day)).or_default() += seconds;
-        }
-        let run_json = |run: &Run| json!({ "on": run.on, "off": run.off, "instance_type": run.instance_type });
-        json!({
-            "account": key.account_id, "region": key.region, "instance_id": key.instance_id, "image_id": ledger.image_id,
-            "runs": ledger.runs.iter().map(run_json).collect::<Vec<_>>(),
-            "runtime_seconds_by_day": by_day,
-        })
     }
 }
 

@@ -52,8 +52,11 @@ pub fn check_local(path: &Path) -> Result<(), FeedError> {
     found.map(drop)
 }
 
-/// Whether a name is one that log files have.
+/// Whether a path or key is one that log files have. The logs of Delta tables are JSON too, but none of ours.
 pub fn is_log_name(name: &str) -> bool {
+    if name.split('/').any(|part| part == "_delta_log") {
+        return false;
+    }
     let name = name.to_ascii_lowercase();
     LOG_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

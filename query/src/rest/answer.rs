@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use warp::Reply;
-use warp::http::StatusCode;
+use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use crate::error::QueryError;
@@ -31,8 +31,13 @@ impl Failure {
     /// The answer that tells it.
     pub fn into_response(self) -> Response {
         let mut response = json(self.status, &json!({"error": {"code": self.code, "message": self.message}}));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert("retry-after", warp::http::HeaderValue::from_static("5"));
+        let header = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(("retry-after", "5")),
+            StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "GET")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

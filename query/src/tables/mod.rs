@@ -38,7 +38,6 @@ pub struct Tables {
     stored: Mutex<[StoredTable; 4]>,
     current: RwLock<Arc<Snapshot>>,
     runtime: Arc<RuntimeEnv>,
-    system: RwLock<Vec<NamedTable>>,
 }
 
 /// A table in the storage: its log, and whether it was loaded.
@@ -113,7 +112,7 @@ impl Tables {
             reach: Arc::default(),
             instance_types: instance_types()?,
         };
-        let tables = Self { stored: Mutex::new(stored), current: RwLock::new(Arc::new(empty)), runtime, system: RwLock::new(Vec::new()) };
+        let tables = Self { stored: Mutex::new(stored), current: RwLock::new(Arc::new(empty)), runtime };
         tables.refresh().await?;
         Ok(tables)
     }
@@ -140,7 +139,7 @@ impl Tables {
             (rows, reach)
         };
         let instance_types = last.instance_types.clone();
-        let next = Snapshot { intervals, events, coverage_version, coverage, reach, instance_types };
+        let next = Snapshot { intervals, events, dead_letters, coverage_version, coverage, reach, instance_types };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(())
     }
@@ -177,6 +176,7 @@ impl Snapshot {
         Ok(vec![
             stored(&self.intervals),
             stored(&self.events),
+            stored(&self.dead_letters),
             in_memory(&COVERAGE, &self.coverage)?,
             in_memory(&INSTANCE_TYPES, std::slice::from_ref(&self.instance_types))?,
         ])
