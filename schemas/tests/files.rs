@@ -1,4 +1,5 @@
 //! The files of this folder say what the types say. `UPDATE_SCHEMAS=1 cargo test -p cloudigrade-schemas` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a test that can not go on panics")]
 
 use std::fmt::Write as _;
 use std::path::Path;

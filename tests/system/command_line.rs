@@ -27,7 +27,7 @@ const EVERYWHERE: [&str; 4] = ["--data", "--tables", "--verbose", "--help"];
 fn every_command_explains_itself_and_its_options() {
     for (command, options) in COMMANDS {
         let words: Vec<_> = command.split(' ').collect();
-        let help = run(&[&words[..], &["--help"]].concat()).ends_with(0).is_silent();
+        let help = run(&[&words[..], &["--help"]].concat()).ends_with(0).says_nothing();
         for option in options.iter().chain(&EVERYWHERE) {
             assert!(help.text().contains(option), "{command} --help does not name {option}");
         }
@@ -52,7 +52,7 @@ fn a_wrong_command_line_is_refused_with_the_nearest_word() {
 #[test]
 fn there_are_completions_for_the_usual_shells() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = run(&["completions", shell]).ends_with(0).is_silent();
+        let script = run(&["completions", shell]).ends_with(0).says_nothing();
         assert!(["dead-letters", "granularity", "ingest"].iter().all(|word| script.text().contains(word)), "{shell}");
     }
 }
@@ -64,7 +64,7 @@ fn sql_reads_a_query_from_standard_input() {
     let mut child =
         demo().data.program(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     child.stdin.take().expect("a pipe").write_all(query.as_bytes()).expect("it reads");
-    let asked = Outcome::of(child.wait_with_output(), &args).ends_with(0).is_silent();
+    let asked = Outcome::of(child.wait_with_output(), &args).ends_with(0).says_nothing();
     assert_eq!(asked.rows(), demo().data.sql(query));
 }
 

@@ -255,7 +255,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         let mut out = child.stdout.take().expect("a pipe");
         out.read_exact(&mut [0; 4]).expect("it begins to write");
         drop(out);
-        Outcome::of(child.wait_with_output(), &["sql ... | head", format]).ends_with(0).is_silent();
+        Outcome::of(child.wait_with_output(), &["sql ... | head", format]).ends_with(0).says_nothing();
     }
     let folder = scratch();
     let place = folder.path().join("demo");
@@ -263,7 +263,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     for command in [&["completions", "bash"][..], &["--help"], &["tables", "digest"], &demo_again] {
         let mut child = demo().data.program(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         drop(child.stdout.take());
-        Outcome::of(child.wait_with_output(), &[command, &["|", "head"]].concat()).ends_with(0).is_silent();
+        Outcome::of(child.wait_with_output(), &[command, &["|", "head"]].concat()).ends_with(0).says_nothing();
     }
 }
 

@@ -88,7 +88,7 @@ impl Outcome {
 
     /// Checks that it was done without a word on standard error.
     #[track_caller]
-    pub fn is_silent(self) -> Self {
+    pub fn says_nothing(self) -> Self {
         assert_eq!(self.err, "", "cloudigrade {}", self.what);
         self
     }
