@@ -169,7 +169,7 @@ pub enum DeadLetters {
 
 #[derive(Debug, Subcommand)]
 pub enum Tables {
-    /// Delete the tables and write them anew from the log
+    /// Drop what the tables hold and write them anew from the log
     Rebuild,
     /// Numbers that are equal exactly when two data folders say the same
     Digest {

@@ -58,6 +58,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
         return Some(match error {
             IngestError::Feed(error) => of_feed(error),
             IngestError::Log(error) => of_log(error),
+            IngestError::Threads(_) => Code::Storage,
         });
     }
     if let Some(error) = cause.downcast_ref::<FeedError>() {

@@ -8,6 +8,7 @@
 //! * [`embedded`], [`simulated`]: two logs under one contract, which [`contract`] checks
 //! * [`sink`]: the Delta tables
 
+mod compression;
 pub mod contract;
 pub mod embedded;
 pub mod engine;

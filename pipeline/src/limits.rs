@@ -18,9 +18,11 @@ pub const GROUP_COMMITS_MAX: usize = 64;
 pub const COMMIT_QUEUE_MAX: usize = 64;
 /// Page cache of the embedded log, in bytes.
 pub const EMBEDDED_CACHE_BYTES: usize = 64 << 20;
-/// Records of one commit and partition that the embedded log stores as one entry, in bytes: one of redb's pages of 32 KiB, with room for
-/// its head. A larger record is an entry of its own.
-pub const BATCH_BYTES_MAX: usize = (32 << 10) - 256;
+/// Records of one commit and partition that the embedded log stores as one entry, in bytes before compression. A larger record is an entry
+/// of its own.
+pub const BATCH_BYTES_MAX: usize = 256 << 10;
+/// Entries of the embedded log from this size on are compressed, in bytes.
+pub const COMPRESSED_BYTES_MIN: usize = 4 << 10;
 /// Rows of one table file; a file that would hold more is divided.
 pub const FILE_ROWS_MAX: usize = 64 << 10;
 /// Table files that are rewritten at the same time; each is in memory about three times.
@@ -28,4 +30,4 @@ pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.
 pub const SYNCS_AT_ONCE_MAX: usize = 8;
 /// Bytes of messages that the table sink applies in one commit, at most.
-pub const SINK_BATCH_BYTES: usize = 32 << 20;
+pub const SINK_BATCH_BYTES: usize = 16 << 20;

@@ -35,3 +35,33 @@ pub struct TrailRecord<'a> {
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub record: &'a RawValue,
 }
+
+impl TrailRecord<'_> {
+    /// The message for a record whose text is known to be JSON: it is not looked at again.
+    ///
+    /// # Errors
+    /// None but those of a JSON writer into memory.
+    pub fn message(source: &SourceRef, record: &str) -> serde_json::Result<Vec<u8>> {
+        let mut message = Vec::with_capacity(record.len() + source.uri.len() + 64);
+        message.extend_from_slice(b"{\"source\":");
+        serde_json::to_writer(&mut message, source)?;
+        message.extend_from_slice(b",\"record\":");
+        message.extend_from_slice(record.as_bytes());
+        message.push(b'}');
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_written_without_looking_is_the_one_that_is_read() {
+        let source = SourceRef { uri: "s3://b/\"k\"".into(), version: Some("v".into()), index: 7 };
+        let message = TrailRecord::message(&source, "{\"a\": [1, \"é\"]}").unwrap();
+        let read: TrailRecord<'_> = serde_json::from_slice(&message).unwrap();
+        assert_eq!((&read.source, read.record.get()), (&source, "{\"a\": [1, \"é\"]}"));
+        assert_eq!(serde_json::to_vec(&read).unwrap(), message);
+    }
+}

@@ -7,7 +7,6 @@ use cloudigrade_pipeline::engine::Cx;
 use cloudigrade_pipeline::log::{LogError, Store};
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Coverage, DeadLetter, DeadLetterReason, EventId, SourceRef, Topic, TrailRecord, UtcSecond};
-use serde_json::value::RawValue;
 
 use super::feed::Object;
 use super::ledger;
@@ -36,9 +35,7 @@ impl Harvest {
         for record in relevant {
             let source = SourceRef { uri: object.uri.clone(), version: object.version.clone(), index: record.index };
             let id = record.event_id.map_or_else(|| EventId::of_content(record.json), |id| EventId(id.into_owned()));
-            let message =
-                serde_json::from_str::<&RawValue>(record.json).and_then(|raw| serde_json::to_vec(&TrailRecord { source, record: raw }));
-            match message {
+            match TrailRecord::message(&source, record.json) {
                 Ok(message) => messages.push((id, message)),
                 Err(error) => rejected.push(Rejected {
                     index: Some(record.index),

@@ -87,6 +87,9 @@ pub enum IngestError {
     /// The log failed. What was committed stays; run the command again to go on.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The system gives no thread.
+    #[error("no thread can be started: {0}; raise the limit of processes (ulimit -u), or ask for fewer with --threads")]
+    Threads(std::io::Error),
 }
 
 impl Progress {
@@ -130,16 +133,13 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
     };
     let (committed, counters) = thread::scope(|scope| {
         let (sender, receiver) = sync_channel(HARVEST_QUEUE_MAX);
-        let workers: Vec<_> = (0..options.threads.max(1))
-            .map(|_| {
-                scope.spawn({
-                    let (run, sender) = (&run, sender.clone());
-                    move || run.work(&sender)
-                })
-            })
-            .collect();
+        let worker = |number| {
+            let (run, sender) = (&run, sender.clone());
+            named(&format!("decode-{number}")).spawn_scoped(scope, move || run.work(&sender)).map_err(IngestError::Threads)
+        };
+        let workers = (0..options.threads.max(1)).map(worker).collect::<Result<Vec<_>, _>>()?;
         drop(sender);
-        let folded = scope.spawn(|| run.fold(operators));
+        let folded = named("operators").spawn_scoped(scope, || run.fold(operators)).map_err(IngestError::Threads)?;
         let committed = run.commit_all(source, &receiver);
         // Workers that wait for room in the queue end when it is gone.
         drop(receiver);
@@ -272,6 +272,10 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
 }
 
 fn too_large(object: &Object) -> String {

@@ -74,24 +74,24 @@ fn appends(outputs: &[Output]) -> Vec<(Place, Vec<Append>)> {
 }
 
 fn latest(place: Place, output: &Output) -> Append {
-    let mut bytes = Vec::with_capacity(batch::encoded_len(&output.key, &output.value));
+    let mut bytes = batch::begin(batch::encoded_len(&output.key, &output.value));
     batch::push(&mut bytes, &entry(output));
-    Append::Latest { key: layout::latest_key(place, &output.key), bytes }
+    Append::Latest { key: layout::latest_key(place, &output.key), bytes: batch::finish(bytes) }
 }
 
 /// Divides records into batches, each of one record or at most [`limits::BATCH_BYTES_MAX`] bytes.
 fn batches(outputs: &[&Output]) -> Vec<Append> {
     let mut batches = Vec::new();
-    let (mut records, mut bytes) = (0, Vec::new());
+    let (mut records, mut bytes) = (0, batch::begin(0));
     for output in outputs {
         if records > 0 && bytes.len() + batch::encoded_len(&output.key, &output.value) > limits::BATCH_BYTES_MAX {
-            batches.push(Append::Batch { records, bytes: std::mem::take(&mut bytes) });
+            batches.push(Append::Batch { records, bytes: batch::finish(std::mem::replace(&mut bytes, batch::begin(0))) });
             records = 0;
         }
         batch::push(&mut bytes, &entry(output));
         records += 1;
     }
-    batches.push(Append::Batch { records, bytes });
+    batches.push(Append::Batch { records, bytes: batch::finish(bytes) });
     batches
 }
 

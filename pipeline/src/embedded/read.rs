@@ -52,7 +52,8 @@ pub(super) fn partition(
         }
         let (key, value) = stored?;
         let mut offset = layout::offset_of(key.value());
-        let mut rest = value.value();
+        let entries = batch::open(value.value()).ok_or_else(|| damaged(next, offset))?;
+        let mut rest = entries.as_ref();
         while !rest.is_empty() && !budget.is_spent() {
             let entry = batch::split_first(&mut rest).ok_or_else(|| damaged(next, offset))?;
             if offset >= from.offset {

@@ -7,9 +7,8 @@ use cloudigrade_schemas::power::PowerChange;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, SourceRef, Topic, TrailRecord, UtcSecond};
 
 use super::canonical::canonical_text;
-use super::fields::{fields, text};
 use super::seen::Seen;
-use super::trail_event::{TrailEvent, Unusable, events_of};
+use super::trail_event::{TrailEvent, TrailEvents, Unusable, events_of};
 use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
@@ -52,12 +51,12 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
             return bury(cx, record, &source, unusable, &record.value);
         }
     };
-    let events = match events_of(trail.record) {
-        Ok(events) if events.is_empty() => return Ok(()),
-        Ok(events) => events,
+    let TrailEvents { event_id, events } = match events_of(trail.record) {
+        Ok(told) if told.events.is_empty() => return Ok(()),
+        Ok(told) => told,
         Err(unusable) => return bury(cx, record, &trail.source, unusable, trail.record.get().as_bytes()),
     };
-    let event_id = match text(fields(trail.record, ["eventID"])[0]) {
+    let event_id = match event_id {
         Some(id) => EventId(id.into_owned()),
         None => EventId::of_content(&canonical_text(trail.record)),
     };
@@ -80,7 +79,7 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
             }
             let telling = seen.telling + 1;
             // What was seen had a readable time, or it would not have been remembered.
-            let before = events_of(&winner).unwrap_or_default();
+            let before = events_of(&winner).map(|told| told.events).unwrap_or_default();
             for old in before.into_iter().filter(|old| events.iter().all(|new| new.instance != old.instance)) {
                 tell(cx, old, &event_id, telling, None, record.entered_at)?;
             }

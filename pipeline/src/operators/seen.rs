@@ -2,14 +2,14 @@
 
 use serde_json::value::RawValue;
 
+use crate::compression::{compress, decompress};
+use crate::limits::VALUE_BYTES_MAX;
 use crate::log::LogError;
 
 /// The first byte of the encoding.
 const FORMAT: u8 = 1;
 /// Format, telling, hash.
 const HEAD_BYTES: usize = 1 + 4 + 8;
-/// Fast; records are much alike inside, so that little is lost.
-const ZSTD_LEVEL: i32 = 1;
 
 /// What is remembered of an event.
 #[derive(Debug)]
@@ -25,13 +25,13 @@ pub struct Seen {
 impl Seen {
     /// Remembers a delivery.
     pub fn new(telling: u32, bytes_hash: u64, record: &RawValue) -> Result<Self, LogError> {
-        let record = zstd::bulk::compress(record.get().as_bytes(), ZSTD_LEVEL).map_err(|error| damaged(&error))?;
+        let record = compress(record.get().as_bytes()).map_err(|error| damaged(&error))?;
         Ok(Self { telling, bytes_hash, record })
     }
 
     /// The winning delivery, verbatim.
     pub fn record(&self) -> Result<Box<RawValue>, LogError> {
-        let text = zstd::stream::decode_all(self.record.as_slice()).map_err(|error| damaged(&error))?;
+        let text = decompress(&self.record, VALUE_BYTES_MAX).map_err(|error| damaged(&error))?;
         let text = String::from_utf8(text).map_err(|error| damaged(&error))?;
         RawValue::from_string(text).map_err(|error| damaged(&error))
     }

@@ -38,23 +38,34 @@ pub struct Unusable {
     pub detail: String,
 }
 
-/// The power events of one record, at most one an instance, in the order of the record; none where it is no power event.
+/// What one record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrailEvents<'a> {
+    /// Its `eventID`, where it has one.
+    pub event_id: Option<Cow<'a, str>>,
+    /// The power events in it, at most one an instance, in the order of the record; none where it is no power event.
+    pub events: Vec<TrailEvent>,
+}
+
+/// Reads a record. It is gone through once, and the part that names the instances once more.
 ///
 /// # Errors
 /// [`Unusable`] for a power event without a readable time.
-pub fn events_of(record: &RawValue) -> Result<Vec<TrailEvent>, Unusable> {
-    let [name, source, error, time, region, recipient] =
-        fields(record, ["eventName", "eventSource", "errorCode", "eventTime", "awsRegion", "recipientAccountId"]);
-    let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(Vec::new()) };
+pub fn events_of(record: &RawValue) -> Result<TrailEvents<'_>, Unusable> {
+    let [name, source, error, time, region, recipient, caller, event_id] = fields(
+        record,
+        ["eventName", "eventSource", "errorCode", "eventTime", "awsRegion", "recipientAccountId", "userIdentity", "eventID"],
+    );
+    let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(TrailEvents::default()) };
     if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(is_something) {
-        return Ok(Vec::new());
+        return Ok(TrailEvents::default());
     }
     let told = instances_told(record, action);
     if told.is_empty() {
-        return Ok(Vec::new());
+        return Ok(TrailEvents::default());
     }
     let occurred_at = event_time(time)?;
-    let account_id = account_of(record, recipient);
+    let account_id = account_of(recipient, caller);
     let region = text(region).unwrap_or_default();
     let mut events: Vec<TrailEvent> = Vec::with_capacity(told.len());
     let mut named = HashSet::with_capacity(told.len());
@@ -64,7 +75,7 @@ pub fn events_of(record: &RawValue) -> Result<Vec<TrailEvent>, Unusable> {
             events.push(TrailEvent { instance, occurred_at, action, instance_type, image_id });
         }
     }
-    Ok(events)
+    Ok(TrailEvents { event_id: text(event_id), events })
 }
 
 /// Whether a JSON value says something: not null, false, zero or empty.
@@ -83,9 +94,9 @@ fn event_time(time: Option<&RawValue>) -> Result<UtcSecond, Unusable> {
 }
 
 /// The account that the event belongs to, as text. The caller's account can be another one, and is absent for AWS services.
-fn account_of(record: &RawValue, recipient: Option<&RawValue>) -> String {
+fn account_of(recipient: Option<&RawValue>, caller: Option<&RawValue>) -> String {
     let known = |account: &&RawValue| account.get() != "null";
-    let account = recipient.filter(known).or_else(|| at(record, &["userIdentity", "accountId"]).filter(known));
+    let account = recipient.filter(known).or_else(|| at(caller?, &["accountId"]).filter(known));
     // Twelve digits written as a number are an account all the same.
     account
         .map_or_else(String::new, |account| text(Some(account)).map_or_else(|| account.get().trim_matches('"').to_owned(), Cow::into_owned))
@@ -100,37 +111,35 @@ struct Told {
 
 fn instances_told(record: &RawValue, action: PowerAction) -> Vec<Told> {
     let owned = |value: Option<&RawValue>| text(value).map(Cow::into_owned);
+    let [request, response, details] = fields(record, ["requestParameters", "responseElements", "serviceEventDetails"]);
+    let response_items = || at(response?, &["instancesSet", "items"]).map(items);
     match action {
         PowerAction::BidEvictedEvent => {
-            let ids = at(record, &["serviceEventDetails", "instanceIdSet"]).map(items).unwrap_or_default();
+            let ids = details.and_then(|details| at(details, &["instanceIdSet"])).map(items).unwrap_or_default();
             let told = |id| Some(Told { instance_id: owned(Some(id))?, instance_type: None, image_id: None });
             ids.into_iter().filter_map(told).collect()
         }
         PowerAction::ModifyInstanceAttribute => {
-            let Some(request) = at(record, &["requestParameters"]) else { return Vec::new() };
+            let Some(request) = request else { return Vec::new() };
             let [instance_id, new_type] = fields(request, ["instanceId", "instanceType"]);
             let new_type = new_type.and_then(|plain| owned(Some(plain)).or_else(|| owned(at(plain, &["value"]))));
             let told = || Some(Told { instance_id: owned(instance_id)?, instance_type: Some(new_type?), image_id: None });
             told().into_iter().collect()
         }
         PowerAction::RunInstances => {
-            let requested_type = owned(at(record, &["requestParameters", "instanceType"]));
+            let requested_type = owned(request.and_then(|request| at(request, &["instanceType"])));
             let told = |item| {
                 let [instance_id, instance_type, image_id] = fields(item, ["instanceId", "instanceType", "imageId"]);
                 let instance_type = owned(instance_type).or_else(|| requested_type.clone());
                 Some(Told { instance_id: owned(instance_id)?, instance_type, image_id: owned(image_id) })
             };
-            response_items(record).into_iter().filter_map(told).collect()
+            response_items().unwrap_or_default().into_iter().filter_map(told).collect()
         }
         PowerAction::StartInstances | PowerAction::StopInstances | PowerAction::TerminateInstances => {
             let told = |item| Some(Told { instance_id: owned(at(item, &["instanceId"]))?, instance_type: None, image_id: None });
-            response_items(record).into_iter().filter_map(told).collect()
+            response_items().unwrap_or_default().into_iter().filter_map(told).collect()
         }
     }
-}
-
-fn response_items(record: &RawValue) -> Vec<&RawValue> {
-    at(record, &["responseElements", "instancesSet", "items"]).map(items).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -139,7 +148,7 @@ mod tests {
     use serde_json::{Value, json, value::to_raw_value};
 
     fn events_of(record: &Value) -> Result<Vec<TrailEvent>, Unusable> {
-        super::events_of(&to_raw_value(record).unwrap())
+        super::events_of(&to_raw_value(record).unwrap()).map(|told| told.events)
     }
 
     fn stop(extra: Value) -> Value {
