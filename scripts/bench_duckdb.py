@@ -42,32 +42,32 @@ USAGE = {
         ) GROUP BY ALL""",
 }
 
-# A sweep: starts and ends in order, ends first within a second, and a row at each day's start that tells what still runs.
+# A sweep: the sum of all changes up to each second, and a row at each day's start that tells what still runs.
 CONCURRENCY = {
     "sweep": """
         , changes AS (
-            SELECT {columns} s AS at, 1 AS n, vcpu AS cpus, memory_mib AS mib FROM pieces WHERE s < e
+            SELECT {columns} s AS moment, 1 AS n, vcpu AS cpus, memory_mib AS mib FROM pieces WHERE s < e
             UNION ALL SELECT {columns} e, -1, -vcpu, -memory_mib FROM pieces WHERE s < e
             UNION ALL SELECT {columns} day * {day}, 0, 0, 0 FROM (SELECT DISTINCT {group} FROM pieces), (SELECT unnest(range({days})) AS day)
         ), levels AS (
-            SELECT {columns} at // {day} AS day,
+            SELECT {columns} moment // {day} AS day,
                    sum(n) OVER w AS running, sum(cpus) OVER w AS vcpu, sum(mib) OVER w AS mib FROM changes
-            WINDOW w AS ({partition} ORDER BY at, n ROWS UNBOUNDED PRECEDING)
+            WINDOW w AS ({partition} ORDER BY moment RANGE UNBOUNDED PRECEDING)
         )
         SELECT {columns} day, max(running) AS peak, max(vcpu), max(mib) FROM levels WHERE day < {days} GROUP BY ALL""",
     # The same over changes that are summed by second first.
     "sweep, summed": """
         , changes AS (
-            SELECT {columns} at, sum(n) AS n, sum(cpus) AS cpus, sum(mib) AS mib FROM (
-                SELECT {columns} s AS at, 1 AS n, vcpu AS cpus, memory_mib AS mib FROM pieces WHERE s < e
+            SELECT {columns} moment, sum(n) AS n, sum(cpus) AS cpus, sum(mib) AS mib FROM (
+                SELECT {columns} s AS moment, 1 AS n, vcpu AS cpus, memory_mib AS mib FROM pieces WHERE s < e
                 UNION ALL SELECT {columns} e, -1, -vcpu, -memory_mib FROM pieces WHERE s < e
                 UNION ALL SELECT {columns} day * {day}, 0, 0, 0
                 FROM (SELECT DISTINCT {group} FROM pieces), (SELECT unnest(range({days})) AS day)
             ) GROUP BY ALL
         ), levels AS (
-            SELECT {columns} at // {day} AS day,
+            SELECT {columns} moment // {day} AS day,
                    sum(n) OVER w AS running, sum(cpus) OVER w AS vcpu, sum(mib) OVER w AS mib FROM changes
-            WINDOW w AS ({partition} ORDER BY at ROWS UNBOUNDED PRECEDING)
+            WINDOW w AS ({partition} ORDER BY moment ROWS UNBOUNDED PRECEDING)
         )
         SELECT {columns} day, max(running) AS peak, max(vcpu), max(mib) FROM levels WHERE day < {days} GROUP BY ALL""",
 }
@@ -92,11 +92,11 @@ def main() -> None:
             told = set()
             for form, text in forms.items():
                 sql = query(text, folder, group)
-                told.add(connection.execute(f"SELECT CAST(sum({sum_of}) AS BIGINT), count(*) FROM ({sql})").fetchone())
+                told.add(connection.sql(f"SELECT CAST(sum({sum_of}) AS BIGINT), count(*) FROM ({sql})").fetchall()[0])
                 times = []
                 for _ in range(rounds):
                     started = time.perf_counter()
-                    connection.execute(sql).fetch_arrow_table()
+                    connection.sql(sql).to_arrow_table()
                     times.append((time.perf_counter() - started) * 1000)
                 results[f"{report}_{name}: {form}"] = {"median_ms": round(statistics.median(times), 2), "least_ms": round(min(times), 2)}
             assert len(told) == 1, (report, name, told)
