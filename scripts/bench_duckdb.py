@@ -4,6 +4,7 @@ Each report in several forms of SQL; all give the same sums, and the fastest is 
 """
 
 import json
+import resource
 import statistics
 import sys
 import time
@@ -101,6 +102,7 @@ def main() -> None:
                 results[f"{report}_{name}: {form}"] = {"median_ms": round(statistics.median(times), 2), "least_ms": round(min(times), 2)}
             assert len(told) == 1, (report, name, told)
             results[f"{report}_{name}"] = {f"sum_of_{sum_of}": told.pop()[0]}
+    results["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps(results, indent=2))
 
 

@@ -29,5 +29,9 @@ pub const FILE_ROWS_MAX: usize = 64 << 10;
 pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.
 pub const SYNCS_AT_ONCE_MAX: usize = 8;
+/// How long table files that were replaced are kept: whoever reads an older version of a table has this long to end. Delta's own default.
+pub const REPLACED_FILES_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// Commits of a table after which its replaced files are looked through.
+pub const COMMITS_BETWEEN_CLEANINGS: u64 = 20;
 /// Bytes of messages that the table sink applies in one commit, at most.
 pub const SINK_BATCH_BYTES: usize = 16 << 20;

@@ -1,6 +1,7 @@
 //! One Delta table: its files, how far it was applied, and commits of both together.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cloudigrade_schemas::{Month, Topic};
@@ -78,7 +79,8 @@ impl DeltaWriter {
                 if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
                     continue;
                 }
-                actions.extend(old.map(Action::Remove));
+                let replaced_at = Some(chrono::Utc::now().timestamp_millis());
+                actions.extend(old.map(|old| Action::Remove(Remove { deletion_timestamp: replaced_at, ..old })));
                 for (add, file) in adds.into_iter().zip(new) {
                     written.push(self.write(&add.path, file.bytes).await?);
                     actions.push(Action::Add(add));
@@ -111,10 +113,8 @@ impl DeltaWriter {
 
     /// Commits with the positions of all partitions, so that the latest commit tells all of them, then learns from the table what it now holds.
     async fn commit(&mut self, actions: Vec<Action>, positions: BTreeMap<u32, u64>) -> Result<(), SinkError> {
-        let (name, topic) = (self.kind.name(), self.topic);
-        let applied = positions.iter().map(|(partition, next)| Transaction::new(app_id(topic, *partition), *next as i64)).collect();
-        // This process is the table's only writer: a commit that meets another is not repeated.
-        let properties = CommitProperties::default().with_application_transactions(applied).with_max_retries(0);
+        let name = self.kind.name();
+        let properties = self.properties(&positions);
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(owned(partition_columns(&self.kind.table()))),
@@ -134,6 +134,30 @@ impl DeltaWriter {
         self.files = self.read_files()?;
         self.positions = positions;
         Ok(())
+    }
+
+    /// What a commit tells beside its actions: the positions. This process is the table's only writer: a commit that meets another is
+    /// not repeated.
+    fn properties(&self, positions: &BTreeMap<u32, u64>) -> CommitProperties {
+        let applied = positions.iter().map(|(partition, next)| Transaction::new(app_id(self.topic, *partition), *next as i64));
+        CommitProperties::default().with_application_transactions(applied.collect()).with_max_retries(0)
+    }
+
+    /// The table's version.
+    pub fn version(&self) -> u64 {
+        self.table.version().unwrap_or_default()
+    }
+
+    /// Deletes the files that were replaced longer ago than this. Who still reads a version that had them cannot go on.
+    ///
+    /// Returns how many were deleted.
+    pub async fn drop_replaced_files(&mut self, replaced_for: Duration) -> Result<usize, SinkError> {
+        let failed = SinkError::delta("deleting replaced files of", self.kind.name());
+        let retention = chrono::Duration::from_std(replaced_for).unwrap_or(chrono::Duration::MAX);
+        let vacuum = self.table.clone().vacuum().with_retention_period(retention).with_enforce_retention_duration(false);
+        let (table, deleted) = vacuum.with_commit_properties(self.properties(&self.positions)).await.map_err(&failed)?;
+        self.table = table;
+        Ok(deleted.files_deleted.len())
     }
 
     fn read_files(&self) -> Result<BTreeMap<Cell, BTreeMap<Slice, Remove>>, SinkError> {

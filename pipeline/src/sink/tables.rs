@@ -1,6 +1,7 @@
 //! All stored tables together: catching up with the log, and writing them anew.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::table::bucket_of;
@@ -92,10 +93,27 @@ impl Tables {
                     let due = batch.changes_from(|partition| writer.position(partition));
                     applied.files += writer.apply(&due, &batch.next).await?;
                     applied.commits += 1;
+                    if writer.version().is_multiple_of(limits::COMMITS_BETWEEN_CLEANINGS) {
+                        writer.drop_replaced_files(limits::REPLACED_FILES_KEPT).await?;
+                    }
                 }
             }
         }
         Ok(applied)
+    }
+
+    /// Deletes the files of all tables that were replaced longer ago than this. Who still reads a version that had them cannot go on.
+    ///
+    /// Returns how many were deleted.
+    ///
+    /// # Errors
+    /// Any [`SinkError`].
+    pub async fn drop_replaced_files(&mut self, replaced_for: Duration) -> Result<usize, SinkError> {
+        let mut dropped = 0;
+        for writer in self.lanes.iter_mut().flat_map(|lane| &mut lane.writers) {
+            dropped += writer.drop_replaced_files(replaced_for).await?;
+        }
+        Ok(dropped)
     }
 }
 

@@ -92,112 +92,112 @@ impl Change {
     }
 }
 
+/// Seconds whose sums are written at a time: few enough that they stay in the processor's second-level cache.
+const SPAN_SECONDS_LOG2: u32 = 14;
+
 /// The changes of one group.
-#[derive(Debug)]
-pub(crate) enum Timeline {
-    /// Each change by itself, in any order.
-    Sparse(Vec<Change>),
-    /// The sum of the changes of each second of the period.
-    Dense(Vec<Level>),
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    /// The sum of the changes of each second of the period; empty as long as there are few.
+    summed: Vec<Level>,
+    /// The changes that are not summed yet, in any order.
+    recent: Vec<Change>,
 }
-
-impl Default for Timeline {
-    fn default() -> Self {
-        Self::Sparse(Vec::new())
-    }
-}
-
-const SPARSE: u32 = 0;
-const DENSE: u32 = 1;
 
 impl Timeline {
     /// Takes in that an instance ran from second `start` on, to second `end` if that lies in the period of `seconds`.
     #[inline]
     pub(crate) fn add(&mut self, start: u32, end: u32, seconds: u32, size: Option<Size>, sizes: &mut Sizes, growth: &mut usize) {
-        match self {
-            Self::Sparse(changes) => {
-                let number = sizes.number_of(size);
-                push_counted(changes, Change::new(start, false, number), growth);
-                if end < seconds {
-                    push_counted(changes, Change::new(end, true, number), growth);
-                }
-                self.densify(seconds, sizes, growth);
-            }
-            Self::Dense(levels) => {
-                levels[start as usize].add(1, size);
-                if end < seconds {
-                    levels[end as usize].add(-1, size);
-                }
-            }
+        let number = sizes.number_of(size);
+        push_counted(&mut self.recent, Change::new(start, false, number), growth);
+        if end < seconds {
+            push_counted(&mut self.recent, Change::new(end, true, number), growth);
         }
+        self.bound(seconds, sizes, growth);
     }
 
     /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group, and spares a sort.
-    fn densify(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        let Self::Sparse(changes) = self else { return };
-        if 2 * changes.len() * size_of::<Change>() < seconds as usize * size_of::<Level>() {
-            return;
+    #[inline]
+    fn bound(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
+        if 2 * self.recent.len() * size_of::<Change>() >= seconds as usize * size_of::<Level>() {
+            self.sum_up(seconds, sizes, growth);
         }
-        let mut levels = vec![Level::default(); seconds as usize];
-        for change in changes.iter() {
-            levels[change.second() as usize].add(change.sign(), sizes.list[change.size() as usize]);
+    }
+
+    /// Sums the recent changes, span by span: each span's sums are in the cache while its changes are added.
+    #[cold]
+    fn sum_up(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
+        self.make_sums(seconds as usize, growth);
+        let span_of = |change: &Change| (change.second() >> SPAN_SECONDS_LOG2) as usize;
+        let mut ends = vec![0_usize; (seconds as usize >> SPAN_SECONDS_LOG2) + 1];
+        self.recent.iter().for_each(|change| ends[span_of(change)] += 1);
+        let mut at = 0;
+        for end in &mut ends {
+            (*end, at) = (at, at + *end);
         }
-        let freed = changes.capacity() * size_of::<Change>();
-        *growth = (*growth + levels.capacity() * size_of::<Level>()).saturating_sub(freed);
-        *self = Self::Dense(levels);
+        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
+        let mut by_span = vec![Change(0); self.recent.len()];
+        for change in self.recent.drain(..) {
+            let slot = &mut ends[span_of(&change)];
+            by_span[*slot] = change;
+            *slot += 1;
+        }
+        for change in by_span {
+            self.summed[change.second() as usize].add(change.sign(), sizes.list[change.size() as usize]);
+        }
+    }
+
+    fn make_sums(&mut self, seconds: usize, growth: &mut usize) {
+        if self.summed.is_empty() {
+            self.summed = vec![Level::default(); seconds];
+            *growth += self.summed.capacity() * size_of::<Level>();
+        }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Sparse(changes) => changes.capacity() * size_of::<Change>(),
-            Self::Dense(levels) => levels.capacity() * size_of::<Level>(),
-        }
+        self.recent.capacity() * size_of::<Change>() + self.summed.capacity() * size_of::<Level>()
     }
 
-    /// Writes the changes with the sizes that they name, numbered anew.
+    /// Writes the sums, and the recent changes with the sizes that they name, numbered anew.
     pub(crate) fn encode(&self, sizes: &Sizes, out: &mut Vec<u8>) {
-        match self {
-            Self::Sparse(changes) => {
-                put_u32(out, SPARSE);
-                put_u32(out, changes.len() as u32);
-                let mut local = vec![u32::MAX; sizes.list.len()];
-                let mut named = Vec::new();
-                for change in changes {
-                    let number = &mut local[change.size() as usize];
-                    if *number == u32::MAX {
-                        *number = named.len() as u32;
-                        named.push(sizes.list[change.size() as usize]);
-                    }
-                    put_u64(out, change.with_size(*number).0);
-                }
-                put_u32(out, named.len() as u32);
-                for size in named {
-                    let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: -1, memory_mib: -1 });
-                    put_i64(out, vcpu);
-                    put_i64(out, memory_mib);
-                }
+        put_u32(out, self.summed.len() as u32);
+        for level in &self.summed {
+            for part in [level.instances, level.vcpu, level.memory_mib] {
+                put_i64(out, part);
             }
-            Self::Dense(levels) => {
-                put_u32(out, DENSE);
-                put_u32(out, levels.len() as u32);
-                for level in levels {
-                    for part in [level.instances, level.vcpu, level.memory_mib] {
-                        put_i64(out, part);
-                    }
-                }
+        }
+        put_u32(out, self.recent.len() as u32);
+        let mut local = vec![u32::MAX; sizes.list.len()];
+        let mut named = Vec::new();
+        for change in &self.recent {
+            let number = &mut local[change.size() as usize];
+            if *number == u32::MAX {
+                *number = named.len() as u32;
+                named.push(sizes.list[change.size() as usize]);
             }
+            put_u64(out, change.with_size(*number).0);
+        }
+        put_u32(out, named.len() as u32);
+        for size in named {
+            let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: -1, memory_mib: -1 });
+            put_i64(out, vcpu);
+            put_i64(out, memory_mib);
         }
     }
 
     pub(crate) fn merge(&mut self, from: &mut Reader<'_>, seconds: u32, sizes: &mut Sizes, growth: &mut usize) -> Result<(), FoldError> {
-        match from.u32()? {
-            SPARSE => self.merge_sparse(from, seconds, sizes, growth),
-            DENSE => self.merge_dense(from, seconds, sizes, growth),
-            _ => Err(FoldError::NotAState),
+        let sums = from.u32()? as usize;
+        if sums > 0 {
+            if sums != seconds as usize {
+                return Err(FoldError::NotAState);
+            }
+            let others = from.items::<24>(sums)?;
+            self.make_sums(sums, growth);
+            for (level, bytes) in self.summed.iter_mut().zip(others) {
+                let mut parts = Reader::new(bytes);
+                level.add_level(&Level { instances: parts.i64()?, vcpu: parts.i64()?, memory_mib: parts.i64()? });
+            }
         }
-    }
-
-    fn merge_sparse(&mut self, from: &mut Reader<'_>, seconds: u32, sizes: &mut Sizes, growth: &mut usize) -> Result<(), FoldError> {
         let count = from.u32()? as usize;
         let changes = from.items::<8>(count)?;
         let numbers = (0..from.u32()?)
@@ -206,77 +206,44 @@ impl Timeline {
                 Ok(sizes.number_of((vcpu >= 0).then_some(Size { vcpu, memory_mib })))
             })
             .collect::<Result<Vec<_>, FoldError>>()?;
-        let mut changes = changes.iter().map(|bytes| {
+        let before = self.recent.capacity();
+        self.recent.reserve(count);
+        for bytes in changes {
             let change = Change(u64::from_le_bytes(*bytes));
-            let number = numbers.get(change.size() as usize).copied();
-            number.filter(|_| change.second() < seconds).map(|number| change.with_size(number)).ok_or(FoldError::NotAState)
-        });
-        match self {
-            Self::Sparse(held) => {
-                let before = held.capacity();
-                held.reserve(count);
-                changes.try_for_each(|change| change.map(|change| held.push(change)))?;
-                *growth += (held.capacity() - before) * size_of::<Change>();
-                self.densify(seconds, sizes, growth);
-            }
-            Self::Dense(levels) => changes.try_for_each(|change| {
-                change.map(|change| levels[change.second() as usize].add(change.sign(), sizes.list[change.size() as usize]))
-            })?,
+            let number = numbers.get(change.size() as usize).filter(|_| change.second() < seconds).ok_or(FoldError::NotAState)?;
+            self.recent.push(change.with_size(*number));
         }
-        Ok(())
-    }
-
-    fn merge_dense(&mut self, from: &mut Reader<'_>, seconds: u32, sizes: &Sizes, growth: &mut usize) -> Result<(), FoldError> {
-        let count = from.u32()? as usize;
-        if count != seconds as usize {
-            return Err(FoldError::NotAState);
-        }
-        let others = from.items::<24>(count)?;
-        let mut levels = match std::mem::take(self) {
-            Self::Dense(levels) => levels,
-            Self::Sparse(changes) => {
-                let mut levels = vec![Level::default(); count];
-                changes.iter().for_each(|c| levels[c.second() as usize].add(c.sign(), sizes.list[c.size() as usize]));
-                *growth += levels.capacity() * size_of::<Level>();
-                levels
-            }
-        };
-        for (level, bytes) in levels.iter_mut().zip(others) {
-            let mut parts = Reader::new(bytes);
-            level.add_level(&Level { instances: parts.i64()?, vcpu: parts.i64()?, memory_mib: parts.i64()? });
-        }
-        *self = Self::Dense(levels);
+        *growth += (self.recent.capacity() - before) * size_of::<Change>();
+        self.bound(seconds, sizes, growth);
         Ok(())
     }
 
     /// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
     /// at those between at which something changed.
-    pub(crate) fn sweep(self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+    pub(crate) fn sweep(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
         let mut level = Level::default();
-        match self {
-            Self::Dense(levels) => {
-                for (second, change) in levels.iter().enumerate() {
-                    level.add_level(change);
-                    hold(second as u32, &level);
-                }
+        if !self.summed.is_empty() {
+            self.sum_up(self.summed.len() as u32, sizes, &mut 0);
+            for (second, change) in self.summed.iter().enumerate() {
+                level.add_level(change);
+                hold(second as u32, &level);
             }
-            Self::Sparse(mut changes) => {
-                changes.sort_unstable();
-                let mut changes = changes.into_iter().peekable();
-                let mut stops = stops.peekable();
-                loop {
-                    let second = match (changes.peek().map(|change| change.second()), stops.peek().copied()) {
-                        (Some(change), Some(stop)) => change.min(stop),
-                        (Some(second), None) | (None, Some(second)) => second,
-                        (None, None) => return,
-                    };
-                    while let Some(change) = changes.next_if(|change| change.second() == second) {
-                        level.add(change.sign(), sizes.list[change.size() as usize]);
-                    }
-                    stops.next_if_eq(&second);
-                    hold(second, &level);
-                }
+            return;
+        }
+        self.recent.sort_unstable();
+        let mut changes = self.recent.into_iter().peekable();
+        let mut stops = stops.peekable();
+        loop {
+            let second = match (changes.peek().map(|change| change.second()), stops.peek().copied()) {
+                (Some(change), Some(stop)) => change.min(stop),
+                (Some(second), None) | (None, Some(second)) => second,
+                (None, None) => return,
+            };
+            while let Some(change) = changes.next_if(|change| change.second() == second) {
+                level.add(change.sign(), sizes.list[change.size() as usize]);
             }
+            stops.next_if_eq(&second);
+            hold(second, &level);
         }
     }
 }
@@ -308,13 +275,13 @@ mod tests {
             timeline.encode(&own_sizes, &mut bytes);
             merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut growth).unwrap();
         }
-        let is_dense = matches!(merged, Timeline::Dense(_));
+        let is_summed = !merged.summed.is_empty();
         let mut levels = Vec::new();
         merged.sweep(&sizes, 0..SECONDS, |second, level| {
             assert_eq!(second as usize, levels.len());
             levels.push(*level);
         });
-        (is_dense, levels)
+        (is_summed, levels)
     }
 
     fn naive(parts: &[Vec<Run>]) -> Vec<Level> {
@@ -348,14 +315,14 @@ mod tests {
     #[test]
     fn a_timeline_of_many_changes_is_no_larger_than_its_seconds() {
         let many = vec![(3, 50, 2); 1000];
-        let (is_dense, found) = levels(&[many.clone(), vec![(0, 1, 0)], many.clone()]);
-        assert!(is_dense);
+        let (is_summed, found) = levels(&[many.clone(), vec![(0, 1, 0)], many.clone()]);
+        assert!(is_summed);
         assert_eq!(found, naive(&[many.clone(), vec![(0, 1, 0)], many]));
     }
 
     #[test]
     fn bytes_that_are_no_state_are_refused() {
-        for bytes in [&[9_u8, 0, 0, 0][..], &[], &[0, 0, 0, 0, 255, 255, 255, 255], &[1, 0, 0, 0, 1, 0, 0, 0]] {
+        for bytes in [&[9_u8, 0, 0, 0][..], &[], &[0, 0, 0, 0, 255, 255, 255, 255], &[100, 0, 0, 0, 1, 0, 0, 0]] {
             let merged = Timeline::default().merge(&mut Reader::new(bytes), SECONDS, &mut Sizes::default(), &mut 0);
             assert_eq!(merged, Err(FoldError::NotAState));
         }
