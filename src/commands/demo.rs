@@ -218,6 +218,7 @@ fn write_next(out: &mut dyn Write, args: &Demo, fleet: &Fleet, started: Instant)
 fn terminal_columns() -> usize {
     /// Where the width is not known, and at most: a wider chart is no clearer.
     const COLUMNS: usize = 100;
-    let known = comfy_table::Table::new().width().map(usize::from);
+    // A terminal that does not know its size says 0.
+    let known = comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0);
     known.unwrap_or(COLUMNS).clamp(plot::COLUMNS_MIN, COLUMNS)
 }
