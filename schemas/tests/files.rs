@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
+use cloudigrade_schemas::table::{COVERAGE, Column, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
 use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, PowerEvent, TrailRecord};
 use schemars::{JsonSchema, schema_for};
 
@@ -46,34 +46,21 @@ fn the_description_of_the_tables_is_that_of_the_sql_contract() {
 }
 
 fn describe(text: &mut String, table: &Table) -> std::fmt::Result {
-    writeln!(text, "\n## {}\n\n{}\n\n| column | type | null | meaning |\n|---|---|---|---|", table.name, table.meaning)?;
-    for column in table.columns {
-        writeln!(
-            text,
-            "| `{}` | {} | {} | {} |",
-            column.name,
-            column.kind.sql_name(),
-            if column.nullable { "yes" } else { "no" },
-            column.meaning
-        )?;
-    }
+    writeln!(text, "\n## {}\n\n{}\n", table.name, table.meaning)?;
+    describe_columns(text, table.columns)?;
     if !table.stored.is_empty() {
-        writeln!(
-            text,
-            "\nThe stored files have these columns too; SQL does not show them:\n\n| column | type | null | meaning |\n|---|---|---|---|"
-        )?;
-        for column in table.stored {
-            writeln!(
-                text,
-                "| `{}` | {} | {} | {} |",
-                column.name,
-                column.kind.sql_name(),
-                if column.nullable { "yes" } else { "no" },
-                column.meaning
-            )?;
-        }
+        writeln!(text, "\nThe stored files have these columns too; SQL does not show them:\n")?;
+        describe_columns(text, table.stored)?;
     }
     Ok(())
+}
+
+fn describe_columns(text: &mut String, columns: &[Column]) -> std::fmt::Result {
+    writeln!(text, "| column | type | null | meaning |\n|---|---|---|---|")?;
+    columns.iter().try_for_each(|column| {
+        let null = if column.nullable { "yes" } else { "no" };
+        writeln!(text, "| `{}` | {} | {null} | {} |", column.name, column.kind.sql_name(), column.meaning)
+    })
 }
 
 /// Messages as the first version wrote them. Newer readers must read them for ever.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -210,9 +210,12 @@ fn write_next(out: &mut dyn Write, args: &Demo, fleet: &Fleet, started: Instant)
     let window = fleet.truth.as_logged.window;
     let (start, end) = (&window.start.to_string()[..10], &window.end.to_string()[..10]);
     writeln!(out, "\nDone in {:.0} s. Try next:", started.elapsed().as_secs_f64())?;
-    writeln!(out, "  cloudigrade report usage --data {folder} --start {start} --end {end} --granularity month --by account,region")?;
-    writeln!(out, "  cloudigrade report concurrency --data {folder} --start {start} --end {end} --by instance_type --tz Europe/Berlin")?;
-    writeln!(out, "  cloudigrade sql --data {folder}")
+    // As it was called: it need not be in the PATH.
+    let program = std::env::args_os().next().map_or_else(|| "cloudigrade".into(), PathBuf::from);
+    let program = program.display();
+    writeln!(out, "  {program} report usage --data {folder} --start {start} --end {end} --granularity month --by account,region")?;
+    writeln!(out, "  {program} report concurrency --data {folder} --start {start} --end {end} --by instance_type --tz Europe/Berlin")?;
+    writeln!(out, "  {program} sql --data {folder}")
 }
 
 fn terminal_columns() -> usize {

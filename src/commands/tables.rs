@@ -3,12 +3,27 @@
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::sink::Tables;
+use cloudigrade_schemas::Topic;
 
 use crate::cli;
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
 use crate::output::Destination;
+
+/// Whether nothing was ever ingested.
+fn is_empty(log: &EmbeddedLog) -> Result<bool, LogError> {
+    for topic in Topic::ALL {
+        for partition in 0..log.partitions() {
+            if log.end(topic, partition)?.offset > 0 {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
 
 /// Rebuilds the tables, or prints their digests.
 pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> {
@@ -21,6 +36,9 @@ pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> 
                 ));
             }
             let log = data.open_log()?;
+            if is_empty(&log)? {
+                return Err(error(Code::NoInput, "the log is empty: ingest first; tables without rows would make reports say 0"));
+            }
             let applied = Tables::rebuild(&data.table_root()?, &log).await?;
             eprintln!("tables written anew: {} messages, {} files", applied.messages, applied.files);
         }

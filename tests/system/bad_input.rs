@@ -99,6 +99,9 @@ fn a_folder_without_logs_is_told() {
     let place = Place::new();
     place.write("readme.txt", "nothing here");
     place.ingest().ends_with(3).says(&["no CloudTrail files", text(&place.logs())]);
+    // Nor do empty tables come of it, of which a report would say 0.
+    place.data.run(&["tables", "rebuild"]).ends_with(3).says(&["the log is empty"]);
+    place.data.run(&["report", "usage", "--start", "2024-03-01", "--end", "2024-03-02"]).ends_with(3).says(&["no data yet"]);
 }
 
 #[test]

@@ -119,10 +119,10 @@ fn demo_checks_itself_and_names_three_commands_that_work() {
         told.contains("Checked: every run, each day's seconds and each peak equal what the simulation knows its log to say."),
         "{told}"
     );
-    let next: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("  cloudigrade ")).collect();
+    let next: Vec<_> = told.lines().filter_map(|line| line.trim_start().strip_prefix(env!("CARGO_BIN_EXE_cloudigrade"))).collect();
     assert_eq!(next.len(), 3, "{told}");
     for command in next {
-        let mut words: Vec<_> = command.split(' ').collect();
+        let mut words: Vec<_> = command.split_whitespace().collect();
         if words[0] == "sql" {
             // A shell on a terminal; here, one query.
             words.push("SELECT 1");

@@ -52,15 +52,27 @@ pub struct TrailEvents<'a> {
 /// # Errors
 /// [`Unusable`] for a power event without a readable time.
 pub fn events_of(record: &RawValue) -> Result<TrailEvents<'_>, Unusable> {
-    let [name, source, error, time, region, recipient, caller, event_id] = fields(
+    let [name, source, error, time, region, recipient, caller, event_id, request, response, details] = fields(
         record,
-        ["eventName", "eventSource", "errorCode", "eventTime", "awsRegion", "recipientAccountId", "userIdentity", "eventID"],
+        [
+            "eventName",
+            "eventSource",
+            "errorCode",
+            "eventTime",
+            "awsRegion",
+            "recipientAccountId",
+            "userIdentity",
+            "eventID",
+            "requestParameters",
+            "responseElements",
+            "serviceEventDetails",
+        ],
     );
     let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(TrailEvents::default()) };
     if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(is_something) {
         return Ok(TrailEvents::default());
     }
-    let told = instances_told(record, action);
+    let told = instances_told(action, request, response, details);
     if told.is_empty() {
         return Ok(TrailEvents::default());
     }
@@ -109,9 +121,8 @@ struct Told {
     image_id: Option<String>,
 }
 
-fn instances_told(record: &RawValue, action: PowerAction) -> Vec<Told> {
+fn instances_told(action: PowerAction, request: Option<&RawValue>, response: Option<&RawValue>, details: Option<&RawValue>) -> Vec<Told> {
     let owned = |value: Option<&RawValue>| text(value).map(Cow::into_owned);
-    let [request, response, details] = fields(record, ["requestParameters", "responseElements", "serviceEventDetails"]);
     let response_items = || at(response?, &["instancesSet", "items"]).map(items);
     match action {
         PowerAction::BidEvictedEvent => {

@@ -97,12 +97,9 @@ impl DeltaWriter {
     /// Makes written files durable, several at a time: each waits for the disk.
     fn sync_all(&self, paths: &[object_store::path::Path]) -> Result<(), SinkError> {
         let share = paths.len().div_ceil(SYNCS_AT_ONCE_MAX).max(1);
-        let synced = std::thread::scope(|scope| {
-            let sync = |paths: &[object_store::path::Path]| paths.iter().try_for_each(|path| self.root.sync(path));
-            let threads: Vec<_> = paths.chunks(share).map(|paths| scope.spawn(move || sync(paths))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        synced.map_err(SinkError::storage("writing", self.kind.name()))
+        let failed = SinkError::storage("writing", self.kind.name());
+        let sync = |paths: &[object_store::path::Path]| paths.iter().try_for_each(|path| self.root.sync(path)).map_err(&failed);
+        on_threads(self.kind, paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
     }
 
     /// Drops all rows and goes back to the beginning of the log.
@@ -231,10 +228,18 @@ type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change>);
 
 /// Rewrites some files, each on a thread of its own.
 fn rewrite_all(kind: Kind, files: &[FileChanges<'_>], existing: Vec<Option<Bytes>>) -> Result<Vec<Option<Vec<NewFile>>>, SinkError> {
+    let rewrite = |((_, slice), changes): &FileChanges<'_>, existing| merge::rewrite(kind, *slice, existing, changes);
+    on_threads(kind, files.iter().zip(existing).map(|(file, existing)| move || rewrite(file, existing)))?.into_iter().collect()
+}
+
+/// Does each piece of work on a thread of its own; gives what came of them, in their order.
+fn on_threads<T: Send>(kind: Kind, works: impl Iterator<Item = impl FnOnce() -> T + Send>) -> Result<Vec<T>, SinkError> {
+    let no_thread =
+        |error: std::io::Error| SinkError::Storage { doing: "starting a thread for", table: kind.name(), cause: error.to_string() };
     std::thread::scope(|scope| {
-        let rewrite = |((_, slice), changes): &FileChanges<'_>, existing| merge::rewrite(kind, *slice, existing, changes);
-        let threads: Vec<_> = files.iter().zip(existing).map(|(file, existing)| scope.spawn(move || rewrite(file, existing))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let start = |work| std::thread::Builder::new().name("sink".to_owned()).spawn_scoped(scope, work);
+        let threads: Vec<_> = works.map(start).collect::<Result<_, _>>().map_err(no_thread)?;
+        Ok(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect())
     })
 }
 
