@@ -1,6 +1,15 @@
-//! houndigrade: what is on a disk.
+//! houndigrade: what is on a disk, without mounting it.
 //!
-//! A library without AWS and without `async`. So far it reads what a system says of itself in `os-release`; reading disks comes on top
-//! of it.
+//! A library without AWS and without `async`. Every byte of a disk is treated as hostile, and nothing is ever written to it.
 
+pub mod error;
+pub mod facts;
+pub mod filesystem;
+pub mod limits;
 pub mod os_release;
+pub mod rpmdb;
+pub mod source;
+pub mod tree;
+pub mod volumes;
+
+pub use error::{ReadError, Result};

@@ -1,0 +1,1 @@
+//! The RPM database: which packages are installed, and who signed them.

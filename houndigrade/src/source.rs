@@ -1,0 +1,51 @@
+//! Where the bytes of a disk come from. This module knows nothing of what is in them.
+
+use std::sync::Arc;
+
+use crate::error::{ReadError, Result};
+
+/// A disk, or a part of one, as bytes that can be read at any place. Never written.
+///
+/// Implementations: a file or block device ([`file::FileSource`]), a part of another source ([`Slice`]), bytes in memory (`Vec<u8>`), an
+/// LVM volume.
+pub trait BlockSource: Send + Sync {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills all of `buf` with the bytes from `offset` (in bytes) on. Holes of sparse files read as zeros.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] if a byte at or behind the end is asked for, [`ReadError::Device`] if the device fails.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+}
+
+/// A source that is shared between all who read of it.
+pub type Source = Arc<dyn BlockSource>;
+
+impl BlockSource for Vec<u8> {
+    fn len(&self) -> u64 {
+        Vec::len(self) as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let from = checked_range(self.as_slice().len() as u64, offset, buf.len())? as usize;
+        buf.copy_from_slice(&self[from..from + buf.len()]);
+        Ok(())
+    }
+}
+
+/// `offset`, if all `count` bytes from it on lie within `len`.
+pub(crate) fn checked_range(len: u64, offset: u64, count: usize) -> Result<u64> {
+    match offset.checked_add(count as u64) {
+        Some(end) if end <= len => Ok(offset),
+        _ => Err(ReadError::corrupt(
+            format!("a reference to byte {offset}"),
+            format!("{count} bytes from there on end behind the {len} that there are"),
+        )),
+    }
+}
