@@ -5,7 +5,8 @@ use std::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
 };
 
-use super::{BLOCK_BYTES, Classes, Lexer, Window};
+use super::BLOCK_BYTES;
+use super::lexer::{Block, Classes, Lexer, initials_by_lower_half};
 
 /// Proof that this processor has the instructions: [`Available::detect`] is the only way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,30 +22,36 @@ impl Available {
     }
 
     /// Fills the window with the marks of these blocks.
-    pub(super) fn fill(self, window: &mut Window, blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
+    pub(super) fn fill(self, window: &mut [Block], blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
         // SAFETY: `self` is proof that the processor has the instructions that `fill` is compiled to.
         unsafe { fill(window, blocks, lexer) }
     }
 }
 
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
-fn fill(window: &mut Window, blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
+fn fill(window: &mut [Block], blocks: &[[u8; BLOCK_BYTES]], lexer: &mut Lexer) {
     // A copy stays in registers.
     let mut local = *lexer;
-    window.fill(blocks, |bytes| {
+    super::fill(window, blocks, |bytes| {
         let (halves, _) = bytes.as_chunks::<32>();
         let (low, high) = (load(&halves[0]), load(&halves[1]));
-        let quote = join(is(low, b'"'), is(high, b'"'));
-        let brace = join(is_brace(low), is_brace(high));
-        let initial = join(is_initial(low), is_initial(high));
+        let both = |byte| join(is(low, byte), is(high, byte));
+        let plain = Classes {
+            quote: both(b'"'),
+            open: both(b'{'),
+            close: both(b'}'),
+            initial: join(is_initial(low), is_initial(high)),
+            backslash: 0,
+            high: 0,
+        };
         let (low_backslash, high_backslash) = (is(low, b'\\'), is(high, b'\\'));
         // Most blocks have neither a backslash nor anything but ASCII: one test for both.
         let rare = _mm256_or_si256(_mm256_or_si256(low, high), _mm256_or_si256(low_backslash, high_backslash));
         if u64::from(top_bits(rare)) | local.escape == 0 {
-            local.plain_marks(quote, brace, initial, prefix_xor(quote)).0
+            local.plain_block(&plain, prefix_xor(plain.quote)).0
         } else {
-            let classes = Classes { quote, brace, initial, backslash: join(low_backslash, high_backslash), high: join(low, high) };
-            local.marks(bytes, &classes, |bits| prefix_xor(bits))
+            let classes = Classes { backslash: join(low_backslash, high_backslash), high: join(low, high), ..plain };
+            local.block(bytes, &classes, |bits| prefix_xor(bits))
         }
     });
     *lexer = local;
@@ -64,30 +71,12 @@ fn is(bytes: __m256i, byte: u8) -> __m256i {
     _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8))
 }
 
-#[inline]
-#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
-fn is_brace(bytes: __m256i) -> __m256i {
-    _mm256_or_si256(is(bytes, b'{'), is(bytes, b'}'))
-}
-
-/// [`is_initial`](super::is_initial): `M R S T` by a table where each stands at the lower half of its value, and `B`, which shares that
-/// with `R`. What is not ASCII finds 0, which it is not.
+/// [`is_initial`](crate::codec::words::is_initial): `M R S T` by a table where each stands at the lower half of its value, and `B`, which
+/// shares that with `R`. What is not ASCII finds 0, which it is not.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn is_initial(bytes: __m256i) -> __m256i {
-    const TABLE: [u8; 32] = {
-        let mut table = [0; 32];
-        let letters = b"MRST";
-        let mut at = 0;
-        while at < letters.len() {
-            let place = (letters[at] & 0x0F) as usize;
-            (table[place], table[16 + place]) = (letters[at], letters[at]);
-            at += 1;
-        }
-        // The byte 0 must not find itself.
-        (table[0], table[16]) = (1, 1);
-        table
-    };
+    const TABLE: [u8; 32] = initials_by_lower_half();
     _mm256_or_si256(_mm256_cmpeq_epi8(bytes, _mm256_shuffle_epi8(load(&TABLE), bytes)), is(bytes, b'B'))
 }
 

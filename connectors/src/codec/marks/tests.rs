@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::words::is_initial;
 
 /// Text of the bytes that matter, with runs longer than a block's edge.
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
@@ -15,29 +16,37 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..120).prop_map(|pieces| pieces.concat())
 }
 
-/// All marks of a text, and whether it is damaged.
-fn all_marks(text: &[u8], isa: Isa) -> (Vec<usize>, bool) {
+/// The places in a text that matter: what opens, what closes, what must be looked at; and whether it is damaged.
+type Places = ([Vec<usize>; 3], bool);
+
+fn places(text: &[u8], isa: Isa) -> Places {
     let mut marks = Marks::new(text, isa);
-    let mut places = Vec::new();
+    let mut places = [const { Vec::new() }; 3];
     while marks.end < text.len() {
         // Damage does not stop this test: what follows must be the same too.
         let _ = marks.advance();
-        places.extend(marks.window.places[..marks.window.count].iter().map(|place| marks.start + usize::from(*place)));
+        for (number, block) in marks.window[..marks.count].iter().enumerate() {
+            for (places, bits) in places.iter_mut().zip([block.open, block.close, block.look]) {
+                places.extend(ones(bits).map(|bit| marks.start + number * BLOCK_BYTES + bit));
+            }
+            assert_eq!(*block, Block::new(block.open, block.close, block.look), "the counts are those of the bits");
+        }
     }
     (places, marks.lexer.damage != 0)
 }
 
 /// The same, byte by byte.
-fn all_marks_plainly(text: &[u8]) -> (Vec<usize>, bool) {
-    let (mut places, mut damage) = (Vec::new(), false);
+fn places_plainly(text: &[u8]) -> Places {
+    let (mut places, mut damage) = ([const { Vec::new() }; 3], false);
     let (mut inside, mut escaped, mut beginning) = (false, false, false);
     for (at, &byte) in text.iter().enumerate() {
         let delimiter = byte == b'"' && !escaped;
         let outside = !inside && !delimiter;
-        let brace = matches!(byte, b'{' | b'}') && outside;
         let name = is_initial(byte) && beginning;
-        if brace || name || byte >= 0x80 || (byte == b'u' && escaped) {
-            places.push(at);
+        for (places, here) in
+            places.iter_mut().zip([byte == b'{' && outside, byte == b'}' && outside, name || byte >= 0x80 || (byte == b'u' && escaped)])
+        {
+            places.extend(here.then_some(at));
         }
         damage |= outside && (is_initial(byte) || byte == b'\\');
         beginning = delimiter && !inside;
@@ -51,10 +60,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn every_instruction_set_finds_the_same_marks(text in any_text()) {
-        let expected = all_marks_plainly(&text);
-        prop_assert_eq!(&all_marks(&text, Isa::Portable), &expected);
-        prop_assert_eq!(&all_marks(&text, Isa::detect()), &expected);
+    fn every_instruction_set_finds_the_same_places(text in any_text()) {
+        let expected = places_plainly(&text);
+        for isa in Isa::all() {
+            prop_assert_eq!(&places(&text, isa), &expected, "{:?}", isa);
+        }
     }
 }
 
@@ -62,9 +72,10 @@ proptest! {
 fn every_byte_is_classified_as_the_words_say() {
     for byte in 0..=u8::MAX {
         let text: Vec<u8> = [b" \"".as_slice(), &[byte; 70], b"\" ", &[byte; 70]].concat();
-        let expected = all_marks_plainly(&text);
-        assert_eq!(all_marks(&text, Isa::Portable), expected, "{byte}");
-        assert_eq!(all_marks(&text, Isa::detect()), expected, "{byte}");
+        let expected = places_plainly(&text);
+        for isa in Isa::all() {
+            assert_eq!(places(&text, isa), expected, "{byte} {isa:?}");
+        }
     }
 }
 
@@ -83,7 +94,7 @@ fn an_object_ends_at_its_own_brace_wherever_blocks_and_windows_end() {
         let object = format!("{{\"a\":\"{}}}\\\\\",\"b\":{{\"c\":[{{}}]}}}}", "x".repeat(padding));
         let text = format!("{}{object} , {object}", " ".repeat(WINDOW_BLOCKS * BLOCK_BYTES - 100));
         let from = text.find('{').unwrap();
-        for isa in [Isa::Portable, Isa::detect()] {
+        for isa in Isa::all() {
             let mut marks = Marks::new(text.as_bytes(), isa);
             let first = from + object.len();
             assert_eq!(marks.end_of(from, 0).map(|end| end.at), Some(first), "{padding}");

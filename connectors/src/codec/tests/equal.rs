@@ -156,7 +156,7 @@ fn assert_equal(text: &[u8]) -> Result<(), TestCaseError> {
     for record_bytes_max in [CodecLimits::default().record_bytes_max, 400] {
         let limits = CodecLimits { record_bytes_max, ..CodecLimits::default() };
         let expected = slow::decode(text, &limits);
-        for isa in [Isa::Portable, Isa::detect()] {
+        for isa in Isa::all() {
             prop_assert_eq!(&decode_text(text, None, &limits, isa), &expected, "{}", String::from_utf8_lossy(text));
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn summary(decoded: &Decoded<'_>) -> Summary {
 pub(super) fn decode(object: &(impl AsRef<[u8]> + ?Sized)) -> Summary {
     let limits = CodecLimits::default();
     let expected = slow::decode(object.as_ref(), &limits);
-    for isa in [Isa::Portable, Isa::detect()] {
+    for isa in Isa::all() {
         assert_eq!(decode_text(object.as_ref(), None, &limits, isa), expected);
     }
     summary(&expected)
