@@ -55,7 +55,7 @@ impl Operator for Intervals {
 }
 
 fn fold_instance(cx: &mut Cx<'_>, partition: u32, key: &[u8], arrived: Arrivals) -> Result<(), LogError> {
-    let before: History = cx.get_json(HISTORIES, partition, key)?.unwrap_or_default();
+    let before = cx.get(HISTORIES, partition, key)?.map(|kept| History::decode(&kept)).transpose()?.unwrap_or_default();
     let mut after = before.clone();
     arrived.events.into_iter().for_each(|event| after.insert(event));
     if after == before {
@@ -73,7 +73,8 @@ fn fold_instance(cx: &mut Cx<'_>, partition: u32, key: &[u8], arrived: Arrivals)
             cx.send_to(Topic::InstanceIntervals, partition, message.to_key().as_bytes(), value, arrived.entered_at);
         }
     }
-    cx.put_json(HISTORIES, partition, key, &after)
+    cx.put(HISTORIES, partition, key, after.encode());
+    Ok(())
 }
 
 type MonthContent = (Vec<Interval>, Vec<MonthEvent>);

@@ -6,6 +6,7 @@
 //!
 //! They know no clock, no storage and no network. A file's path is no evidence of anything: what a record says is.
 
+mod binary;
 mod canonical;
 mod extract;
 mod fields;

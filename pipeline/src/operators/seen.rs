@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::binary;
 use crate::compression::{compress, decompress};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::log::LogError;
@@ -59,11 +60,7 @@ impl Seen {
 }
 
 fn damaged(cause: &dyn std::fmt::Display) -> LogError {
-    LogError::Storage {
-        doing: "reading what is remembered of an event",
-        cause: cause.to_string(),
-        help: "the log is damaged or was written by a newer version; restore it or ingest into a new data folder",
-    }
+    binary::damaged("reading what is remembered of an event", cause)
 }
 
 #[cfg(test)]
