@@ -1,0 +1,8 @@
+//! Claims about disks, each checked on an image that real tools have made: partition tables by sfdisk and sgdisk, file systems by mkfs,
+//! volume groups by lvm2, databases by rpm, sqlite3 and db_load.
+//!
+//! A test whose tools are missing says `SKIPPED` and passes; where `CI` is `true` it fails. `scripts/need-image-tools` installs them.
+
+mod build;
+mod selfcheck;
+mod tools;
