@@ -6,7 +6,6 @@ pub mod error;
 pub mod facts;
 pub mod filesystem;
 pub mod limits;
-pub mod os_release;
 pub mod rpmdb;
 pub mod source;
 pub mod tree;

@@ -4,3 +4,26 @@
 pub const SYMLINK_BYTES_MAX: usize = 4096;
 /// Links that are followed for one path, as in Linux.
 pub const SYMLINKS_MAX: usize = 40;
+
+// Facts: what is read of one system.
+
+/// Bytes of a release file or os-release; real ones have less than one KiB.
+pub const RELEASE_FILE_BYTES_MAX: usize = 64 << 10;
+/// Files `/etc/*-release`; real systems have less than ten.
+pub const RELEASE_FILES_MAX: usize = 100;
+/// Entries of `/etc`; real systems have some hundred.
+pub const ETC_ENTRIES_MAX: usize = 20_000;
+/// Bytes of a file of repositories.
+pub const REPOSITORY_FILE_BYTES_MAX: usize = 1 << 20;
+/// Files of repositories, over all folders.
+pub const REPOSITORY_FILES_MAX: usize = 2_000;
+/// Entries of a folder of repositories, those of other kinds included.
+pub const REPOSITORY_FOLDER_ENTRIES_MAX: usize = 20_000;
+/// Folders of repositories.
+pub const REPOSITORY_FOLDERS_MAX: usize = 100;
+/// Repositories that findings list, of each kind.
+pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
+/// Bytes of the system purpose file, as the first inspector had it.
+pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
+/// Bytes of all files of repositories together.
+pub const REPOSITORY_BYTES_MAX: usize = 64 << 20;
