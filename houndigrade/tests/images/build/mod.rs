@@ -1,6 +1,7 @@
 //! Builders of disk images. Nothing here knows what is claimed of them.
 
 pub mod certificates;
+pub mod corrupt;
 pub mod files;
 pub mod filesystems;
 pub mod image;
