@@ -76,6 +76,14 @@ impl Files {
         self.0.iter().map(|(path, node)| (path.as_slice(), node))
     }
 
+    /// Regular files with their content.
+    pub fn regular(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().filter_map(|(path, node)| match node {
+            Node::File(content) => Some((path, content.as_slice())),
+            _ => None,
+        })
+    }
+
     /// Makes the files in a folder of this machine.
     pub fn write_to(&self, folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();

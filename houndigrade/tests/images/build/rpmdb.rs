@@ -14,6 +14,16 @@ pub fn sqlite(packages: &[Package]) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// The table of headers alone, in small pages, so that there are many.
+pub fn sqlite_of_pages(packages: &[Package], page_bytes: u32) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rpmdb.sqlite");
+    let table = "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);";
+    let script = format!("PRAGMA page_size={page_bytes};\n{table}\nBEGIN;\n{}COMMIT;\n", inserts(packages));
+    tools::run_with_input("sqlite3", [&path], script.as_bytes());
+    std::fs::read(path).unwrap()
+}
+
 /// `rpmdb.sqlite` and `rpmdb.sqlite-wal` of a running machine: `settled` is in the file, `recent` in the log only.
 pub fn sqlite_with_log(settled: &[Package], recent: &[Package]) -> (Vec<u8>, Vec<u8>) {
     let folder = empty_sqlite();
