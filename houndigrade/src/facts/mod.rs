@@ -83,3 +83,5 @@ mod tests {
         assert!(!is_system(&MemoryFiles::default()));
     }
 }
+
+pub mod certificates;
