@@ -1,7 +1,7 @@
 //! The inspection of images by the built program, as a user starts it.
 
-use std::process::Output;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use cloudigrade_schemas::findings::{Facts, Findings, ImageFindings, PartitionFindings};
 
@@ -12,6 +12,8 @@ use crate::tools;
 const ID: &str = "ami-1";
 /// No image of these tests may take longer, on a slow machine and without optimisation.
 const DURATION_MAX: Duration = Duration::from_secs(60);
+/// Nor may any take more memory: bytes.
+const MEMORY_MAX: u64 = 512 << 20;
 
 /// What was found on one machine's disks.
 pub struct Inspection {
@@ -25,13 +27,13 @@ impl Inspection {
     /// bytes are what they were.
     pub fn of(disks: &[&Image]) -> Self {
         let before: Vec<_> = disks.iter().map(|disk| disk.sha256()).collect();
-        let started = Instant::now();
         let targets: Vec<_> = disks.iter().map(|disk| (ID, *disk)).collect();
-        let output = run(&targets);
-        assert!(started.elapsed() < DURATION_MAX, "took {:?}", started.elapsed());
+        let (printed, weight) = tools::weigh(&mut command(&targets));
+        assert!(weight.time < DURATION_MAX, "took {:?}", weight.time);
+        assert!(weight.peak < MEMORY_MAX, "held {} bytes", weight.peak);
         let after: Vec<_> = disks.iter().map(|disk| disk.sha256()).collect();
         assert_eq!(before, after, "an image was changed");
-        let json = String::from_utf8(output.stdout).unwrap();
+        let json = String::from_utf8(printed).unwrap();
         let mut findings = parse(&json);
         assert_eq!(findings.images.len(), 1, "{json}");
         Self { image: findings.images.remove(ID).unwrap(), json }
@@ -74,14 +76,14 @@ impl Inspection {
     }
 }
 
-/// Runs the program on targets; it must succeed.
-pub fn run(targets: &[(&str, &Image)]) -> Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_houndigrade"));
+/// The program on targets.
+pub fn command(targets: &[(&str, &Image)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_houndigrade"));
     command.args(["--cloud", "aws", "--format", "json"]);
     for (id, disk) in targets {
         command.args(["--target", id]).arg(disk.path());
     }
-    tools::succeed(&mut command)
+    command
 }
 
 /// Reads findings that were printed.

@@ -5,5 +5,6 @@
 
 mod build;
 mod filesystems;
+mod layout;
 mod selfcheck;
 mod tools;

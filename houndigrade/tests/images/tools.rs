@@ -1,8 +1,10 @@
 //! The programs that make images and judge them: found, run, and missed loudly.
 
 use std::ffi::OsStr;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// Folders beside `PATH` in which Debian keeps tools for disks.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -49,8 +51,8 @@ pub fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A
 /// Runs a program that must succeed, with `input` as its standard input.
 pub fn run_with_input<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>, input: &[u8]) -> Vec<u8> {
     let mut file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut file, input).unwrap();
-    std::io::Seek::rewind(&mut file).unwrap();
+    file.write_all(input).unwrap();
+    file.rewind().unwrap();
     succeed(command(program).args(arguments).stdin(file)).stdout
 }
 
@@ -65,6 +67,33 @@ pub fn succeed(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// What running a program took.
+pub struct Weight {
+    /// How long it ran.
+    pub time: Duration,
+    /// The most memory that it, or a process that it started, held: bytes.
+    pub peak: u64,
+}
+
+/// Runs a command that must succeed, and weighs it.
+#[allow(unsafe_code)] // There is no safe wait4 in the standard library, and nothing else knows the memory of one child alone.
+pub fn weigh(command: &mut Command) -> (Vec<u8>, Weight) {
+    let mut printed = tempfile::tempfile().unwrap();
+    let started = Instant::now();
+    let child = command.stdout(printed.try_clone().unwrap()).spawn().unwrap();
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::uninit());
+    // SAFETY: both pointers are to values of the types that wait4 writes, and live until it returns.
+    let waited = unsafe { libc::wait4(child.id() as libc::pid_t, &mut status, 0, usage.as_mut_ptr()) };
+    let time = started.elapsed();
+    assert_eq!((waited, status), (child.id() as libc::pid_t, 0), "{command:?}");
+    // SAFETY: wait4 has succeeded, so it has written the usage.
+    let usage = unsafe { usage.assume_init() };
+    let mut output = Vec::new();
+    printed.rewind().unwrap();
+    printed.read_to_end(&mut output).unwrap();
+    (output, Weight { time, peak: usage.ru_maxrss as u64 * 1024 })
 }
 
 /// The SHA-256 of a file, in hexadecimal.

@@ -229,7 +229,7 @@ fn a_damaged_disk_does_not_hide_the_next() {
     let garbage = Image::blank(4 * MIB);
     garbage.write(0, &(0..=255).cycle().take(1 << 20).collect::<Vec<u8>>());
     let root = root();
-    let output = crate::inspection::run(&[("ami-bad", &garbage), ("ami-good", &root)]);
+    let output = tools::succeed(&mut crate::inspection::command(&[("ami-bad", &garbage), ("ami-good", &root)]));
     let findings = crate::inspection::parse(std::str::from_utf8(&output.stdout).unwrap());
     assert_eq!(findings.images["ami-good"].is_rhel, Some(true));
     assert_ne!(findings.images["ami-bad"].is_rhel, Some(true));

@@ -33,6 +33,8 @@ pub struct Package {
     pub signature: Option<Signature>,
     /// Bytes of description, to give the header a size.
     pub padding: usize,
+    /// Files in the package: a name, a digest and six numbers each.
+    pub files: usize,
 }
 
 impl Package {
@@ -46,6 +48,7 @@ impl Package {
             vendor: None,
             signature: None,
             padding: 0,
+            files: 0,
         }
     }
 
@@ -74,6 +77,9 @@ impl Package {
         header.string(1014, "GPLv2+");
         header.string(1021, "linux");
         header.string(1022, &self.architecture);
+        if self.files > 0 {
+            header.files(&self.name, self.files);
+        }
         if let Some(signature) = self.signature {
             header.sign(signature);
         }
@@ -102,6 +108,21 @@ impl Header {
 
     fn binary(&mut self, tag: u32, bytes: Vec<u8>) {
         self.entries.push((tag, 7, bytes.len() as u32, bytes));
+    }
+
+    fn files(&mut self, package: &str, count: usize) {
+        // Sizes, modes, times, flags, inodes and folders.
+        for tag in [1028, 1030, 1034, 1037, 1096, 1116] {
+            let numbers = (0..count as u32).flat_map(|file| (file % 7).to_be_bytes()).collect();
+            self.entries.push((tag, 4, count as u32, numbers));
+        }
+        let mut texts = |tag, text: &dyn Fn(usize) -> String| {
+            let bytes = (0..count).flat_map(|file| (text(file) + "\0").into_bytes()).collect();
+            self.entries.push((tag, 8, count as u32, bytes));
+        };
+        texts(1035, &|file| format!("{file:064x}"));
+        texts(1117, &|file| format!("{package}-file-{file}.conf"));
+        self.entries.push((1118, 8, 7, (0..7).flat_map(|folder| format!("/usr/share/{package}/{folder}/\0").into_bytes()).collect()));
     }
 
     fn sign(&mut self, signature: Signature) {
