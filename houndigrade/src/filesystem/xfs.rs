@@ -167,3 +167,6 @@ fn read_error(why: &Error, failure: Option<ReadError>, what: &str) -> ReadError 
         why => ReadError::corrupt(what, why.token()),
     }
 }
+
+#[cfg(test)]
+mod tests;
