@@ -9,6 +9,7 @@ pub mod limits;
 pub mod rpmdb;
 pub mod source;
 pub mod tree;
+pub mod verdict;
 pub mod volumes;
 
 pub use error::{ReadError, Result};

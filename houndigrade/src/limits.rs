@@ -27,3 +27,20 @@ pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
 pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
 /// Bytes of all files of repositories together.
 pub const REPOSITORY_BYTES_MAX: usize = 64 << 20;
+
+// The process in which an image is inspected.
+
+/// Bytes of address space that an inspection may take, besides what the program itself does.
+pub const INSPECTION_ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 20;
+/// Seconds of processor time.
+pub const INSPECTION_CPU_SECONDS_MAX: u64 = 240;
+/// Seconds from its begin to its end.
+pub const INSPECTION_SECONDS_MAX: u64 = 300;
+/// Files that are open, those of the disks included.
+pub const INSPECTION_OPEN_FILES_MAX: u64 = 64;
+/// Bytes of the findings on one image, as JSON.
+pub const INSPECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of what a process says on standard error that are repeated where it fails.
+pub const INSPECTION_MESSAGE_BYTES_MAX: usize = 1024;
+/// Disks of one image; clouds attach fewer.
+pub const DISKS_MAX: usize = 48;
