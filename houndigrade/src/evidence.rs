@@ -49,9 +49,7 @@ fn leave_out(image: &mut ImageFindings, bytes_max: usize) {
         facts.rhel_enabled_repos.rhel_enabled_repos.clear();
         facts.rhel_enabled_repos.rhel_effective_repos.clear();
         facts.rhel_product_certs.products.clear();
-        if let Some(packages) = &mut facts.rhel_signed_packages.packages {
-            packages.vendors.clear();
-        }
+        facts.rhel_signed_packages.databases.iter_mut().for_each(|database| database.release_packages.clear());
     }
     image.caveats.push(format!("{LEFT_OUT} {bytes_max} bytes"));
 }

@@ -176,6 +176,7 @@ mod tests {
     fn does_a_deed_in_confinement() {
         let Ok(deed) = std::env::var("DEED") else { return };
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listening.local_addr().unwrap();
         // SAFETY: it takes nothing and cannot fail.
         let parent = unsafe { libc::getppid() } as u32;
         let allowance = Allowance { cpu_seconds: 1, address_space_bytes: 256 << 20, ..Allowance::default() };
@@ -183,12 +184,12 @@ mod tests {
         let is_refused = match deed.as_str() {
             "work" => String::from_utf8(vec![b'x'; 32 << 20]).unwrap().len() != 32 << 20,
             "open" => std::fs::File::open("/etc/passwd").is_err(),
-            "connect" => std::net::TcpStream::connect(listening.local_addr().unwrap()).is_err(),
+            "connect" => std::net::TcpStream::connect(address).is_err(),
             "execute" => Command::new("/bin/true").status().is_err(),
             // SAFETY: it takes an integer.
-            "become root" => unsafe { libc::setuid(0) } != 0,
+            "become root" => (unsafe { libc::setuid(0) }) != 0,
             // SAFETY: signal 0 does nothing.
-            "signal" => unsafe { libc::kill(parent as i32, 0) } != 0,
+            "signal" => (unsafe { libc::kill(parent as i32, 0) }) != 0,
             "panic" => panic!("as asked"),
             "abort" => std::process::abort(),
             "allocate" => std::hint::black_box(vec![1_u8; 1 << 30]).is_empty(),

@@ -18,6 +18,9 @@ use crate::limits::{DISKS_MAX, INSPECTION_MESSAGE_BYTES_MAX};
 use crate::source::FileSource;
 use crate::verdict;
 
+/// Between two looks whether a child that has closed its streams has ended.
+const WAIT: Duration = Duration::from_millis(2);
+
 /// Inspects the disks of one image, all in one process of its own. Always gives findings: what fails is in them.
 pub fn inspect_apart(image: &str, devices: &[PathBuf], allowance: Allowance) -> ImageFindings {
     let mut itself = Command::new("/proc/self/exe");
@@ -95,18 +98,30 @@ fn ask(command: Command, image: &str, disks: &[(String, File)], allowance: Allow
         parent: std::process::id(),
     };
     let streams = Streams::of(&mut child, &request, allowance.output_bytes);
-    let answer = streams.wait_until(deadline);
-    if answer.as_ref().is_none_or(|answer| answer.len() > allowance.output_bytes) {
+    let answer = streams.answer_until(deadline);
+    let is_too_large = answer.as_ref().is_some_and(|answer| answer.len() > allowance.output_bytes);
+    let status = if is_too_large { None } else { wait_until(&mut child, deadline) };
+    if status.is_none() {
         // Whether it can be killed does not matter: it can have ended by now.
-        let _ = child.kill();
+        let _ = child.kill().and_then(|()| child.wait());
     }
-    let status = child.wait().map_err(End::NotStarted)?;
     let said = streams.said();
-    match answer {
-        None => Err(End::TooLong(allowance.seconds)),
-        Some(answer) if answer.len() > allowance.output_bytes => Err(End::TooLarge(allowance.output_bytes)),
-        Some(answer) if status.success() => serde_json::from_slice(&answer).map_err(End::Unreadable),
-        Some(_) => Err(end(status, said, &allowance)),
+    match (answer, status) {
+        _ if is_too_large => Err(End::TooLarge(allowance.output_bytes)),
+        (Some(answer), Some(status)) if status.success() => serde_json::from_slice(&answer).map_err(End::Unreadable),
+        (Some(_), Some(status)) => Err(end(status, said, &allowance)),
+        (None, _) | (_, None) => Err(End::TooLong(allowance.seconds)),
+    }
+}
+
+/// How a child ended; `None` if it has not by then. One that has answered ends at once, unless something is wrong with it.
+fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < deadline => thread::sleep(WAIT),
+            Ok(status) => return status,
+            Err(_) => return None,
+        }
     }
 }
 
@@ -157,7 +172,7 @@ impl Streams {
     }
 
     /// All of standard output; `None` if it has no end until then.
-    fn wait_until(&self, deadline: Instant) -> Option<Vec<u8>> {
+    fn answer_until(&self, deadline: Instant) -> Option<Vec<u8>> {
         match self.answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(answer) => Some(answer),
             Err(RecvTimeoutError::Timeout) => None,
@@ -231,13 +246,13 @@ mod tests {
     #[test]
     fn a_child_that_says_too_much_or_nonsense_is_an_error() {
         assert!(error_of("exec cat /dev/zero").contains("larger than the limit of 1000 bytes"));
-        assert!(error_of("exec cat /dev/zero >&2 | true; echo nonsense").contains("cannot be read"));
+        assert!(error_of("dd if=/dev/zero bs=64k count=64 >&2; echo nonsense").contains("cannot be read"));
         assert!(error_of("true").contains("cannot be read"));
     }
 
     #[test]
     fn the_child_has_the_disk_and_not_our_environment() {
-        let script = r#"[ -z "$CARGO_MANIFEST_DIR" ] && read request && fd=${request##*\"descriptor\":} && : <&${fd%%\}*} && exit 42"#;
+        let script = r#"[ -z "$CARGO_MANIFEST_DIR" ] && request=$(cat) && fd=${request##*\"descriptor\":} && : <&${fd%%\}*} && exit 42"#;
         assert!(error_of(script).contains("code 42"), "{}", error_of(script));
     }
 

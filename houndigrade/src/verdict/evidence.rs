@@ -99,7 +99,7 @@ fn release_file(facts: &Facts) -> Option<Evidence> {
 /// The package that holds a system's release files, and its distribution. That of a relative goes first, as for release files; Red Hat's
 /// is believed only where Red Hat made it.
 pub(super) fn deciding_release_package(facts: &Facts) -> Option<(&ReleasePackage, &'static str)> {
-    let all = facts.rhel_signed_packages.packages.as_ref()?.release_packages.iter();
+    let all = facts.rhel_signed_packages.databases.iter().flat_map(|database| &database.release_packages);
     let known = all.filter_map(|package| {
         let (_, id) = RELEASE_PACKAGES.iter().find(|(beginning, _)| package.name.starts_with(beginning))?;
         let is_believed = *id != "rhel" || package.is_signed_by_red_hat || package.vendor.as_deref() == Some(RED_HAT);
@@ -129,11 +129,11 @@ fn product(facts: &Facts) -> Option<Evidence> {
 
 /// A system most of whose packages are Red Hat's is RHEL; one without any is not.
 fn packages(facts: &Facts) -> Option<Evidence> {
-    let signed = facts.rhel_signed_packages.rhel_signed_package_count;
-    let Packages { count, vendors, .. } = facts.rhel_signed_packages.packages.as_ref().filter(|packages| packages.count > 0)?;
-    let sold = vendors.get(RED_HAT).copied().unwrap_or_default();
+    let database = facts.rhel_signed_packages.databases.iter().max_by_key(|database| database.count)?;
+    let Packages { count, red_hat_signed: signed, red_hat_vendor: sold, .. } = *database;
     let is_rhel = match signed.max(sold) {
-        most if most.saturating_mul(2) >= *count => true,
+        _ if count == 0 => return None,
+        most if most.saturating_mul(2) >= count => true,
         0 => false,
         _ => return None,
     };

@@ -19,7 +19,7 @@ use system::SystemVerdict;
 /// What [`PartitionFindings::contents`] says of a volume that begins with zeros.
 pub const BLANK: &str = "blank";
 
-/// Fills in all that follows from the image's drives.
+/// Fills in all that follows from the image's drives, anew if it was filled in before.
 pub fn decide(image: &mut ImageFindings) {
     let partitions: Vec<(&str, &PartitionFindings)> =
         image.drives.values().flatten().map(|(name, partition)| (name.as_str(), partition)).collect();
@@ -30,9 +30,7 @@ pub fn decide(image: &mut ImageFindings) {
     let hints = Hints::of(&facts);
     let inspected = inspected(&partitions, !systems.is_empty());
     let products: BTreeSet<_> = facts.iter().flat_map(|(_, facts)| facts.rhel_product_certs.products.iter().cloned()).collect();
-    let caveats = partitions.iter().flat_map(|(name, partition)| partition.caveats.iter().map(move |text| format!("{name}: {text}")));
 
-    image.caveats = image.caveats.drain(..).chain(caveats).collect();
     image.inspected = inspected;
     image.products = products.into_iter().collect();
     hints.tell(image);
@@ -120,6 +118,7 @@ fn tell_verdict(image: &mut ImageFindings, systems: Vec<SystemVerdict>) {
         None => 1,
         Some(false) => 0,
     });
+    (image.reasons, image.conflicts) = (Vec::new(), Vec::new());
     let Some(is_rhel) = is_rhel else { return tell_that_there_is_none(image) };
     image.is_rhel = is_rhel;
     let (deciding, others): (Vec<_>, Vec<_>) = systems.into_iter().partition(|system| system.is_rhel == is_rhel);

@@ -33,16 +33,24 @@ impl System {
         self
     }
 
+    fn database(&mut self) -> &mut Packages {
+        let databases = &mut self.0.rhel_signed_packages.databases;
+        if databases.is_empty() {
+            databases.push(Packages::default());
+        }
+        &mut databases[0]
+    }
+
     fn packages(mut self, count: u64, signed: u64) -> Self {
         self.0.rhel_signed_packages.rhel_found = signed > 0;
         self.0.rhel_signed_packages.rhel_signed_package_count = signed;
-        self.0.rhel_signed_packages.packages.get_or_insert_default().count = count;
+        let database = self.database();
+        (database.count, database.red_hat_signed) = (count, signed);
         self
     }
 
     fn package(mut self, name: &str, version: &str, is_signed_by_red_hat: bool) -> Self {
-        let packages: &mut Packages = self.0.rhel_signed_packages.packages.get_or_insert_default();
-        packages.release_packages.push(ReleasePackage {
+        self.database().release_packages.push(ReleasePackage {
             name: name.into(),
             version: version.into(),
             architecture: Some("x86_64".into()),

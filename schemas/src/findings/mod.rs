@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::{
     Architecture, DatabaseState, EnabledRepos, Facts, OsReleaseFile, Packages, Product, ProductCerts, ReleaseFile, ReleaseFiles,
-    ReleasePackage, Repo, SignedPackages, Unread, UnreadKind,
+    ReleasePackage, Repo, SignedPackages, Signer, Unread, UnreadKind,
 };
 
 /// What was found in a batch of images. A message of `inspection.findings`.
