@@ -126,7 +126,8 @@ mod tests {
         let path = CString::new(fifo.as_os_str().as_bytes()).unwrap();
         // SAFETY: the path ends in NUL and lives through the call.
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-        for (path, expected) in [(fifo.as_path(), "a FIFO"), (folder.path(), "a directory"), (Path::new("/dev/zero"), "a character device")] {
+        for (path, expected) in [(fifo.as_path(), "a FIFO"), (folder.path(), "a directory"), (Path::new("/dev/zero"), "a character device")]
+        {
             match FileSource::open(path) {
                 Err(ReadError::WrongKind { is, .. }) => assert_eq!(is, expected),
                 other => panic!("{path:?}: {other:?}"),
