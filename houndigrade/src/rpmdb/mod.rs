@@ -74,7 +74,8 @@ pub struct Packages {
     pub predecessor_signed: u64,
     /// Packages whose vendor is `Red Hat, Inc.`: another kind of evidence, which anyone who builds a package can claim.
     pub red_hat_vendor: u64,
-    /// The packages that are named after a distribution's release: `redhat-release`, `centos-release`, `epel-release`.
+    /// The packages that are named after a distribution's release: `redhat-release`, `redhat-release-server`, `centos-release`, and also
+    /// `epel-release` and `redhat-release-notes`, which say nothing of the distribution.
     pub release_packages: Vec<ReleasePackage>,
     /// Entries that could not be read, of which each may have been one package or many.
     pub damaged: u64,
@@ -168,8 +169,9 @@ pub fn read(files: &dyn Files, directory: &str) -> Result<Option<Packages>> {
                 continue;
             }
         };
-        match read_backend(files, directory, backend, &*file) {
+        match read_beside(files, directory, backend, &*file) {
             Ok(mut packages) => {
+                packages.directory = directory.to_owned();
                 unread.extend(others(files, directory, backend));
                 packages.caveats.extend(unread);
                 return Ok(Some(packages));
@@ -183,25 +185,38 @@ pub fn read(files: &dyn Files, directory: &str) -> Result<Option<Packages>> {
     first_error.map_or(Ok(None), Err)
 }
 
-/// Reads a database of a known form.
-fn read_backend(files: &dyn Files, directory: &str, backend: Backend, file: &dyn RandomFile) -> Result<Packages> {
-    if file.len() > RPMDB_BYTES_MAX {
-        return Err(ReadError::Limit { what: format!("{directory}/{}", backend.file_name()), limit: RPMDB_BYTES_MAX, unit: "bytes" });
+/// Reads a database of a known form, and what is to be said of the files beside it.
+fn read_beside(files: &dyn Files, directory: &str, backend: Backend, file: &dyn RandomFile) -> Result<Packages> {
+    if backend != Backend::Sqlite {
+        return read_file(backend, file, None);
     }
-    let (log, log_error) = match backend {
-        Backend::Sqlite => opened(open(files, directory, "rpmdb.sqlite-wal")),
-        Backend::Ndb | Backend::Bdb => (None, None),
+    let (log, log_error) = match open(files, directory, "rpmdb.sqlite-wal") {
+        Ok(log) => (log, None),
+        Err(error) => (None, Some(error)),
     };
-    let log_bytes = log.as_ref().map_or(0, |log| log.len());
-    let mut tally = Tally::new(file.len().saturating_add(log_bytes));
+    let mut packages = read_file(backend, file, log.as_deref())?;
     if let Some(error) = log_error {
-        tally.caveat(format!("the write-ahead log cannot be read, so the newest packages may be missing: {error}"));
+        packages.caveats.push(format!("the write-ahead log cannot be read, so the newest packages may be missing: {error}"));
     }
-    if backend == Backend::Sqlite && has_hot_journal(files, directory) {
-        tally.caveat("a transaction had not ended, and what it had changed is not undone: the counts may be between two states".to_owned());
+    if has_hot_journal(files, directory) {
+        let caveat = "a transaction had not ended, and what it had changed is not undone: the counts may be between two states";
+        packages.caveats.push(caveat.to_owned());
     }
+    Ok(packages)
+}
+
+/// Reads a database by itself: its file and, of SQLite, its write-ahead log.
+///
+/// # Errors
+/// If it is too large, or if nothing at all can be read of it. Single entries that cannot be read are counted instead.
+pub fn read_file(backend: Backend, file: &dyn RandomFile, log: Option<&dyn RandomFile>) -> Result<Packages> {
+    if file.len() > RPMDB_BYTES_MAX {
+        return Err(ReadError::Limit { what: backend.file_name().to_owned(), limit: RPMDB_BYTES_MAX, unit: "bytes" });
+    }
+    let log_bytes = log.map_or(0, RandomFile::len);
+    let mut tally = Tally::new(file.len().saturating_add(log_bytes));
     let walked = match backend {
-        Backend::Sqlite => sqlite::read(file, log.as_deref(), &mut tally),
+        Backend::Sqlite => sqlite::read(file, log, &mut tally),
         Backend::Ndb => ndb::read(file, &mut tally),
         Backend::Bdb => bdb::read(file, &mut tally),
     };
@@ -210,10 +225,7 @@ fn read_backend(files: &dyn Files, directory: &str, backend: Backend, file: &dyn
         Err(error) => tally.damaged(error),
         Ok(()) => {}
     }
-    let mut packages = tally.finish();
-    packages.directory = directory.to_owned();
-    packages.backend = Some(backend);
-    Ok(packages)
+    Ok(Packages { backend: Some(backend), ..tally.finish() })
 }
 
 /// Opens a file of the database; `None` if it does not exist or is empty.
@@ -223,14 +235,6 @@ fn open<'f>(files: &'f dyn Files, directory: &str, name: &str) -> Result<Option<
         Ok(file) => Ok(Some(file)),
         Err(ReadError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// The file and the error apart.
-fn opened<T>(result: Result<Option<T>>) -> (Option<T>, Option<ReadError>) {
-    match result {
-        Ok(file) => (file, None),
-        Err(error) => (None, Some(error)),
     }
 }
 

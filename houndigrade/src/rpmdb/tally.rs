@@ -85,7 +85,7 @@ impl Tally {
             (true, false) => self.signed(&package.signers),
         }
         self.packages.red_hat_vendor += u64::from(package.vendor == RED_HAT);
-        if package.name.ends_with(b"-release") {
+        if package.name.ends_with(b"-release") || package.name.starts_with(b"redhat-release-") {
             self.release_package(package);
         }
     }

@@ -5,8 +5,6 @@ mod log;
 mod pages;
 mod record;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use self::pages::Pages;
 use super::tally::Tally;
