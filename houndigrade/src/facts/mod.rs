@@ -3,19 +3,42 @@
 //! This module knows files, not disks: everything is reached through [`Files`]. It draws no conclusions: [`crate::verdict`] does.
 
 pub mod architecture;
+pub mod certificates;
 pub mod ini;
 pub mod os_release;
+mod packages;
+mod products;
 pub mod release;
 pub mod repositories;
 pub mod syspurpose;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use cloudigrade_schemas::findings::{Unread, UnreadKind};
+use cloudigrade_schemas::findings::{Facts, Unread, UnreadKind};
 
 use crate::error::ReadError;
 use crate::filesystem::FileKind;
 use crate::tree::Files;
+
+/// Reads all facts of the system on a partition of an image.
+pub fn read(files: &dyn Files, partition: &str, image: &str) -> Facts {
+    let mut unread = Unreadable::default();
+    let os_release = os_release::read(files, &mut unread);
+    let purpose = syspurpose::read(files, &mut unread);
+    Facts {
+        rhel_release_files: release::read(files, partition, &mut unread),
+        rhel_product_certs: products::read(files, &mut unread),
+        rhel_signed_packages: packages::read(files, partition, image),
+        rhel_enabled_repos: repositories::read(files, partition, &mut unread),
+        os_version: os_release.as_ref().and_then(|own| own.version_id.clone()),
+        syspurpose_contents: purpose.contents,
+        syspurpose_status: purpose.status,
+        is_system: is_system(files),
+        os_release,
+        architecture: architecture::read(files),
+        unread: unread.into_noted(),
+    }
+}
 
 /// Gathers what could not be read, so that an absent fact is not taken for a "no".
 #[derive(Debug, Default)]

@@ -49,6 +49,11 @@ impl FileSource {
         };
         Ok(Self { file, name, len })
     }
+
+    /// The file, to be handed over to a child process.
+    pub fn into_file(self) -> File {
+        self.file
+    }
 }
 
 impl BlockSource for FileSource {

@@ -1,7 +1,5 @@
 //! What the files of one system say, fact by fact.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,35 +117,50 @@ pub struct SignedPackages {
     /// Why packages could not be counted, or not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// All packages, whoever signed them; null where there is no database.
+    /// The databases of all packages, whoever signed them. Systems have one; one that was moved can have left another behind.
     #[serde(default)]
-    pub packages: Option<Packages>,
+    pub databases: Vec<Packages>,
 }
 
-/// What the package database says.
+/// What a package database says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Packages {
     /// The directory of the database.
-    pub database: String,
-    /// Its format: `Berkeley DB`, `ndb`, `SQLite`.
-    pub backend: String,
-    /// Installed packages.
+    pub directory: String,
+    /// The file that it is in, which tells its format: `rpmdb.sqlite`, `Packages.db`, `Packages`.
+    pub file: Option<String>,
+    /// Installed packages, without the public keys that rpm keeps among them.
     pub count: u64,
+    /// Packages by the key that signed them; a package with several is with each.
+    pub signers: Vec<Signer>,
+    /// Packages signed with any key of Red Hat's for RHEL, those included that the first inspector did not know.
+    pub red_hat_signed: u64,
+    /// Packages whose vendor is Red Hat.
+    pub red_hat_vendor: u64,
+    /// Packages without a signature.
+    pub unsigned: u64,
+    /// Packages with a signature whose key could not be told.
+    pub signer_unknown: u64,
     /// How far it was read.
     #[serde(default)]
     pub state: DatabaseState,
-    /// Packages by the key that signed them, as 16 hexadecimal digits; a package with several keys counts for each.
-    pub signers: BTreeMap<String, u64>,
-    /// Packages without a signature.
-    pub unsigned: u64,
-    /// Packages by vendor.
-    pub vendors: BTreeMap<String, u64>,
-    /// Packages that hold a distribution's release files.
+    /// Packages that are named after a distribution's release.
     #[serde(default)]
     pub release_packages: Vec<ReleasePackage>,
     /// What the counts do not take into account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
+}
+
+/// A key that packages are signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signer {
+    /// Its id, 16 hexadecimal digits.
+    pub key: String,
+    /// Whose it is, where that is known.
+    pub owner: Option<String>,
+    /// Packages signed with it.
+    pub packages: u64,
 }
 
 /// How far a package database was read.
@@ -161,7 +174,7 @@ pub enum DatabaseState {
     Partial,
 }
 
-/// A package that holds a distribution's release files.
+/// A package that is named after a distribution's release, and mostly holds its release files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ReleasePackage {
     /// `redhat-release-server`.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::{
     Architecture, DatabaseState, EnabledRepos, Facts, OsReleaseFile, Packages, Product, ProductCerts, ReleaseFile, ReleaseFiles,
-    ReleasePackage, Repo, SignedPackages, Unread, UnreadKind,
+    ReleasePackage, Repo, SignedPackages, Signer, Unread, UnreadKind,
 };
 
 /// What was found in a batch of images. A message of `inspection.findings`.
@@ -80,22 +80,23 @@ pub struct ImageFindings {
     pub bytes_read: u64,
 }
 
-/// How far an inspection could look.
+/// How far an inspection could look, at an image or at one of its volumes.
 ///
-/// Where a system was found, it is `complete` or `partial`. Where none was, the first of `encrypted`, `corrupt`, `unsupported` that any
-/// volume is, because a system may be there; and `complete` if all volumes were understood and there is none.
+/// Where a system was found in an image, that is `complete` or `partial`. Where none was, it is the first of `encrypted`, `corrupt`,
+/// `unsupported` that any volume is, because a system may be there; `unsupported` too if the disks hold nothing at all; and `complete` if
+/// all volumes were understood and there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Inspected {
     /// All that could matter was read.
     Complete,
-    /// A system was found, but not all that could matter was read.
+    /// Something was found, but not all that could matter was read.
     Partial,
-    /// No system was found, and a volume is encrypted.
+    /// It is encrypted.
     Encrypted,
-    /// No system was found, and a volume is of a kind that is not read.
+    /// It is of a kind that is not read.
     Unsupported,
-    /// No system was found, and a disk is damaged, cannot be read, or ended its inspection. Also where nothing is known at all.
+    /// It is damaged, cannot be read, or ended its inspection. Also where nothing is known at all.
     #[default]
     Corrupt,
 }
@@ -148,6 +149,9 @@ pub struct PartitionFindings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
 
+    /// How far it could be looked into.
+    #[serde(default)]
+    pub inspected: Inspected,
     /// What it holds, for people: `ext4`, `xfs`, `swap`, `LUKS 2`.
     #[serde(default)]
     pub contents: String,

@@ -1,0 +1,48 @@
+//! What the product certificates say, in the words of the findings.
+
+use cloudigrade_schemas::findings::{Product, ProductCerts};
+
+use super::{Unreadable, certificates};
+use crate::tree::Files;
+
+/// Reads the certificates of a system.
+pub fn read(files: &dyn Files, unread: &mut Unreadable) -> ProductCerts {
+    let certificates = certificates::read(files);
+    for error in &certificates.errors {
+        unread.note(b"/etc/pki", error);
+    }
+    let mut products = Vec::new();
+    for file in certificates.files {
+        match file.products {
+            Ok(of_file) => products.extend(of_file.into_iter().map(|product| told(product, &file.path))),
+            Err(error) => unread.note(file.path.as_bytes(), &error),
+        }
+    }
+    products.sort();
+    ProductCerts { rhel_found: !certificates.named_as_rhel.is_empty(), rhel_pem_files: certificates.named_as_rhel, products }
+}
+
+fn told(product: certificates::Product, path: &str) -> Product {
+    Product {
+        id: product.id.to_string(),
+        name: product.name,
+        version: product.version,
+        architecture: product.architecture,
+        tags: product.tags,
+        source: path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::MemoryFiles;
+    use super::*;
+
+    #[test]
+    fn a_certificate_counts_by_its_name_though_it_cannot_be_read_which_is_noted() {
+        let mut unread = Unreadable::default();
+        let found = read(&MemoryFiles::of(&[("/etc/pki/product/69.pem", "no certificate")]), &mut unread);
+        assert_eq!((found.rhel_found, found.products.len()), (true, 0));
+        assert_eq!(unread.into_noted()[0].path, "/etc/pki/product/69.pem");
+    }
+}
