@@ -107,4 +107,3 @@ mod tests {
     }
 }
 
-pub mod certificates;
