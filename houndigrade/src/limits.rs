@@ -141,7 +141,7 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one component of a path, as in Linux.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Components that are looked at while one path is resolved, those of its links included.
-pub const PATH_COMPONENTS_MAX: usize = 4096;
+pub const PATH_COMPONENTS_MAX: usize = 512;
 /// Bytes of a directory itself, not of the files in it: some hundred thousand entries.
 pub const DIRECTORY_BYTES_MAX: u64 = 64 << 20;
 /// Contiguous pieces that one file of an ext file system may have.
@@ -166,3 +166,7 @@ pub const FSTAB_ENTRIES_MAX: usize = 512;
 pub const OSTREE_ENTRIES_MAX: usize = 1024;
 /// File systems that are joined to one root.
 pub const MOUNTS_MAX: usize = 64;
+/// Directories and links of a tree that are remembered.
+pub const RESOLVED_MAX: usize = 4096;
+/// Entries of a root's `/etc` among which a release file is looked for.
+pub const ROOT_ENTRIES_MAX: usize = 1 << 14;

@@ -170,3 +170,6 @@ fn read_error(why: &Error, failure: Option<ReadError>, what: &str) -> ReadError 
         why => ReadError::corrupt(what, why.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::source::{BlockSource, Source, checked_range};
 pub(super) struct DiskReader {
     disk: CachedSource,
     failure: Failure,
-    /// Bytes that read as zeros, whatever the disk holds.
+    /// Reads that lie within it give zeros, whatever the disk holds.
     blanked: Range<u64>,
 }
 
@@ -28,13 +28,12 @@ impl DiskReader {
     }
 
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        if offset >= self.blanked.start && self.blanked.end.checked_sub(offset).is_some_and(|left| buf.len() as u64 <= left) {
+            buf.fill(0);
+            return Ok(());
+        }
         self.failure.take();
         self.disk.read_at(offset, buf).inspect_err(|error| self.failure.set(Some(error.clone())))?;
-        let end = offset + buf.len() as u64;
-        let (from, to) = (self.blanked.start.max(offset), self.blanked.end.min(end));
-        if from < to {
-            buf[(from - offset) as usize..(to - offset) as usize].fill(0);
-        }
         Ok(())
     }
 }

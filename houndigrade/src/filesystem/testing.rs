@@ -41,8 +41,8 @@ pub(crate) fn sample_tree(root: &Path) {
     fs::create_dir_all(root.join("usr/lib/rpm/many")).unwrap();
     fs::write(root.join("etc/empty"), "").unwrap();
     fs::write(root.join("etc/os-release"), "ID=rhel\n").unwrap();
-    fs::write(root.join(OsStr::from_bytes(b"etc/\xff\xfe name")), "odd").unwrap();
-    for i in 0..700 {
+    fs::write(root.join(OsStr::from_bytes(b"etc/\xff\xfe-name")), "odd").unwrap();
+    for i in 0..300 {
         fs::write(root.join(format!("usr/lib/rpm/many/entry-with-a-long-name-{i:04}")), format!("{i}")).unwrap();
     }
     let large: Vec<u8> = (0..3_000_000_u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[..1].to_vec()).collect();
@@ -115,4 +115,33 @@ pub(crate) fn content(system: &dyn FileSystem, path: &[u8]) -> Vec<u8> {
         file.read_at(i as u64 * 77_777, piece).unwrap();
     }
     content
+}
+
+/// The sample tree as mkfs.xfs takes it: a list of what to put where.
+pub(crate) fn xfs_prototype(root: &Path) -> Vec<u8> {
+    fn folder(path: &Path, list: &mut Vec<u8>) {
+        for entry in fs::read_dir(path).unwrap() {
+            let (name, path) = (entry.as_ref().unwrap().file_name(), entry.as_ref().unwrap().path());
+            let kind = path.symlink_metadata().unwrap().file_type();
+            list.extend_from_slice(name.as_bytes());
+            if kind.is_dir() {
+                list.extend_from_slice(b" d--755 0 0\n");
+                folder(&path, list);
+                list.extend_from_slice(b"$");
+            } else if kind.is_symlink() {
+                list.extend_from_slice(b" l--777 0 0 ");
+                list.extend_from_slice(fs::read_link(&path).unwrap().as_os_str().as_bytes());
+            } else if kind.is_file() {
+                list.extend_from_slice(b" ---644 0 0 ");
+                list.extend_from_slice(path.as_os_str().as_bytes());
+            } else {
+                list.extend_from_slice(b" p--644 0 0");
+            }
+            list.push(b'\n');
+        }
+    }
+    let mut list = b"-\n0 0\nd--755 0 0\n".to_vec();
+    folder(root, &mut list);
+    list.extend_from_slice(b"$\n");
+    list
 }

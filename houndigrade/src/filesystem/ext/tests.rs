@@ -58,11 +58,11 @@ fn small_blocks_without_preallocation_and_meta_groups_are_read_whole() {
 }
 
 /// Writes the block of `/etc/os-release` anew, but into the journal only.
-fn write_to_journal(image: &Path, journal_options: &str, write: &str, content: &str) -> Option<()> {
+fn write_to_journal(image: &Path, journal_options: &str, write: &str, content: &[u8]) -> Option<()> {
     let (image_name, commands, new) = (image.as_os_str(), image.with_extension("commands"), image.with_extension("new"));
     let blocks = run("debugfs", &[OsStr::new("-R"), OsStr::new("blocks /etc/os-release"), image_name])?;
     let block: u32 = String::from_utf8(blocks).unwrap().trim().parse().unwrap();
-    let mut padded = content.as_bytes().to_vec();
+    let mut padded = content.to_vec();
     padded.resize(4096, 0);
     fs::write(&new, padded).unwrap();
     let write = write.replace("BLOCK", &block.to_string()).replace("FILE", new.to_str().unwrap());
@@ -71,7 +71,7 @@ fn write_to_journal(image: &Path, journal_options: &str, write: &str, content: &
 }
 
 /// What `/etc/os-release` holds after the journal.
-fn replayed(options: &[&str], journal_options: &str, writes: &[(&str, &str)]) -> Option<(Vec<u8>, Vec<String>)> {
+fn replayed(options: &[&str], journal_options: &str, writes: &[(&str, &[u8])]) -> Option<(Vec<u8>, Vec<String>)> {
     let folder = TempDir::new().unwrap();
     make(folder.path(), options)?;
     let path = folder.path().join("image");
@@ -89,31 +89,31 @@ const WRITE: &str = "jw -b BLOCK FILE";
 
 #[test]
 fn a_journal_with_checksums_is_replayed() {
-    let Some((content, caveats)) = replayed(&["-O", "metadata_csum,64bit"], "-c", &[(WRITE, "ID=new!\n")]) else { return };
+    let Some((content, caveats)) = replayed(&["-O", "metadata_csum,64bit"], "-c", &[(WRITE, b"ID=new!\n")]) else { return };
     assert_eq!((content.as_slice(), caveats.len()), (b"ID=new!\n".as_slice(), 0));
 }
 
 #[test]
 fn a_journal_of_rhel_6_without_checksums_is_replayed() {
-    let Some((content, caveats)) = replayed(&["-O", "^64bit,^metadata_csum"], "", &[(WRITE, "ID=new!\n")]) else { return };
+    let Some((content, caveats)) = replayed(&["-O", "^64bit,^metadata_csum"], "", &[(WRITE, b"ID=new!\n")]) else { return };
     assert_eq!((content.as_slice(), caveats.len()), (b"ID=new!\n".as_slice(), 0));
 }
 
 #[test]
 fn a_block_that_begins_like_a_journal_block_is_replayed() {
-    let Some((content, _)) = replayed(&[], "", &[(WRITE, "\u{0}")]) else { return };
-    assert_eq!(content[0], 0);
+    let Some((content, _)) = replayed(&[], "", &[(WRITE, b"\xc0\x3b\x39\x98ID=\n")]) else { return };
+    assert_eq!(content, b"\xc0\x3b\x39\x98ID=\n");
 }
 
 #[test]
 fn a_revoked_block_is_not_replayed() {
-    let Some((content, _)) = replayed(&[], "", &[(WRITE, "ID=new!\n"), ("jw -r BLOCK", "")]) else { return };
+    let Some((content, _)) = replayed(&[], "", &[(WRITE, b"ID=new!\n"), ("jw -r BLOCK", b"")]) else { return };
     assert_eq!(content, b"ID=rhel\n");
 }
 
 #[test]
 fn a_transaction_without_its_commit_is_not_replayed() {
-    let Some((content, _)) = replayed(&[], "", &[("jw -b BLOCK FILE -c", "ID=new!\n")]) else { return };
+    let Some((content, _)) = replayed(&[], "", &[("jw -b BLOCK FILE -c", b"ID=new!\n")]) else { return };
     assert_eq!(content, b"ID=rhel\n");
 }
 
