@@ -104,6 +104,8 @@ pub const RPMDB_READ_BYTES: usize = 64 << 10;
 pub const RPMDB_READS_KEPT: usize = 32;
 /// Levels of a b-tree of SQLite; 512 MiB in pages of 512 bytes need fewer than ten.
 pub const SQLITE_DEPTH_MAX: usize = 20;
+/// Rows of SQLite's schema; that of rpm has 60.
+pub const SQLITE_SCHEMA_ROWS_MAX: u64 = 1_000;
 /// Bytes of one row of SQLite's schema.
 pub const SQLITE_SCHEMA_ROW_BYTES_MAX: usize = 64 << 10;
 /// Installed packages. A full desktop has 5 000.

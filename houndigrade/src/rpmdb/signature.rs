@@ -67,7 +67,7 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     match first {
         0..192 => Some((usize::from(first), rest)),
-        192..255 => rest.split_first().map(|(&second, rest)| ((usize::from(first) - 192 << 8) + usize::from(second) + 192, rest)),
+        192..255 => rest.split_first().map(|(&second, rest)| (((usize::from(first) - 192) << 8) + usize::from(second) + 192, rest)),
         255 => take(rest, 4).map(|(len, rest)| (big_endian(len), rest)),
     }
 }

@@ -145,3 +145,6 @@ fn string(value: &[u8]) -> Option<String> {
     };
     rest.get(..len).map(|text| String::from_utf8_lossy(text).into_owned())
 }
+
+#[cfg(test)]
+mod tests;
