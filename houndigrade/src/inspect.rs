@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_system_is_an_error_of_its_volume_and_its_image() {
-        let image = found(with(0, b"XFSB"));
+        let image = found(with(1080, b"\x53\xef"));
         let error = image.drives["/dev/xvdb"]["/dev/xvdb"].error.clone();
         assert_eq!((image.inspected, image.is_rhel), (Inspected::Corrupt, None));
         assert_eq!(image.errors, error.into_iter().collect::<Vec<_>>());

@@ -85,7 +85,8 @@ fn notes(image: &ImageFindings) -> Vec<String> {
         let named = [product.name.as_deref(), product.version.as_deref(), product.architecture.as_deref()];
         format!("product {}: {}", plain(&product.id), plain(&named.into_iter().flatten().collect::<Vec<_>>().join(", ")))
     });
-    let caveats = image.drives.values().flatten().flat_map(|(name, volume)| volume.caveats.iter().map(move |line| format!("{name}: {line}")));
+    let caveats =
+        image.drives.values().flatten().flat_map(|(name, volume)| volume.caveats.iter().map(move |line| format!("{name}: {line}")));
     let caveats: Vec<String> = image.caveats.iter().cloned().chain(caveats).collect();
     let told = [("because", &image.reasons), ("although", &image.conflicts), ("error", &image.errors), ("note", &caveats)];
     products.chain(told.into_iter().flat_map(|(word, lines)| of(word, lines))).collect()
