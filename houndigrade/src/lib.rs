@@ -2,6 +2,7 @@
 //!
 //! A library without AWS and without `async`. Every byte of a disk is treated as hostile, and nothing is ever written to it.
 
+pub mod batch;
 pub mod error;
 pub mod evidence;
 pub mod facts;
@@ -11,6 +12,7 @@ pub mod limits;
 pub mod rpmdb;
 pub mod sandbox;
 pub mod source;
+pub mod table;
 pub mod tree;
 pub mod verdict;
 pub mod volumes;

@@ -119,13 +119,21 @@ pub trait FileSystem {
 /// Opens the file system on a volume; of btrfs, the subvolume that a plain mount shows.
 ///
 /// # Errors
-/// `Unsupported` if the volume holds nothing with files that are read, else what the file system's own `open` says.
+/// As [`open_subvolume`].
 pub fn open(volume: &Volume) -> Result<Rc<dyn FileSystem>> {
+    open_subvolume(volume, &Subvolume::Default)
+}
+
+/// Opens the file system on a volume; `subvolume` is heeded if it is btrfs.
+///
+/// # Errors
+/// `Unsupported` if the volume holds nothing with files that are read, else what the file system's own `open` says.
+pub fn open_subvolume(volume: &Volume, subvolume: &Subvolume) -> Result<Rc<dyn FileSystem>> {
     let source = volume.source.clone();
     Ok(match &volume.contents {
         Contents::Ext => Rc::new(Ext::open(source)?),
         Contents::Xfs => Rc::new(Xfs::open(source)?),
-        Contents::Btrfs => Rc::new(Btrfs::open(source, &Subvolume::Default)?),
+        Contents::Btrfs => Rc::new(Btrfs::open(source, subvolume)?),
         contents => return Err(ReadError::unsupported(&volume.name, format!("it holds {}", describe(contents)))),
     })
 }

@@ -151,7 +151,10 @@ fn missing_bytes(source: &Source) -> Result<Vec<String>> {
     source.read_at(0, &mut superblock)?;
     let stated = u128::from(u64_be(&superblock, 8)) * u128::from(u32_be(&superblock, 4));
     let there = source.len();
-    Ok((stated > u128::from(there)).then(|| format!("the file system states {stated} bytes, of which {there} are there")).into_iter().collect())
+    Ok((stated > u128::from(there))
+        .then(|| format!("the file system states {stated} bytes, of which {there} are there"))
+        .into_iter()
+        .collect())
 }
 
 /// What the crate's error means; `failure` is that of the disk, if it was asked for.
@@ -160,9 +163,9 @@ fn read_error(why: &Error, failure: Option<ReadError>, what: &str) -> ReadError 
         Error::Io { offset, .. } => failure.unwrap_or_else(|| ReadError::corrupt(what, format!("byte {offset} cannot be read"))),
         Error::NotFound { .. } => ReadError::not_found(what),
         Error::UnsupportedFeature(feature) => ReadError::unsupported(what, *feature),
-        Error::BadSuperblock(reason @ (SuperblockReason::ExternalLog | SuperblockReason::RealtimeDevice | SuperblockReason::UnsupportedVersion)) => {
-            ReadError::unsupported(what, format!("{reason:?}"))
-        }
+        Error::BadSuperblock(
+            reason @ (SuperblockReason::ExternalLog | SuperblockReason::RealtimeDevice | SuperblockReason::UnsupportedVersion),
+        ) => ReadError::unsupported(what, format!("{reason:?}")),
         Error::FileTooLarge { max, .. } => ReadError::Limit { what: what.to_owned(), limit: *max, unit: "bytes" },
         why => ReadError::corrupt(what, why.token()),
     }

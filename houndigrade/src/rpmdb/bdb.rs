@@ -42,7 +42,7 @@ pub(super) fn read(file: &dyn RandomFile, tally: &mut Tally) -> Result<()> {
             None => Err(damaged(format!("bucket {bucket} has no place"))),
         };
         if let Err(error) = walked {
-            tally.damaged(error);
+            tally.damaged(error)?;
         }
     }
     Ok(())
@@ -156,9 +156,9 @@ impl Walk<'_> {
                 Ok(Place::Inline(start, end)) => tally.header(&page[start..end])?,
                 Ok(Place::Chain(first, bytes)) => match self.chain(first, bytes) {
                     Ok(()) => tally.header(&self.blob)?,
-                    Err(error) => tally.damaged(error),
+                    Err(error) => tally.damaged(error)?,
                 },
-                Err(error) => tally.damaged(error),
+                Err(error) => tally.damaged(error)?,
             }
         }
         Ok(())

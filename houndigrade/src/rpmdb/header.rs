@@ -50,10 +50,21 @@ pub(super) struct Package<'a> {
     pub arch: &'a [u8],
     /// `Red Hat, Inc.`.
     pub vendor: &'a [u8],
-    /// Whether there is any signature.
-    pub signed: bool,
+    /// How many signatures there are, those included that do not name their issuer.
+    pub signatures: usize,
     /// The keys that it is signed with, each once, as far as the signatures name them.
     pub signers: Vec<KeyId>,
+}
+
+/// The entries whose values are read once all are known: of a tag that is there twice, the last one holds.
+#[derive(Default)]
+struct Last<'a> {
+    name: Option<Entry<'a>>,
+    version: Option<Entry<'a>>,
+    release: Option<Entry<'a>>,
+    vendor: Option<Entry<'a>>,
+    arch: Option<Entry<'a>>,
+    epoch: Option<Entry<'a>>,
 }
 
 /// One entry of the index, its range checked.
@@ -74,33 +85,43 @@ impl<'a> Package<'a> {
     pub(super) fn parse(blob: &'a [u8]) -> Result<Self> {
         let (index, data) = split(blob)?;
         let mut package = Self::default();
+        let mut last = Last::default();
         for entry in index.as_chunks::<ENTRY_BYTES>().0 {
             let entry = Entry::read(entry, data)?;
             match entry.tag {
-                TAG_NAME => package.name = entry.string()?,
-                TAG_VERSION => package.version = entry.string()?,
-                TAG_RELEASE => package.release = entry.string()?,
-                TAG_VENDOR => package.vendor = entry.string()?,
-                TAG_ARCH => package.arch = entry.string()?,
-                TAG_EPOCH => package.epoch = entry.number()?,
+                TAG_NAME => last.name = Some(entry),
+                TAG_VERSION => last.version = Some(entry),
+                TAG_RELEASE => last.release = Some(entry),
+                TAG_VENDOR => last.vendor = Some(entry),
+                TAG_ARCH => last.arch = Some(entry),
+                TAG_EPOCH => last.epoch = Some(entry),
                 TAG_SIGPGP | TAG_SIGGPG | TAG_DSAHEADER | TAG_RSAHEADER => package.add_signature(entry.binary()?),
                 TAG_OPENPGP => package.add_armoured(&entry)?,
                 _ => {}
             }
         }
+        let string = |entry: Option<Entry<'a>>| entry.map_or(Ok(&b""[..]), |entry| entry.string());
+        package.name = string(last.name)?;
+        package.version = string(last.version)?;
+        package.release = string(last.release)?;
+        package.vendor = string(last.vendor)?;
+        package.arch = string(last.arch)?;
+        package.epoch = last.epoch.map_or(Ok(None), |entry| entry.number())?;
         if package.name.is_empty() {
             return Err(damaged("it names no package"));
         }
         Ok(package)
     }
 
+    /// Adds what a signature says; those beyond the limit are not looked at.
     fn add_signature(&mut self, signature: &[u8]) {
-        self.signed = true;
-        if signature.len() <= RPM_SIGNATURE_BYTES_MAX {
-            for id in issuers(signature) {
-                if !self.signers.contains(&id) && self.signers.len() < RPM_SIGNATURES_MAX {
-                    self.signers.push(id);
-                }
+        self.signatures += 1;
+        if self.signatures > RPM_SIGNATURES_MAX || signature.len() > RPM_SIGNATURE_BYTES_MAX {
+            return;
+        }
+        for id in issuers(signature) {
+            if !self.signers.contains(&id) {
+                self.signers.push(id);
             }
         }
     }
@@ -108,16 +129,14 @@ impl<'a> Package<'a> {
     /// Adds signatures that are strings in base64.
     fn add_armoured(&mut self, entry: &Entry<'a>) -> Result<()> {
         let mut rest = entry.strings()?;
-        for _ in 0..entry.count.min(RPM_SIGNATURES_MAX) {
-            let (string, behind) = split_string(rest)?;
-            rest = behind;
-            self.signed = true;
-            if string.len() <= RPM_SIGNATURE_BYTES_MAX {
-                let letters: Vec<u8> = string.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-                if let Ok(signature) = STANDARD.decode(letters) {
-                    self.add_signature(&signature);
-                }
+        for _ in 0..entry.count {
+            if self.signatures >= RPM_SIGNATURES_MAX {
+                break;
             }
+            let (string, behind) = split_string(rest, 2 * RPM_SIGNATURE_BYTES_MAX)?;
+            rest = behind;
+            let letters: Vec<u8> = string.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            self.add_signature(&STANDARD.decode(letters).unwrap_or_default());
         }
         Ok(())
     }
@@ -156,15 +175,7 @@ impl<'a> Entry<'a> {
 
     /// The first of its strings.
     fn string(&self) -> Result<&'a [u8]> {
-        let (string, _) = split_string(self.strings()?)?;
-        if string.len() > RPM_STRING_BYTES_MAX {
-            return Err(ReadError::Limit {
-                what: format!("tag {} of a package's header", self.tag),
-                limit: RPM_STRING_BYTES_MAX as u64,
-                unit: "bytes",
-            });
-        }
-        Ok(string)
+        Ok(split_string(self.strings()?, RPM_STRING_BYTES_MAX)?.0)
     }
 
     /// The data that its strings are in, each with a zero byte behind it.
@@ -194,10 +205,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The string up to the next zero byte, and what is behind it.
-fn split_string(data: &[u8]) -> Result<(&[u8], &[u8])> {
-    match data.iter().position(|byte| *byte == 0) {
+/// The string up to the next zero byte, which is looked for in no more than `bytes_max` bytes, and what is behind it.
+fn split_string(data: &[u8], bytes_max: usize) -> Result<(&[u8], &[u8])> {
+    match data.iter().take(bytes_max.saturating_add(1)).position(|byte| *byte == 0) {
         Some(end) => Ok((&data[..end], &data[end + 1..])),
+        None if data.len() > bytes_max => {
+            Err(ReadError::Limit { what: "a string of a package's header".to_owned(), limit: bytes_max as u64, unit: "bytes" })
+        }
         None => Err(damaged("a string has no end")),
     }
 }

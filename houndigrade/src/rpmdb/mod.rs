@@ -70,7 +70,7 @@ pub struct Packages {
     pub signer_unknown: u64,
     /// Packages signed with a key that counts for RHEL: the predecessor's, and those that it did not know.
     pub red_hat_signed: u64,
-    /// Packages signed with one of the keys that the predecessor counts.
+    /// Packages signed with one of the keys that the predecessor counts, also where only the tag OPENPGP says so, which it does not read.
     pub predecessor_signed: u64,
     /// Packages whose vendor is `Red Hat, Inc.`: another kind of evidence, which anyone who builds a package can claim.
     pub red_hat_vendor: u64,
@@ -221,11 +221,9 @@ pub fn read_file(backend: Backend, file: &dyn RandomFile, log: Option<&dyn Rando
         Backend::Bdb => bdb::read(file, &mut tally),
     };
     match walked {
-        Err(error) if tally.is_empty() => return Err(error),
-        Err(error) => tally.damaged(error),
-        Ok(()) => {}
+        Err(error) if tally.is_empty() => Err(error),
+        ended => Ok(Packages { backend: Some(backend), ..tally.finish(ended.err()) }),
     }
-    Ok(Packages { backend: Some(backend), ..tally.finish() })
 }
 
 /// Opens a file of the database; `None` if it does not exist or is empty.

@@ -26,19 +26,28 @@ const PIECE_TAIL_BYTES: usize = 12;
 /// If it is no such database, if its version is not supported, or if the tally has had enough.
 pub(super) fn read(file: &dyn RandomFile, tally: &mut Tally) -> Result<()> {
     let slot_pages = slot_pages(file)?;
+    let mut left = file.len();
     let mut piece = Vec::new();
     let mut page = [0; PAGE_BYTES];
     for number in 0..slot_pages {
         if let Err(error) = file.read_at(number * PAGE_BYTES as u64, &mut page) {
-            tally.damaged(error);
+            tally.damaged(error)?;
             continue;
         }
         let first = if number == 0 { HEAD_BYTES } else { 0 };
         for slot in page[first..].as_chunks::<SLOT_BYTES>().0 {
-            match header(file, slot, &mut piece) {
-                Ok(Some(header)) => tally.header(header)?,
-                Ok(None) => {}
-                Err(error) => tally.damaged(error),
+            let found = match place(file, slot) {
+                Ok(None) => continue,
+                Ok(Some(place)) => {
+                    // Pieces do not overlap, so that all together are smaller than the file.
+                    left = left.checked_sub(place.bytes).ok_or_else(|| damaged("its pieces together are larger than itself"))?;
+                    header(file, &place, &mut piece)
+                }
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(header) => tally.header(header)?,
+                Err(error) => tally.damaged(error)?,
             }
         }
     }
@@ -69,8 +78,16 @@ fn slot_pages(file: &dyn RandomFile) -> Result<u64> {
     Ok(pages)
 }
 
-/// Reads the header that a slot refers to; `None` if the slot is free.
-fn header<'b>(file: &dyn RandomFile, slot: &[u8; SLOT_BYTES], piece: &'b mut Vec<u8>) -> Result<Option<&'b [u8]>> {
+/// Where a header's piece is.
+struct Place {
+    package: u32,
+    /// In bytes from the file's beginning.
+    start: u64,
+    bytes: u64,
+}
+
+/// The piece that a slot refers to, within the file and of a size that may be read; `None` if the slot is free.
+fn place(file: &dyn RandomFile, slot: &[u8; SLOT_BYTES]) -> Result<Option<Place>> {
     if !slot.starts_with(b"Slot") {
         return Err(damaged("a slot is not one"));
     }
@@ -78,6 +95,7 @@ fn header<'b>(file: &dyn RandomFile, slot: &[u8; SLOT_BYTES], piece: &'b mut Vec
     if package == 0 || block == 0 {
         return Ok(None);
     }
+    // 32 bits times 16 are far from overflow.
     let (start, bytes) = (u64::from(block) * BLOCK_BYTES, u64::from(blocks) * BLOCK_BYTES);
     if bytes > RPM_HEADER_BYTES_MAX as u64 {
         return Err(ReadError::Limit {
@@ -86,13 +104,17 @@ fn header<'b>(file: &dyn RandomFile, slot: &[u8; SLOT_BYTES], piece: &'b mut Vec
             unit: "bytes",
         });
     }
-    // Both are far from overflow; the check against the file comes before the allocation.
     if start + bytes > file.len() {
         return Err(damaged(format!("package {package} ends behind the file")));
     }
-    piece.resize(bytes as usize, 0);
-    file.read_at(start, piece)?;
-    checked(piece, package).map(Some)
+    Ok(Some(Place { package, start, bytes }))
+}
+
+/// Reads a header's piece into `piece`.
+fn header<'b>(file: &dyn RandomFile, place: &Place, piece: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+    piece.resize(place.bytes as usize, 0);
+    file.read_at(place.start, piece)?;
+    checked(piece, place.package)
 }
 
 /// The header within a piece, which must be whole.

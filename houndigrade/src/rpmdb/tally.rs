@@ -50,18 +50,31 @@ impl Tally {
             return Err(ReadError::corrupt("the RPM database", "its packages together are larger than itself"));
         };
         self.header_bytes_left = left;
-        if self.packages.package_count + self.packages.damaged >= PACKAGES_MAX {
-            return Err(ReadError::Limit { what: "the RPM database".to_owned(), limit: PACKAGES_MAX, unit: "packages" });
-        }
         match Package::parse(blob) {
             Ok(package) => self.package(&package),
-            Err(error) => self.damaged(error),
+            Err(error) => self.note(error),
         }
-        Ok(())
+        self.room()
     }
 
     /// Counts something that could not be read.
-    pub(super) fn damaged(&mut self, error: ReadError) {
+    ///
+    /// # Errors
+    /// If there can be no more packages, so that the walk must end.
+    pub(super) fn damaged(&mut self, error: ReadError) -> Result<()> {
+        self.note(error);
+        self.room()
+    }
+
+    /// An error if more packages were counted than there may be.
+    fn room(&self) -> Result<()> {
+        if self.packages.package_count + self.packages.damaged <= PACKAGES_MAX {
+            return Ok(());
+        }
+        Err(ReadError::Limit { what: "the RPM database".to_owned(), limit: PACKAGES_MAX, unit: "packages" })
+    }
+
+    fn note(&mut self, error: ReadError) {
         self.packages.damaged += 1;
         if self.damage_told.len() < DAMAGE_TOLD_MAX {
             self.damage_told.push(error.to_string());
@@ -79,10 +92,10 @@ impl Tally {
             self.packages.public_keys += 1;
             return;
         }
-        match (package.signed, package.signers.is_empty()) {
-            (false, _) => self.packages.unsigned += 1,
-            (true, true) => self.packages.signer_unknown += 1,
-            (true, false) => self.signed(&package.signers),
+        match (package.signatures, package.signers.is_empty()) {
+            (0, _) => self.packages.unsigned += 1,
+            (_, true) => self.packages.signer_unknown += 1,
+            (_, false) => self.signed(&package.signers),
         }
         self.packages.red_hat_vendor += u64::from(package.vendor == RED_HAT);
         if package.name.ends_with(b"-release") || package.name.starts_with(b"redhat-release-") {
@@ -119,8 +132,13 @@ impl Tally {
         });
     }
 
-    /// The counts, with all that there is to say of them.
-    pub(super) fn finish(mut self) -> Packages {
+    /// The counts, with all that there is to say of them, and with the error that ended the walk if one did.
+    pub(super) fn finish(mut self, ended_by: Option<ReadError>) -> Packages {
+        if let Some(error) = ended_by {
+            // The reason why the rest is missing is told however much else is.
+            self.damage_told.truncate(DAMAGE_TOLD_MAX - 1);
+            self.note(error);
+        }
         let signer = |(id, packages)| Signer { id, key: lookup(id), packages };
         self.packages.signers = self.signers.into_iter().map(signer).collect();
         self.packages.signers.sort_by_key(|signer| std::cmp::Reverse(signer.packages));

@@ -47,7 +47,8 @@ fn run() -> io::Result<()> {
 fn disks_of(open: &[OpenDisk]) -> io::Result<Vec<Disk>> {
     let mut descriptors: Vec<RawFd> = open.iter().map(|disk| disk.descriptor).collect();
     descriptors.sort_unstable();
-    let is_sound = descriptors.len() <= DISKS_MAX && descriptors.iter().all(|one| *one >= STANDARD) && descriptors.is_sorted_by(|a, b| a < b);
+    let is_sound =
+        descriptors.len() <= DISKS_MAX && descriptors.iter().all(|one| *one >= STANDARD) && descriptors.is_sorted_by(|a, b| a < b);
     if !is_sound {
         return Err(io::Error::other("a descriptor of a disk is none, or is named twice"));
     }

@@ -3,9 +3,7 @@
 use std::io;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter, SeccompRule,
-};
+use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter, SeccompRule};
 
 use super::Allowance;
 use crate::limits::INSPECTION_OPEN_FILES_MAX;
@@ -107,7 +105,8 @@ fn die_with(parent: u32) -> io::Result<()> {
 
 fn drop_system_calls() -> Option<String> {
     let filter: Result<BpfProgram, _> = filter().and_then(BpfProgram::try_from);
-    let applied = filter.map_err(|error| error.to_string()).and_then(|it| seccompiler::apply_filter(&it).map_err(|error| error.to_string()));
+    let applied =
+        filter.map_err(|error| error.to_string()).and_then(|it| seccompiler::apply_filter(&it).map_err(|error| error.to_string()));
     applied.err().map(|error| format!("seccomp cannot be used: {error}"))
 }
 

@@ -10,9 +10,7 @@ mod parent;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{
-    INSPECTION_ADDRESS_SPACE_BYTES_MAX, INSPECTION_CPU_SECONDS_MAX, INSPECTION_OUTPUT_BYTES_MAX, INSPECTION_SECONDS_MAX,
-};
+use crate::limits::{INSPECTION_ADDRESS_SPACE_BYTES_MAX, INSPECTION_CPU_SECONDS_MAX, INSPECTION_OUTPUT_BYTES_MAX, INSPECTION_SECONDS_MAX};
 
 pub use child::become_child_if_asked;
 pub use parent::inspect_apart;

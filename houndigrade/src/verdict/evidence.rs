@@ -52,8 +52,26 @@ const RELEASE_PACKAGES: [(&str, &str); 12] = [
 
 /// `ID`s of distributions that nothing of RHEL's is built into.
 const STRANGERS: [&str; 20] = [
-    "alpine", "arch", "azurelinux", "bottlerocket", "cos", "debian", "flatcar", "freebsd", "gentoo", "kali", "linuxmint", "mariner", "nixos",
-    "opensuse-leap", "photon", "raspbian", "sled", "sles", "ubuntu", "void",
+    "alpine",
+    "arch",
+    "azurelinux",
+    "bottlerocket",
+    "cos",
+    "debian",
+    "flatcar",
+    "freebsd",
+    "gentoo",
+    "kali",
+    "linuxmint",
+    "mariner",
+    "nixos",
+    "opensuse-leap",
+    "photon",
+    "raspbian",
+    "sled",
+    "sles",
+    "ubuntu",
+    "void",
 ];
 
 /// The vendor of Red Hat's packages.

@@ -65,9 +65,11 @@ fn can_name_it(path: &str) -> bool {
 }
 
 fn told(partition: &str, facts: &Facts, is_rhel: Option<bool>, evidence: &[Evidence]) -> (Vec<String>, Vec<String>) {
-    let of = |stance: bool| evidence.iter().filter(move |one| one.is_rhel == stance).map(|one| format!("{partition}: {}", one.text)).collect();
+    let of =
+        |stance: bool| evidence.iter().filter(move |one| one.is_rhel == stance).map(|one| format!("{partition}: {}", one.text)).collect();
     let Some(is_rhel) = is_rhel else {
-        let unread = facts.unread.iter().find(|unread| can_name_it(&unread.path)).map_or("the package database", |unread| unread.path.as_str());
+        let unread =
+            facts.unread.iter().find(|unread| can_name_it(&unread.path)).map_or("the package database", |unread| unread.path.as_str());
         let reason = format!("{partition}: {unread} could not be read, and nothing else names the distribution");
         return (vec![reason], evidence.iter().map(|one| format!("{partition}: {}", one.text)).collect());
     };
@@ -117,7 +119,8 @@ fn version(facts: &Facts, deciding: &Evidence) -> Option<(String, VersionSource)
 fn architecture(facts: &Facts) -> Option<String> {
     let of_programs = facts.architecture.as_ref().map(|architecture| architecture.name.clone());
     let of_package = || evidence::deciding_release_package(facts)?.0.architecture.clone().filter(|name| name != "noarch");
-    let of_certificate = || facts.rhel_product_certs.products.iter().find_map(|product| product.architecture.clone().filter(|name| is_one(name)));
+    let of_certificate =
+        || facts.rhel_product_certs.products.iter().find_map(|product| product.architecture.clone().filter(|name| is_one(name)));
     of_programs.or_else(of_package).or_else(of_certificate)
 }
 

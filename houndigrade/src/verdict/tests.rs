@@ -15,8 +15,12 @@ struct System(Facts);
 impl System {
     fn os_release(mut self, id: &str, version: &str) -> Self {
         self.0.os_version = Some(version.to_owned());
-        self.0.os_release =
-            Some(OsReleaseFile { path: "/etc/os-release".into(), id: Some(id.into()), version_id: Some(version.into()), ..Default::default() });
+        self.0.os_release = Some(OsReleaseFile {
+            path: "/etc/os-release".into(),
+            id: Some(id.into()),
+            version_id: Some(version.into()),
+            ..Default::default()
+        });
         self.0.is_system = true;
         self
     }

@@ -10,7 +10,7 @@ use self::pages::Pages;
 use super::tally::Tally;
 use crate::error::{ReadError, Result};
 use crate::filesystem::RandomFile;
-use crate::limits::{RPM_HEADER_BYTES_MAX, SQLITE_SCHEMA_ROW_BYTES_MAX};
+use crate::limits::{RPM_HEADER_BYTES_MAX, SQLITE_SCHEMA_ROW_BYTES_MAX, SQLITE_SCHEMA_ROWS_MAX};
 
 /// The page that the schema's table begins at.
 const SCHEMA_ROOT: u64 = 1;
@@ -33,12 +33,9 @@ pub(super) fn read(file: &dyn RandomFile, log: Option<&dyn RandomFile>, tally: &
         }
     }
     let root = packages_root(&mut pages)?;
-    table::for_each_row(&mut pages, root, RPM_HEADER_BYTES_MAX + ROW_HEAD_BYTES, &mut |row| {
-        match row.and_then(header) {
-            Ok(header) => return tally.header(header),
-            Err(error) => tally.damaged(error),
-        }
-        Ok(())
+    table::for_each_row(&mut pages, root, RPM_HEADER_BYTES_MAX + ROW_HEAD_BYTES, &mut |row| match row.and_then(header) {
+        Ok(header) => tally.header(header),
+        Err(error) => tally.damaged(error),
     })
 }
 
@@ -54,7 +51,12 @@ fn header(row: &[u8]) -> Result<&[u8]> {
 fn packages_root(pages: &mut Pages<'_>) -> Result<u64> {
     let mut root = None;
     let mut unread = None;
+    let mut rows = 0;
     table::for_each_row(pages, SCHEMA_ROOT, SQLITE_SCHEMA_ROW_BYTES_MAX, &mut |row| {
+        rows += 1;
+        if rows > SQLITE_SCHEMA_ROWS_MAX {
+            return Err(ReadError::Limit { what: "the schema of rpmdb.sqlite".to_owned(), limit: SQLITE_SCHEMA_ROWS_MAX, unit: "rows" });
+        }
         match row.and_then(record::columns::<4>) {
             Ok([Some(kind), Some(name), _, Some(page)]) if kind.bytes == b"table" && name.bytes.eq_ignore_ascii_case(b"Packages") => {
                 root = page.integer();

@@ -12,7 +12,7 @@ fn a_header_says_its_package_vendor_and_signer() {
     let package = Package::parse(&blob).unwrap();
     assert_eq!((package.name, package.version, package.release), (&b"redhat-release"[..], &b"9.4"[..], &b"0.4.el9"[..]));
     assert_eq!((package.arch, package.vendor, package.epoch), (&b"x86_64"[..], &b"Red Hat, Inc."[..], Some(2)));
-    assert_eq!((package.signed, package.signers), (true, vec![KeyId(RED_HAT)]));
+    assert_eq!((package.signatures, package.signers), (1, vec![KeyId(RED_HAT)]));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn openpgp_signatures_are_read_from_base64_and_broken_ones_are_still_signatures(
     assert_eq!(Package::parse(&blob).unwrap().signers, [KeyId(CENTOS), KeyId(RED_HAT)]);
     let blob = Header::package("a").strings(278, &strings[..1]).blob();
     let package = Package::parse(&blob).unwrap();
-    assert_eq!((package.signed, package.signers.len()), (true, 0));
+    assert_eq!((package.signatures, package.signers.len()), (1, 0));
 }
 
 #[test]
@@ -75,6 +75,15 @@ fn counts_that_do_not_make_the_header_are_errors_without_an_allocation() {
     let mut longer = Header::package("a").blob();
     longer.push(0);
     assert!(Package::parse(&longer).is_err());
+}
+
+#[test]
+fn of_many_signatures_only_the_first_are_looked_at() {
+    let strings = vec![STANDARD.encode(signature_v4(CENTOS)); 20];
+    let header = (0..20).fold(Header::package("a"), |header, key| header.binary(268, &signature_v4(key)));
+    let blob = header.strings(278, &strings).blob();
+    let package = Package::parse(&blob).unwrap();
+    assert_eq!((package.signatures, package.signers.len()), (20, 16));
 }
 
 #[test]

@@ -58,6 +58,17 @@ fn slots_that_lead_behind_the_file_or_claim_all_of_memory_are_damage() {
 }
 
 #[test]
+fn pieces_that_overlap_end_when_they_are_more_than_the_file() {
+    let mut database = database(&[Header::package("a").large(50_000).blob()]);
+    for slot in 2..256 {
+        database.copy_within(32..48, 16 * slot);
+    }
+    let packages = read(Backend::Ndb, &database);
+    assert_eq!((packages.package_count, packages.damaged), (1, 1));
+    assert!(packages.caveats[0].contains("larger than itself"), "{:?}", packages.caveats);
+}
+
+#[test]
 fn heads_that_are_none_or_promise_too_much_are_errors() {
     let with = |at: usize, value: u32| {
         let mut database = database(&[]);

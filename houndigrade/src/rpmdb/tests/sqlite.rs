@@ -206,6 +206,23 @@ fn rows_that_overlap_end_when_they_are_more_than_the_database() {
 }
 
 #[test]
+fn damage_without_end_ends() {
+    let mut database = Database::new(65_536, 0, &[]);
+    let mut children = Vec::new();
+    for _ in 0..8 {
+        let mut leaf = vec![0; 65_536];
+        leaf[0] = 13;
+        leaf[3..5].copy_from_slice(&32_000u16.to_be_bytes());
+        database.pages.push(leaf);
+        children.push(database.pages.len() as u32);
+    }
+    database.root(&children);
+    let packages = read(Backend::Sqlite, &database.bytes());
+    assert_eq!((packages.package_count, packages.damaged), (0, 200_002));
+    assert!(packages.caveats[0].contains("200000 packages; and so on"), "{:?}", packages.caveats);
+}
+
+#[test]
 fn a_truncated_database_gives_what_is_left_of_it() {
     let whole = Database::new(512, 0, &headers()).bytes();
     let packages = read(Backend::Sqlite, &whole[..whole.len() / 2].to_vec());
