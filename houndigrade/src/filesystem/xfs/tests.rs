@@ -57,8 +57,8 @@ fn the_uuid_is_that_of_fstab() {
 }
 
 /// Takes from the log the mark that the file system was unmounted.
-fn make_dirty(image: &mut Vec<u8>) {
-    let log = log_place(&(Arc::new(image.clone()) as Source)).unwrap();
+fn make_dirty(image: &mut [u8]) {
+    let log = log_place(&(Arc::new(image.to_vec()) as Source)).unwrap();
     let record = log.start as usize;
     assert_eq!(u32_be(image, record), 0xfeed_babe);
     image[record + 512 + 9] = 0;
