@@ -1,5 +1,7 @@
 //! Facts: each is read in all of its forms, and counted as the tools of the distribution count.
 
+use cloudigrade_schemas::findings::{DatabaseState, Packages};
+
 use crate::build::image::{Image, MIB};
 use crate::build::rpm_header::{CENTOS_7_KEY, Package, RED_HAT_RELEASE_KEY, RED_HAT_RELEASE_KEY_2, Signature, UNKNOWN_KEY};
 use crate::build::{files::Files, filesystems, roots, rpmdb};
@@ -30,16 +32,29 @@ fn hundred(red_hat: usize) -> Vec<Package> {
     (0..100).map(sign).collect()
 }
 
+/// The only database that was found.
+fn database(found: &Inspection) -> &Packages {
+    match found.facts().rhel_signed_packages.databases.as_slice() {
+        [packages] => packages,
+        _ => panic!("not one database: {}", found.json),
+    }
+}
+
+/// How many packages a key has signed.
+fn signed_by(packages: &Packages, key: u64) -> u64 {
+    let key = format!("{key:016x}");
+    packages.signers.iter().find(|signer| signer.key.eq_ignore_ascii_case(&key)).map_or(0, |signer| signer.packages)
+}
+
 #[track_caller]
-fn assert_hundred(found: &Inspection, backend: &str, database: &str) {
+fn assert_hundred(found: &Inspection, file: &str, directory: &str) {
     let fact = &found.facts().rhel_signed_packages;
     assert_eq!((fact.rhel_signed_package_count, fact.error.as_deref()), (60, None), "{}", found.json);
-    let packages = fact.packages.as_ref().unwrap();
-    assert_eq!((packages.count, packages.unsigned), (100, 1), "{}", found.json);
-    assert_eq!((packages.backend.to_lowercase().replace([' ', '-'], ""), packages.database.as_str()), (backend.to_owned(), database));
-    assert_eq!(packages.signers[&format!("{RED_HAT_RELEASE_KEY_2:016x}")], 60, "{}", found.json);
-    assert_eq!(packages.signers[&format!("{UNKNOWN_KEY:016x}")], 39, "{}", found.json);
-    assert_eq!(packages.vendors["Red Hat, Inc."], 60, "{}", found.json);
+    let packages = database(found);
+    assert_eq!((packages.count, packages.unsigned, packages.red_hat_vendor), (100, 1, 60), "{}", found.json);
+    assert_eq!((packages.file.as_deref(), packages.directory.as_str()), (Some(file), directory));
+    assert_eq!((signed_by(packages, RED_HAT_RELEASE_KEY_2), signed_by(packages, UNKNOWN_KEY)), (60, 39), "{}", found.json);
+    assert_eq!(packages.state, DatabaseState::Whole, "{}", found.json);
 }
 
 #[test]
@@ -53,7 +68,7 @@ fn a_sqlite_database_is_counted_wherever_it_is_kept() {
         let found = inspect(|files| {
             files.remove("var/lib/rpm/rpmdb.sqlite").file(format!("{folder}/rpmdb.sqlite"), content.clone());
         });
-        assert_hundred(&found, "sqlite", &format!("/{folder}"));
+        assert_hundred(&found, "rpmdb.sqlite", &format!("/{folder}"));
     }
 }
 
@@ -68,7 +83,7 @@ fn packages_that_are_only_in_the_write_ahead_log_are_counted() {
     let found = inspect(|files| {
         files.file("var/lib/rpm/rpmdb.sqlite", database).file("var/lib/rpm/rpmdb.sqlite-wal", log);
     });
-    assert_hundred(&found, "sqlite", "/var/lib/rpm");
+    assert_hundred(&found, "rpmdb.sqlite", "/var/lib/rpm");
 }
 
 #[test]
@@ -81,7 +96,7 @@ fn a_berkeley_database_is_counted_as_rpm_counts_it() {
     let found = inspect(|files| {
         files.remove("var/lib/rpm/rpmdb.sqlite").file("var/lib/rpm/Packages", content);
     });
-    assert_hundred(&found, "berkeleydb", "/var/lib/rpm");
+    assert_hundred(&found, "Packages", "/var/lib/rpm");
 }
 
 #[test]
@@ -93,7 +108,7 @@ fn an_ndb_database_is_counted() {
     let found = inspect(|files| {
         files.remove("var/lib/rpm/rpmdb.sqlite").file("var/lib/rpm/Packages.db", content);
     });
-    assert_hundred(&found, "ndb", "/var/lib/rpm");
+    assert_hundred(&found, "Packages.db", "/var/lib/rpm");
 }
 
 #[test]
@@ -106,10 +121,10 @@ fn a_package_that_rpm_has_installed_has_the_signer_that_gpg_names() {
         files.file("var/lib/rpm/rpmdb.sqlite", content);
     });
     let fact = &found.facts().rhel_signed_packages;
-    let packages = fact.packages.as_ref().unwrap();
-    assert_eq!((packages.count, fact.rhel_signed_package_count), (1, 0), "{}", found.json);
-    assert_eq!(packages.signers.iter().collect::<Vec<_>>(), [(&key, &1)], "{}", found.json);
-    assert_eq!(packages.vendors["Nobody"], 1, "{}", found.json);
+    let packages = database(&found);
+    assert_eq!((packages.count, fact.rhel_signed_package_count, packages.red_hat_vendor), (1, 0, 0), "{}", found.json);
+    assert_eq!(packages.signers.len(), 1, "{}", found.json);
+    assert_eq!((packages.signers[0].key.to_lowercase(), packages.signers[0].packages), (key, 1), "{}", found.json);
 }
 
 #[test]
@@ -131,8 +146,7 @@ fn signatures_are_read_from_every_tag() {
     });
     let fact = &found.facts().rhel_signed_packages;
     assert_eq!(fact.rhel_signed_package_count, 4, "{}", found.json);
-    let signers = &fact.packages.as_ref().unwrap().signers;
-    let count = |key: u64| signers[&format!("{key:016x}")];
+    let count = |key: u64| signed_by(database(&found), key);
     assert_eq!([count(RED_HAT_RELEASE_KEY_2), count(RED_HAT_RELEASE_KEY), count(CENTOS_7_KEY)], [3, 1, 1], "{}", found.json);
 }
 
@@ -159,7 +173,7 @@ fn broken_repository_files_do_not_hide_good_ones() {
         return;
     }
     let found = inspect(|files| {
-        files.file("etc/yum.repos.d/a-broken.repo", "[unclosed\nname = x\n\0\xff\n=\n[]\n");
+        files.file("etc/yum.repos.d/a-broken.repo", b"[unclosed\nname = x\n\0\xff\n=\n[]\n".as_slice());
         files.file("etc/yum.repos.d/b-binary.repo", vec![0x80; 5000]);
         files.file("etc/yum.repos.d/c-continued.repo", "\u{feff}[rhel-c]\nname = Red Hat\nbaseurl = http://a\n  http://b\nenabled = 1\n");
         files.file("etc/yum.repos.d/d-twice.repo", "[rhel-d]\nname=RHEL D\nenabled=0\n[rhel-d]\nname=RHEL D\nenabled=1\npercent=100%\n");

@@ -4,7 +4,14 @@
 //! A test whose tools are missing says `SKIPPED` and passes; where `CI` is `true` it fails. `scripts/need-image-tools` installs them.
 
 mod build;
+mod facts;
 mod filesystems;
+mod hostile;
+mod inspection;
+mod journals;
 mod layout;
 mod selfcheck;
 mod tools;
+mod trees;
+mod verdicts;
+mod volumes;
