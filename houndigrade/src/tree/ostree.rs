@@ -21,10 +21,10 @@ pub(super) fn deployment(system: &Rc<dyn FileSystem>) -> Option<Tree> {
     Some(tree)
 }
 
-/// The first directory `levels` levels below `path`, without links.
+/// The first system `levels` levels below `path`, without links. What has no `/usr` is none: it only lies where deployments do.
 fn first_below(tree: &Tree, path: Vec<u8>, levels: u32) -> Option<Vec<u8>> {
     if levels == 0 {
-        return tree.directory(&path).ok();
+        return tree.directory(&[path.as_slice(), b"/usr"].concat()).and_then(|_| tree.directory(&path)).ok();
     }
     let names = tree.list(&path, OSTREE_ENTRIES_MAX).ok()?;
     names.into_iter().find_map(|name| first_below(tree, [path.as_slice(), b"/", &name].concat(), levels - 1))

@@ -216,9 +216,11 @@ fn names_and_contents_that_are_not_utf8_are_reported_as_far_as_they_can_be() {
         files.file(b"etc/\xff\xfe-release".as_slice(), b"Red Hat \xff Enterprise".as_slice());
         files.file(b"etc/yum.repos.d/\xe9.repo".as_slice(), "[rhel-x]\nname=RHEL X\nenabled=1\n");
     });
-    found.assert_rhel("9.4");
+    assert_eq!(found.image.is_rhel, Some(true), "{}", found.json);
     assert!(found.facts().rhel_enabled_repos.rhel_enabled_repos.iter().any(|repository| repository.repo == "rhel-x"), "{}", found.json);
-    assert_eq!(found.facts().rhel_release_files.release_files.len(), 4, "{}", found.json);
+    let release = &found.facts().rhel_release_files;
+    assert_eq!(release.release_files.len(), 4, "{}", found.json);
+    assert!(release.status.as_ref().is_some_and(|status| status.contains("UTF-8")), "{}", found.json);
 }
 
 #[test]
