@@ -62,8 +62,10 @@ pub const CACHE_BYTES_MAX: usize = 32 << 20;
 pub const CACHED_READ_BYTES_MAX: usize = 256 << 10;
 /// Bytes at the begin of a volume in which its contents are recognised: up to the superblock of btrfs at 64 KiB.
 pub const VOLUME_HEAD_BYTES: usize = 68 << 10;
-/// Volumes of all disks that are inspected together.
+/// Places on all disks that are inspected together where a volume can be: disks, partitions, logical volumes.
 pub const VOLUMES_MAX: usize = 2048;
+/// Things found wrong on the way to the volumes.
+pub const VOLUME_PROBLEMS_MAX: usize = 2048;
 /// Layers of RAID and LVM over each other: a mirror, volumes in it, and once more volumes or partitions in one of those.
 pub const VOLUME_NESTING_MAX: usize = 3;
 /// Entries of a GPT; 128 are usual.
@@ -72,7 +74,7 @@ pub const GPT_ENTRIES_MAX: u32 = 1024;
 pub const GPT_ENTRY_BYTES_MAX: u32 = 4096;
 /// Logical partitions in the chain of extended boot records; Linux numbers up to 64 partitions by old custom.
 pub const LOGICAL_PARTITIONS_MAX: usize = 64;
-/// Physical volumes on all disks that are inspected together.
+/// Physical volumes of a volume group, and on all disks that are inspected together.
 pub const LVM_PHYSICAL_MAX: usize = 256;
 /// Metadata areas of a physical volume; LVM makes at most two.
 pub const LVM_AREAS_MAX: usize = 4;

@@ -77,3 +77,18 @@ pub(crate) fn checked_range(len: u64, offset: u64, count: usize) -> Result<u64> 
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarded_device_is_asked_for_less_than_its_readers_ask() {
+        let guarded = Guarded::new(Arc::new(vec![7; 1 << 20]), "disk");
+        let mut buf = [0; 512];
+        for _ in 0..1000 {
+            guarded.source.read_at(4096, &mut buf).unwrap();
+        }
+        assert_eq!((buf, guarded.device.reads()), ([7; 512], 1));
+    }
+}

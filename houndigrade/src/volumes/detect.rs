@@ -39,17 +39,14 @@ pub(super) fn head(volume: &dyn BlockSource) -> Result<Vec<u8>> {
 /// What a volume with this [`head`] holds.
 ///
 /// RAID and LVM are asked first: the data in them begin with signatures of their own.
-///
-/// # Errors
-/// `Device`.
-pub(super) fn detect(volume: &dyn BlockSource, head: &[u8]) -> Result<Found> {
-    if let Some(member) = md::find(volume)? {
-        return Ok(Found::Md(member));
+pub(super) fn detect(volume: &dyn BlockSource, head: &[u8]) -> Found {
+    if let Some(member) = md::find(volume) {
+        Found::Md(member)
+    } else if let Some(label) = Label::find(head) {
+        Found::Physical(label)
+    } else {
+        Found::Plain(by_signature(head))
     }
-    if let Some(label) = Label::find(head) {
-        return Ok(Found::Physical(label));
-    }
-    Ok(Found::Plain(by_signature(head)))
 }
 
 /// What a volume holds.
@@ -57,7 +54,7 @@ pub(super) fn detect(volume: &dyn BlockSource, head: &[u8]) -> Result<Found> {
 /// # Errors
 /// `Device`.
 pub(super) fn look(volume: &dyn BlockSource) -> Result<Found> {
-    detect(volume, &head(volume)?)
+    Ok(detect(volume, &head(volume)?))
 }
 
 /// Whether sector 0 belongs to a file system, so that no partition table can be in it.
@@ -166,7 +163,7 @@ mod tests {
     fn contents(at: usize, signature: &[u8]) -> Contents {
         let mut volume = vec![0; 1 << 20];
         volume[at..at + signature.len()].copy_from_slice(signature);
-        match detect(&volume, &head(&volume).unwrap()).unwrap() {
+        match look(&volume).unwrap() {
             Found::Plain(contents) => contents,
             other => panic!("{other:?}"),
         }
@@ -208,7 +205,7 @@ mod tests {
     fn volumes_of_no_size_hold_nothing() {
         for len in [0, 1, 511, 512, 4095] {
             let volume = vec![0; len];
-            assert_eq!(detect(&volume, &head(&volume).unwrap()).unwrap(), Found::Plain(Contents::Blank));
+            assert_eq!(look(&volume).unwrap(), Found::Plain(Contents::Blank));
         }
     }
 
@@ -216,7 +213,7 @@ mod tests {
         #[test]
         fn volumes_of_any_bytes_do_no_harm(volume in prop::collection::vec(any::<u8>(), 0..70_000)) {
             let head = head(&volume).unwrap();
-            detect(&volume, &head).unwrap();
+            detect(&volume, &head);
             owns_first_sector(&head);
         }
     }

@@ -8,9 +8,10 @@ use super::detect::{Found, look};
 use super::layout::{Layout, layout};
 use super::lvm::{self, Label, Unread};
 use super::md::Member;
+use super::partition::{Partition, Table};
 use super::{Contents, Discovery, Disk, Problem, Volume, names, vhd};
 use crate::error::{ReadError, Result};
-use crate::limits::{VOLUME_NESTING_MAX, VOLUMES_MAX};
+use crate::limits::{VOLUME_NESTING_MAX, VOLUME_PROBLEMS_MAX, VOLUMES_MAX};
 use crate::source::{Slice, Source};
 
 /// The volumes of the disks of one machine.
@@ -57,6 +58,8 @@ struct Search {
     /// Halves of mirrors and physical volumes that this round found.
     halves: Vec<(Place, Member)>,
     physical: Vec<(Place, Label)>,
+    /// How many places were looked at, or would have been.
+    places: usize,
 }
 
 impl Search {
@@ -74,31 +77,39 @@ impl Search {
 
     /// A disk, or what is like one.
     fn whole(&mut self, place: Place) {
+        if !self.admits(&place) {
+            return;
+        }
         match layout(&place.source) {
             Err(error) => self.problem(&place, error, true),
             Ok(Layout::Whole(found, flaws)) => {
                 flaws.into_iter().for_each(|flaw| self.problem(&place, flaw.error, flaw.hides));
                 self.volume(place, found);
             }
-            Ok(Layout::Table(table)) => {
-                for flaw in table.flaws {
-                    let name = flaw.number.map_or_else(|| place.name.clone(), |number| names::partition(&place.name, number));
-                    self.problem(&Place { name, ..place.clone() }, flaw.error, flaw.hides);
+            Ok(Layout::Table(table)) => self.table(place, table),
+        }
+    }
+
+    fn table(&mut self, place: Place, table: Table) {
+        for flaw in table.flaws {
+            let name = flaw.number.map_or_else(|| place.name.clone(), |number| names::partition(&place.name, number));
+            self.problem(&Place { name, ..place.clone() }, flaw.error, flaw.hides);
+        }
+        if table.partitions.is_empty() {
+            return self.push(place, Contents::Known("partition table without partitions"));
+        }
+        for partition in table.partitions {
+            let name = names::partition(&place.name, partition.number);
+            let part = Place::new(&place.drive, &name, place.source.clone());
+            if !self.admits(&part) {
+                return;
+            }
+            match partition.source(&place.source).and_then(|source| Ok((look(source.as_ref())?, source))) {
+                Ok((found, source)) => {
+                    let Partition { purpose, uuid, label, .. } = partition;
+                    self.volume(Place { source, purpose, uuid, label, ..part }, found);
                 }
-                if table.partitions.is_empty() {
-                    self.volume(place, Found::Plain(Contents::Known("partition table without partitions")));
-                    return;
-                }
-                for partition in table.partitions {
-                    let name = names::partition(&place.name, partition.number);
-                    let part = Place { purpose: partition.purpose, ..Place::new(&place.drive, &name, place.source.clone()) };
-                    match partition.source(&place.source).and_then(|source| Ok((look(source.as_ref())?, source))) {
-                        Ok((found, source)) => {
-                            self.volume(Place { source, uuid: partition.uuid, label: partition.label, ..part }, found);
-                        }
-                        Err(error) => self.problem(&part, error, true),
-                    }
-                }
+                Err(error) => self.problem(&part, error, true),
             }
         }
     }
@@ -117,13 +128,6 @@ impl Search {
     }
 
     fn push(&mut self, place: Place, contents: Contents) {
-        if self.found.volumes.len() >= VOLUMES_MAX {
-            if self.found.volumes.len() == VOLUMES_MAX && !self.is_full() {
-                let what = "the number of volumes".to_owned();
-                self.problem(&place, ReadError::Limit { what, limit: VOLUMES_MAX as u64, unit: "volumes" }, true);
-            }
-            return;
-        }
         let contents = match (place.purpose, contents) {
             (Some(purpose), Contents::Blank | Contents::Unknown) => Contents::Known(purpose),
             (_, contents) => contents,
@@ -132,9 +136,14 @@ impl Search {
         self.found.volumes.push(Volume { drive, name, source, contents, partition_uuid: uuid, partition_label: label });
     }
 
-    /// Whether it was said that there are too many volumes.
-    fn is_full(&self) -> bool {
-        self.found.problems.iter().any(|problem| matches!(problem.error, ReadError::Limit { limit, .. } if limit == VOLUMES_MAX as u64))
+    /// Whether one more place may be looked at. That there are too many is said once.
+    fn admits(&mut self, place: &Place) -> bool {
+        self.places += 1;
+        if self.places == VOLUMES_MAX + 1 {
+            let what = "the number of volumes".to_owned();
+            self.problem(place, ReadError::Limit { what, limit: VOLUMES_MAX as u64, unit: "volumes" }, true);
+        }
+        self.places <= VOLUMES_MAX
     }
 
     /// Reads each mirror from its newest half.
@@ -154,8 +163,8 @@ impl Search {
             match mirrored(&place, &half) {
                 Ok(_) if depth > VOLUME_NESTING_MAX => self.too_deep(place),
                 Ok(source) => {
-                    let what = format!("md RAID1 (metadata {})", half.version);
-                    let note = "only this half of it was read, as it is; another half may be newer";
+                    let what = format!("joining the halves of an md RAID1 (metadata {})", half.version);
+                    let note = "only this half of it was read, and another may be newer";
                     self.problem(&place, ReadError::unsupported(what, note), false);
                     self.whole(Place { source, ..place });
                 }
@@ -178,7 +187,7 @@ impl Search {
         let joined = lvm::join(&places.iter().map(physical).collect::<Vec<_>>());
         for problem in joined.problems {
             let lvm::Problem { drive, name, error, hides } = problem;
-            self.found.problems.push(Problem { drive, name, error, hides });
+            self.note(Problem { drive, name, error, hides });
         }
         for (index, unread) in joined.unread {
             let contents = match unread {
@@ -193,8 +202,10 @@ impl Search {
             match volume.source {
                 Ok(source) => self.whole(Place::new(&volume.drive, &volume.name, source)),
                 Err(kind) => {
-                    let nothing: Source = Arc::new(Vec::new());
-                    self.push(Place::new(&volume.drive, &volume.name, nothing), Contents::Member(format!("LVM {kind}")));
+                    let place = Place::new(&volume.drive, &volume.name, Arc::new(Vec::new()));
+                    if self.admits(&place) {
+                        self.push(place, Contents::Member(format!("LVM {kind}")));
+                    }
                 }
             }
         }
@@ -206,7 +217,20 @@ impl Search {
     }
 
     fn problem(&mut self, place: &Place, error: ReadError, hides: bool) {
-        self.found.problems.push(Problem { drive: place.drive.clone(), name: place.name.clone(), error, hides });
+        self.note(Problem { drive: place.drive.clone(), name: place.name.clone(), error, hides });
+    }
+
+    /// The last of too many problems is that there are too many.
+    fn note(&mut self, problem: Problem) {
+        match VOLUME_PROBLEMS_MAX.saturating_sub(self.found.problems.len()) {
+            0 => {}
+            1 => {
+                let what = "the number of problems".to_owned();
+                let error = ReadError::Limit { what, limit: VOLUME_PROBLEMS_MAX as u64, unit: "problems" };
+                self.found.problems.push(Problem { error, hides: true, ..problem });
+            }
+            _ => self.found.problems.push(problem),
+        }
     }
 }
 
@@ -218,3 +242,6 @@ fn mirrored(place: &Place, half: &Member) -> Result<Source> {
         Err(_) => Err(ReadError::corrupt(format!("the md RAID1 on {}", place.name), "its data are not within its half")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The GUID partition table (GPT), primary or backup. Where its header is tells the size of the disk's sectors.
 
-use super::bytes::{array, has, le_u16, le_u32, le_u64};
+use super::bytes::{array, has, le_u16, le_u32, le_u64, sums_agree};
 use super::partition::{Partition, Table};
 use crate::error::{ReadError, Result};
 use crate::limits::{GPT_ENTRIES_MAX, GPT_ENTRY_BYTES_MAX};
@@ -83,7 +83,7 @@ impl Header {
         }
         let mut summed = bytes.get(..header_bytes as usize).ok_or_else(short)?.to_vec();
         summed.get_mut(16..20).ok_or_else(short)?.fill(0);
-        if crc32fast::hash(&summed) != number(16)? {
+        if !sums_agree(crc32fast::hash(&summed), number(16)?) {
             return Err("its checksum is wrong".to_owned());
         }
         let itself = le_u64(bytes, 24).ok_or_else(short)?;
@@ -104,7 +104,7 @@ impl Header {
         // At most 4 MiB, by the two limits.
         let mut bytes = vec![0; self.entries as usize * self.entry_bytes as usize];
         disk.read_at(offset, &mut bytes)?;
-        if crc32fast::hash(&bytes) != self.entries_crc {
+        if !sums_agree(crc32fast::hash(&bytes), self.entries_crc) {
             return Err(damaged("its checksum is wrong"));
         }
         let mut table = Table::default();
@@ -171,7 +171,7 @@ pub(super) mod tests {
         for (index, (kind, first, end)) in entries.iter().enumerate() {
             let entry = &mut table[128 * index..][..128];
             entry[..16].copy_from_slice(kind);
-            entry[16..32].copy_from_slice(&(0..16).map(|byte| byte + 16 * index as u8).collect::<Vec<_>>());
+            entry[16..32].copy_from_slice(&(0..16).map(|byte| 16_u8.wrapping_mul(index as u8).wrapping_add(byte)).collect::<Vec<_>>());
             entry[32..40].copy_from_slice(&first.to_le_bytes());
             entry[40..48].copy_from_slice(&end.to_le_bytes());
             for (at, unit) in "rööt".encode_utf16().enumerate() {

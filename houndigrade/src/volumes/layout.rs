@@ -29,7 +29,7 @@ pub(super) enum Layout {
 pub(super) fn layout(disk: &Source) -> Result<Layout> {
     let head = head(disk.as_ref())?;
     let boot = BootSector::parse(&head);
-    let found = detect(disk.as_ref(), &head)?;
+    let found = detect(disk.as_ref(), &head);
     let protective = boot.as_ref().is_some_and(BootSector::is_protective);
     let belief = boot.as_ref().map_or(Belief::Impossible, |boot| boot.belief(disk.len(), SECTOR_BYTES));
 

@@ -102,6 +102,7 @@ impl BootSector {
                 reader.add(number, entry, 0);
             }
         }
+        reader.table.partitions.sort_by_key(|partition| partition.number);
         reader.table
     }
 }

@@ -1,7 +1,6 @@
 //! Members of Linux software RAID (md): what the superblock says. A mirror's half holds all its bytes; nothing else is joined.
 
 use super::bytes::{array, le_u16, le_u32, le_u64};
-use crate::error::Result;
 use crate::source::BlockSource;
 
 const MAGIC: u32 = 0xa92b_4efc;
@@ -29,25 +28,19 @@ pub(super) struct Member {
     pub mirrored: Option<(u64, u64)>,
 }
 
-/// Looks for a superblock in all places where one can be.
-///
-/// # Errors
-/// `Device`.
-pub(super) fn find(volume: &dyn BlockSource) -> Result<Option<Member>> {
+/// Looks for a superblock in all places where one can be. A place that cannot be read holds none: a bad sector at a disk's end must not hide
+/// what is before it.
+pub(super) fn find(volume: &dyn BlockSource) -> Option<Member> {
     let len = volume.len();
     let at_end = |reserved: u64, unit: u64| Some(len.checked_sub(reserved)? / unit * unit);
     let places =
         [("1.1", Some(0)), ("1.2", Some(4096)), ("1.0", at_end(8192, 4096)), ("0.90", (len / 65536).checked_sub(1).map(|n| n * 65536))];
-    for (version, at) in places {
-        let Some(at) = at.filter(|at| len.saturating_sub(*at) >= SUPERBLOCK_BYTES as u64) else { continue };
+    places.into_iter().find_map(|(version, at)| {
+        let at = at?;
         let mut bytes = [0; SUPERBLOCK_BYTES];
-        volume.read_at(at, &mut bytes)?;
-        let member = if version == "0.90" { parse_old(&bytes) } else { parse(&bytes, version, at) };
-        if member.is_some() {
-            return Ok(member);
-        }
-    }
-    Ok(None)
+        volume.read_at(at, &mut bytes).ok()?;
+        if version == "0.90" { parse_old(&bytes) } else { parse(&bytes, version, at) }
+    })
 }
 
 /// A superblock of version 1.x, which names its own place: a copy elsewhere is none.
@@ -125,7 +118,7 @@ pub(super) mod tests {
         for (version, at) in [("1.1", 0), ("1.2", 4096), ("1.0", len - 8192)] {
             let mut disk = vec![0; len];
             put_md(&mut disk, at, (7, 1, 42), (16, 100));
-            let member = find(&disk).unwrap().unwrap();
+            let member = find(&disk).unwrap();
             assert_eq!((member.version, member.array, member.events, member.level.as_str()), (version, [7; 16], 42, "RAID1"));
             assert_eq!(member.mirrored, Some((16 * 512, 100 * 512)));
         }
@@ -134,10 +127,10 @@ pub(super) mod tests {
         for (word, value) in [(0, MAGIC), (7, 5), (8, 64), (39, 9), (992 + 4, 6)] {
             disk[at + 4 * word..][..4].copy_from_slice(&value.to_le_bytes());
         }
-        let member = find(&disk).unwrap().unwrap();
+        let member = find(&disk).unwrap();
         assert_eq!((member.version, member.level.as_str(), member.events, member.mirrored), ("0.90", "RAID5", 9, None));
         disk[at + 4 * 7] = 1;
-        assert_eq!(find(&disk).unwrap().unwrap().mirrored, Some((0, 65536)));
+        assert_eq!(find(&disk).unwrap().mirrored, Some((0, 65536)));
     }
 
     #[test]
@@ -147,7 +140,7 @@ pub(super) mod tests {
             put_md(&mut disk, 4096, (7, 1, 42), (16, 100));
             disk[4096 + at] = value;
             disk[4096 + at + 1] = if value == 0xff { 0xff } else { 0 };
-            assert_eq!(find(&disk).unwrap().unwrap().mirrored, None);
+            assert_eq!(find(&disk).unwrap().mirrored, None);
         }
     }
 

@@ -99,7 +99,7 @@ impl<'a> Builder<'a> {
             Layout::Mirrored(parts) => (u64::MAX, vec![self.any_leg(name, parts, len, depth)?]),
             Layout::Striped { stripe_bytes, parts } => {
                 let count = parts.len() as u64;
-                if *stripe_bytes == 0 || segment.count % count != 0 {
+                if *stripe_bytes == 0 || !segment.count.is_multiple_of(count) {
                     return Err(damaged(name, "its stripes do not divide it"));
                 }
                 let legs = parts.iter().map(|part| self.leg(name, part, len / count, depth)).collect::<Result<Vec<_>, _>>()?;

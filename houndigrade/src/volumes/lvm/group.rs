@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::text::{Section, Value, parse};
 use crate::error::{ReadError, Result};
-use crate::limits::{LVM_LOGICAL_MAX, LVM_PARTS_MAX};
+use crate::limits::{LVM_LOGICAL_MAX, LVM_PARTS_MAX, LVM_PHYSICAL_MAX};
 
 const SECTOR_BYTES: u64 = 512;
 const NAME_BYTES_MAX: usize = 127;
@@ -109,21 +109,25 @@ impl Reader {
         let extent_bytes = section.number("extent_size").and_then(|sectors| sectors.checked_mul(SECTOR_BYTES)).filter(|bytes| *bytes > 0);
         let extent_bytes = extent_bytes.ok_or_else(|| damaged("its extent_size is no size"))?;
         let mut physical = BTreeMap::new();
-        for (name, section) in section.section("physical_volumes").into_iter().flat_map(Section::sections) {
+        for (pv, section) in section.section("physical_volumes").into_iter().flat_map(Section::sections) {
+            if physical.len() == LVM_PHYSICAL_MAX {
+                let what = format!("the number of physical volumes of volume group {name}");
+                return Err(ReadError::Limit { what, limit: LVM_PHYSICAL_MAX as u64, unit: "volumes" });
+            }
             let uuid = section.text("id").map(unhyphenated);
             let start = section.number("pe_start").and_then(|sectors| sectors.checked_mul(SECTOR_BYTES));
             let (uuid, start) = uuid.zip(start).ok_or_else(|| damaged("a physical volume has no id or begin"))?;
-            physical.insert(name.to_owned(), Physical { uuid, start, missing: section.lists("flags", "MISSING") });
+            physical.insert(pv.to_owned(), Physical { uuid, start, missing: section.lists("flags", "MISSING") });
         }
         let mut logical = BTreeMap::new();
         let mut snapshots = Vec::new();
-        for (name, section) in section.section("logical_volumes").into_iter().flat_map(Section::sections) {
+        for (lv, section) in section.section("logical_volumes").into_iter().flat_map(Section::sections) {
             if logical.len() == LVM_LOGICAL_MAX {
                 let what = format!("the number of logical volumes of {name}");
                 return Err(ReadError::Limit { what, limit: LVM_LOGICAL_MAX as u64, unit: "volumes" });
             }
             snapshots.extend(section.sections().filter(|(_, segment)| segment.text("type") == Some("snapshot")).flat_map(disguises));
-            logical.insert(checked_name(name)?, self.logical(name, section)?);
+            logical.insert(checked_name(lv)?, self.logical(lv, section)?);
         }
         for (name, disguise) in snapshots {
             if let Some(volume) = logical.get_mut(&name) {

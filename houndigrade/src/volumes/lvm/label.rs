@@ -1,6 +1,6 @@
 //! The label of a physical volume: which one it is, and where it keeps its group's metadata.
 
-use super::super::bytes::{array, has, le_u32, le_u64};
+use super::super::bytes::{array, has, le_u32, le_u64, sums_agree};
 use super::checksum;
 use crate::limits::LVM_AREAS_MAX;
 
@@ -34,7 +34,7 @@ impl Label {
 
     fn parse(sector: &[u8], number: u64) -> Option<Self> {
         let is_label = has(sector, 0, b"LABELONE") && has(sector, 24, b"LVM2 001") && le_u64(sector, 8)? == number;
-        if !is_label || checksum(sector.get(20..)?) != le_u32(sector, 16)? {
+        if !is_label || !sums_agree(checksum(sector.get(20..)?), le_u32(sector, 16)?) {
             return None;
         }
         let header = usize::try_from(le_u32(sector, 20)?).ok()?;

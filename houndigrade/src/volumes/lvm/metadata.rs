@@ -1,6 +1,6 @@
 //! A metadata area: a ring of texts, of which its header names the one that holds.
 
-use super::super::bytes::{has, le_u32, le_u64};
+use super::super::bytes::{has, le_u32, le_u64, sums_agree};
 use super::checksum;
 use super::label::Area;
 use crate::error::{ReadError, Result};
@@ -24,7 +24,8 @@ pub(super) fn read(volume: &dyn BlockSource, area: Area) -> Result<Option<Vec<u8
     let mut header = [0; HEADER_BYTES as usize];
     volume.read_at(area.start, &mut header)?;
     let located = (|| {
-        let is_sound = has(&header, 4, b" LVM2 x[5A%r0N*>") && le_u32(&header, 20)? == 1 && checksum(&header[4..]) == le_u32(&header, 0)?;
+        let is_sound =
+            has(&header, 4, b" LVM2 x[5A%r0N*>") && le_u32(&header, 20)? == 1 && sums_agree(checksum(&header[4..]), le_u32(&header, 0)?);
         is_sound.then_some((le_u64(&header, 40)?, le_u64(&header, 48)?, le_u32(&header, 56)?, le_u32(&header, 60)?))
     })();
     let (offset, size, crc, flags) = located.ok_or_else(|| damaged("its header is not sound"))?;
@@ -42,7 +43,7 @@ pub(super) fn read(volume: &dyn BlockSource, area: Area) -> Result<Option<Vec<u8
     let (first, wrapped) = text.split_at_mut(size.min(area.len - offset) as usize);
     volume.read_at(area.start + offset, first)?;
     volume.read_at(area.start + HEADER_BYTES, wrapped)?;
-    if checksum(&text) != crc {
+    if !sums_agree(checksum(&text), crc) {
         return Err(damaged("the checksum of its text is wrong"));
     }
     Ok(Some(text))

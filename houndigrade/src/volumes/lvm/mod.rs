@@ -211,3 +211,6 @@ impl Joiner<'_> {
         self.joined.problems.push(Problem { drive: physical.drive.clone(), name: physical.name.clone(), error, hides });
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
