@@ -158,10 +158,12 @@ pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
 pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
 /// Such blocks that are kept for each file system: 4 MiB.
 pub const CACHE_BLOCKS_MAX: usize = 256;
-/// Bytes that are read and kept at once of an XFS or btrfs file; a compressed extent of btrfs has 128 KiB.
-pub const FILE_WINDOW_BYTES: usize = 256 << 10;
-/// Such windows that are kept for each open file: 16 MiB.
-pub const FILE_WINDOWS_MAX: usize = 64;
+/// Bytes that are read and kept at once of an XFS file.
+pub const XFS_WINDOW_BYTES: usize = 16 << 10;
+/// Bytes that are read and kept at once of a btrfs file: a compressed extent's, which cannot be read in part.
+pub const BTRFS_WINDOW_BYTES: usize = 128 << 10;
+/// Bytes that are kept of each open file of XFS or btrfs.
+pub const FILE_CACHE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at.
