@@ -115,3 +115,72 @@ impl<'a> PageFile<'a> {
         (0..self.kept.len()).min_by_key(|slot| self.kept[*slot].used).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A file that counts the bytes that are read of it, and has a place that cannot be read.
+    struct Counting {
+        bytes: Vec<u8>,
+        read: Cell<usize>,
+        unreadable: Option<u64>,
+    }
+
+    impl Counting {
+        /// `count` pages of 512 bytes, each filled with its number.
+        fn pages(count: usize, unreadable: Option<u64>) -> Self {
+            let bytes = (0..count).flat_map(|number| [number as u8; 512]).collect();
+            Self { bytes, read: Cell::new(0), unreadable }
+        }
+    }
+
+    impl RandomFile for Counting {
+        fn len(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+            if self.unreadable.is_some_and(|place| (offset..offset + buf.len() as u64).contains(&place)) {
+                return Err(ReadError::corrupt("a place", "it cannot be read"));
+            }
+            self.read.set(self.read.get() + buf.len());
+            RandomFile::read_at(&self.bytes, offset, buf)
+        }
+    }
+
+    #[test]
+    fn each_page_once_in_any_order_reads_at_most_twice_the_file() {
+        let count = 10_000;
+        for step in [1, 7, 4_999, 9_999] {
+            let file = Counting::pages(count, None);
+            let mut pages = PageFile::new(&file, 512);
+            for index in 0..count {
+                let number = index * step % count;
+                assert_eq!(pages.page(number as u64).unwrap(), [number as u8; 512]);
+            }
+            assert!(file.read.get() <= 2 * file.bytes.len(), "step {step}: {} bytes", file.read.get());
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_read_does_not_hide_the_pages_beside_it() {
+        let file = Counting::pages(300, Some(5 * 512));
+        let mut pages = PageFile::new(&file, 512);
+        for number in 0..300 {
+            assert_eq!(pages.page(number).is_ok(), number != 5, "page {number}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_not_whole_is_none() {
+        let mut file = Counting::pages(3, None);
+        file.bytes.pop();
+        let mut pages = PageFile::new(&file, 512);
+        assert!(pages.page(1).is_ok());
+        assert!(matches!(pages.page(2), Err(ReadError::Corrupt { .. })));
+        assert!(pages.page(u64::MAX).is_err());
+    }
+}

@@ -66,6 +66,17 @@ proptest! {
     }
 
     #[test]
+    fn mutated_pages_in_a_sound_log_end(changes in prop::collection::vec(changes(), 3), commit in prop_oneof![1u32..40, any::<u32>()]) {
+        let database = sqlite::Database::new(512, 0, &headers());
+        let mut pages = database.pages.clone();
+        for (page, (places, _)) in pages.iter_mut().zip(changes) {
+            change(page, (places, None));
+        }
+        let log = database.log(&[(1, &pages[0], 0), (2, &pages[1], commit), (commit, &pages[2], 9)]);
+        ends(Backend::Sqlite, &database.bytes(), Some(&log))?;
+    }
+
+    #[test]
     fn arbitrary_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
         for backend in Backend::ALL {
             ends(backend, &bytes, None)?;
