@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
         let facts = (outcome.role == Role::Other).then(|| own_facts(volume, self.image));
         let (inspected, error) = match (&outcome.error, facts.as_ref()) {
             (Some(error), _) | (None, Some(Err(error))) => (kind_of(error), Some(format!("{}: {error}", volume.name))),
-            (None, _) => state_of(&volume.name, &outcome),
+            (None, _) => state_of(volume, &outcome),
         };
         let partition = self.partition(&volume.drive, &volume.name);
         *partition = PartitionFindings {
@@ -134,7 +134,8 @@ fn hold(partition: &mut PartitionFindings, facts: Facts) {
 }
 
 /// How far a volume could be looked into whose file system, if it has one, could be opened; and why no files of it could be read.
-fn state_of(name: &str, outcome: &VolumeOutcome) -> (Inspected, Option<String>) {
+fn state_of(volume: &Volume, outcome: &VolumeOutcome) -> (Inspected, Option<String>) {
+    let name = &volume.name;
     let unsupported = |what: &str| (Inspected::Unsupported, Some(format!("{name} is not supported: it holds {what}")));
     match &outcome.contents {
         Contents::Luks { version } => {
@@ -143,6 +144,7 @@ fn state_of(name: &str, outcome: &VolumeOutcome) -> (Inspected, Option<String>) 
         Contents::Member(what) => unsupported(what),
         Contents::Unknown => unsupported("nothing that is known"),
         Contents::Known(what) if NOT_READ.contains(what) => unsupported(what),
+        Contents::Blank if volume.source.is_empty() => (Inspected::Corrupt, Some(format!("{name} has no bytes at all"))),
         Contents::Known(_) | Contents::Blank => (Inspected::Complete, None),
         Contents::Ext | Contents::Xfs | Contents::Btrfs if outcome.caveats.is_empty() => (Inspected::Complete, None),
         Contents::Ext | Contents::Xfs | Contents::Btrfs => (Inspected::Partial, None),
@@ -157,7 +159,7 @@ fn contents_of(outcome: &VolumeOutcome) -> String {
         Contents::Known(what) => (*what).to_owned(),
         Contents::Luks { version } => format!("LUKS {version}"),
         Contents::Member(what) => what.clone(),
-        Contents::Blank => verdict::BLANK.to_owned(),
+        Contents::Blank => "blank".to_owned(),
         Contents::Unknown => "unknown".to_owned(),
     }
 }
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(of(with(0, b"LUKS\xba\xbe\0\x02")), ("LUKS 2".to_owned(), Inspected::Encrypted, None, 1));
         assert_eq!(of(with(3, b"NTFS    ")), ("NTFS".to_owned(), Inspected::Complete, Some(false), 0));
         assert_eq!(of(with(0, b"hsqs")), ("squashfs".to_owned(), Inspected::Unsupported, None, 1));
-        assert_eq!(of(with(0, b"")), ("blank".to_owned(), Inspected::Unsupported, None, 0));
+        assert_eq!(of(with(0, b"")), ("blank".to_owned(), Inspected::Complete, Some(false), 0));
         assert_eq!(of(with(9, b"x")), ("unknown".to_owned(), Inspected::Unsupported, None, 1));
     }
 

@@ -4,7 +4,7 @@ use cloudigrade_schemas::findings::OsReleaseFile;
 
 use super::{Unreadable, shown};
 use crate::error::ReadError;
-use crate::limits::RELEASE_FILE_BYTES_MAX;
+use crate::limits::{ETC_ENTRIES_MAX, RELEASE_FILE_BYTES_MAX};
 use crate::tree::Files;
 
 /// Where the file may be; the first that is there holds.
@@ -97,12 +97,19 @@ pub fn read(files: &dyn Files, unread: &mut Unreadable) -> Option<OsReleaseFile>
     for path in PATHS {
         match files.read(path, RELEASE_FILE_BYTES_MAX) {
             Ok(content) => return Some(found(path, OsRelease::parse(&String::from_utf8_lossy(&content)))),
-            Err(ReadError::NotFound { .. }) => {}
+            Err(ReadError::NotFound { .. }) if !is_listed(files, path) => {}
             // A link to a file of a volume that is missing says that the system has one, and the system cannot be told without it.
             Err(error) => unread.note_always(path, &error),
         }
     }
     None
+}
+
+/// Whether the directory of a path has an entry of its name, if only a link that leads nowhere.
+fn is_listed(files: &dyn Files, path: &[u8]) -> bool {
+    let Some(slash) = path.iter().rposition(|byte| *byte == b'/') else { return false };
+    let (directory, name) = (&path[..slash], &path[slash + 1..]);
+    files.list(directory, ETC_ENTRIES_MAX).is_ok_and(|names| names.iter().any(|listed| listed == name))
 }
 
 fn found(path: &[u8], release: OsRelease) -> OsReleaseFile {
@@ -163,7 +170,8 @@ mod tests {
     #[test]
     fn a_link_that_leads_to_a_missing_volume_is_noted_and_the_absence_of_the_file_is_not() {
         let mut unread = Unreadable::default();
-        assert_eq!(read(&MemoryFiles::default().odd("/etc/os-release", "a link that leads nowhere"), &mut unread), None);
+        let dangling = MemoryFiles::default().failing("/etc/os-release", ReadError::not_found("/usr/lib/os-release"));
+        assert_eq!(read(&dangling, &mut unread), None);
         assert_eq!(unread.into_noted().len(), 1);
         let mut unread = Unreadable::default();
         assert_eq!(read(&MemoryFiles::default(), &mut unread), None);

@@ -17,6 +17,10 @@ fn told(places: Vec<Place>, partition: &str, image: &str) -> SignedPackages {
         match place.packages {
             Ok(Some(packages)) => {
                 found.rhel_signed_package_count = found.rhel_signed_package_count.max(packages.predecessor_signed);
+                if packages.damaged > 0 {
+                    let told = format!("{} entries of the RPM DB in {} on {partition} cannot be read", packages.damaged, place.directory);
+                    found.error.get_or_insert(told);
+                }
                 found.databases.push(database(packages));
             }
             Ok(None) => is_empty = true,
@@ -84,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn public_keys_are_no_packages_and_a_damaged_database_is_partial() {
+    fn public_keys_are_no_packages_and_a_damaged_database_is_partial_and_an_error() {
         let packages = rpmdb::Packages { package_count: 10, public_keys: 2, predecessor_signed: 3, damaged: 1, ..Default::default() };
         let told = told(vec![place(Ok(Some(packages)))], "/dev/xvdb1", "ami-1");
         assert_eq!((told.rhel_found, told.rhel_signed_package_count, told.databases[0].count), (true, 3, 8));
-        assert_eq!(told.databases[0].state, DatabaseState::Partial);
+        assert_eq!((told.databases[0].state, told.error.is_some()), (DatabaseState::Partial, true));
     }
 }

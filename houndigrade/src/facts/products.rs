@@ -19,7 +19,9 @@ pub fn read(files: &dyn Files, unread: &mut Unreadable) -> ProductCerts {
         }
     }
     products.sort();
-    ProductCerts { rhel_found: !certificates.named_as_rhel.is_empty(), rhel_pem_files: certificates.named_as_rhel, products }
+    // A link that leads nowhere is no file, whatever its name.
+    let named: Vec<String> = certificates.named_as_rhel.into_iter().filter(|path| files.stat(path.as_bytes()).is_ok()).collect();
+    ProductCerts { rhel_found: !named.is_empty(), rhel_pem_files: named, products }
 }
 
 fn told(product: certificates::Product, path: &str) -> Product {
@@ -44,5 +46,11 @@ mod tests {
         let found = read(&MemoryFiles::of(&[("/etc/pki/product/69.pem", "no certificate")]), &mut unread);
         assert_eq!((found.rhel_found, found.products.len()), (true, 0));
         assert_eq!(unread.into_noted()[0].path, "/etc/pki/product/69.pem");
+    }
+
+    #[test]
+    fn a_link_to_nowhere_that_is_named_as_a_certificate_is_none() {
+        let files = MemoryFiles::default().odd("/etc/pki/product/479.pem", "a link that leads nowhere");
+        assert_eq!(read(&files, &mut Unreadable::default()), ProductCerts::default());
     }
 }

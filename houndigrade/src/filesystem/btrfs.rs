@@ -8,7 +8,7 @@ use super::bytes::{field, label, u64_le, uuid};
 use super::reader::{DiskReader, Failure, WindowedFile, fill};
 use super::{DirEntry, FileKind, FileSystem, RandomFile, Stat, shown};
 use crate::error::{ReadError, Result};
-use crate::limits::DIRECTORY_BYTES_MAX;
+use crate::limits::{BTRFS_WINDOW_BYTES, DIRECTORY_BYTES_MAX};
 use crate::source::Source;
 
 const WHAT: &str = "the btrfs file system";
@@ -132,7 +132,7 @@ impl FileSystem for Btrfs {
         let (inode, stat) = self.find(path)?;
         super::expect_kind(path, stat.kind, FileKind::Regular)?;
         let what = shown(path);
-        Ok(Box::new(WindowedFile::new(stat.len, move |offset, buf: &mut [u8]| {
+        Ok(Box::new(WindowedFile::new(stat.len, BTRFS_WINDOW_BYTES, move |offset, buf: &mut [u8]| {
             fill(&what, buf, |done, rest| self.call(&what, |btrfs| btrfs.read_file_at(&inode, offset + done, rest)))
         })))
     }

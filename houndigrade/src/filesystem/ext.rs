@@ -10,7 +10,7 @@ mod map;
 mod superblock;
 
 use self::inode::Inode;
-use self::journal::Replayed;
+use self::journal::{Replay, Replayed};
 use self::map::BlockMap;
 use self::superblock::Superblock;
 use super::cache::CachedSource;
@@ -41,27 +41,18 @@ impl Ext {
     /// known, `Device` if the device fails.
     pub fn open(source: Source) -> Result<Self> {
         let source_bytes = source.len();
-        let raw = Replayed::nothing(CachedSource::new(source));
-        let superblock = Superblock::read(&raw)?;
+        let mut disk = Replayed::nothing(CachedSource::new(source));
+        let mut superblock = Superblock::read(&disk)?;
         let mut caveats = Vec::new();
-        let (disk, superblock) = if superblock.needs_recovery() {
-            let replay = journal::replay(&raw, &superblock);
-            match replay {
-                Ok(replay) => {
-                    caveats.extend(replay.caveat.clone());
-                    let disk = raw.with(replay);
-                    // The journal may hold a newer superblock: that of a file system that has just grown.
-                    let superblock = Superblock::read(&disk)?;
-                    (disk, superblock)
+        if superblock.needs_recovery() {
+            match recovered(&mut disk, &superblock) {
+                Ok((newer, caveat)) => {
+                    superblock = newer;
+                    caveats.extend(caveat);
                 }
-                Err(error) => {
-                    caveats.push(format!("the journal was not replayed, so files may be older than they were: {error}"));
-                    (raw, superblock)
-                }
+                Err(error) => caveats.push(format!("the journal was not replayed, so files may be older than they were: {error}")),
             }
-        } else {
-            (raw, superblock)
-        };
+        }
         if superblock.bytes() > u128::from(source_bytes) {
             caveats.push(format!("the file system states {} bytes, of which {source_bytes} are there", superblock.bytes()));
         }
@@ -113,6 +104,16 @@ impl Ext {
         inode.check_readable()?;
         Ok(ExtFile { ext: self, map: self.map(inode)?, len: inode.size })
     }
+}
+
+/// Replays the journal. It may hold a newer superblock: that of a file system that has just grown. If that makes no sense, nothing of the
+/// journal is used.
+fn recovered(disk: &mut Replayed<CachedSource>, superblock: &Superblock) -> Result<(Superblock, Option<String>)> {
+    let mut replay = journal::replay(disk, superblock)?;
+    let caveat = replay.caveat.take();
+    disk.set(replay);
+    let newer = Superblock::read(disk).inspect_err(|_| disk.set(Replay::default()))?;
+    Ok((newer, caveat))
 }
 
 impl FileSystem for Ext {

@@ -8,7 +8,7 @@ mod ext;
 pub mod memory;
 mod reader;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod xfs;
 
 use std::rc::Rc;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::RandomFile;
 use super::cache::{BlockCache, CachedSource};
 use crate::error::{ReadError, Result};
-use crate::limits::{FILE_WINDOW_BYTES, FILE_WINDOWS_MAX};
+use crate::limits::FILE_CACHE_BYTES_MAX;
 use crate::source::{BlockSource, Source, checked_range};
 
 /// A disk as those crates read it. They keep of a failure only that there was one; what it was is kept here.
@@ -54,7 +54,7 @@ impl lambutter::BlockRead for DiskReader {
     }
 }
 
-/// A file whose file system looks for its pieces anew at each read: it is asked for large windows, of which some are kept.
+/// A file whose file system looks for its pieces anew at each read: it is asked for windows, of which some are kept.
 pub(super) struct WindowedFile<F> {
     len: u64,
     fill: F,
@@ -62,9 +62,9 @@ pub(super) struct WindowedFile<F> {
 }
 
 impl<F: Fn(u64, &mut [u8]) -> Result<()>> WindowedFile<F> {
-    /// A file of `len` bytes, of which `fill` reads those from an offset on.
-    pub(super) fn new(len: u64, fill: F) -> Self {
-        Self { len, fill, windows: RefCell::new(BlockCache::new(FILE_WINDOW_BYTES, FILE_WINDOWS_MAX)) }
+    /// A file of `len` bytes, of which `fill` reads those from an offset on, `window_bytes` at once.
+    pub(super) fn new(len: u64, window_bytes: usize, fill: F) -> Self {
+        Self { len, fill, windows: RefCell::new(BlockCache::new(window_bytes, FILE_CACHE_BYTES_MAX / window_bytes)) }
     }
 }
 

@@ -8,8 +8,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
 use super::{FileKind, FileSystem};
-use crate::source::Source;
+use crate::error::Result;
+use crate::source::{BlockSource, Source, checked_range};
 
 /// Runs a tool; `None`, said loudly, if it is not installed.
 pub(crate) fn run(tool: &str, args: &[&OsStr]) -> Option<Vec<u8>> {
@@ -144,4 +148,59 @@ pub(crate) fn xfs_prototype(root: &Path) -> Vec<u8> {
     folder(root, &mut list);
     list.extend_from_slice(b"$\n");
     list
+}
+
+/// A disk with some bytes changed.
+struct Changed {
+    image: Source,
+    bytes: BTreeMap<u64, u8>,
+}
+
+impl BlockSource for Changed {
+    fn len(&self) -> u64 {
+        self.image.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        checked_range(self.len(), offset, buf.len())?;
+        self.image.read_at(offset, buf)?;
+        for (at, byte) in self.bytes.range(offset..offset + buf.len() as u64) {
+            buf[(at - offset) as usize] = *byte;
+        }
+        Ok(())
+    }
+}
+
+/// Opens an image with bytes changed where there is something to change, and goes through what there is: all that is asked is that it ends.
+pub(crate) fn changed_bytes_end<F: FileSystem>(image: &[u8], cases: u32, open: impl Fn(Source) -> Result<F>) {
+    // Of each block only the beginning, where structures have their headers, so that file contents do not draw all changes.
+    let used: Vec<u64> = (0..image.len()).filter(|at| at % 512 < 192 && image[*at] != 0).map(|at| at as u64).collect();
+    let image: Source = Arc::new(image.to_vec());
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), 0_u64..8, any::<u8>()), 1..12);
+    TestRunner::new(ProptestConfig::with_cases(cases))
+        .run(&changes, |changes| {
+            let bytes = changes.into_iter().map(|(index, further, byte)| (used[index.index(used.len())] + further, byte)).collect();
+            if let Ok(system) = open(Arc::new(Changed { image: image.clone(), bytes })) {
+                walk(&system);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn walk(system: &dyn FileSystem) {
+    let mut folders = vec![b"/".to_vec()];
+    for _ in 0..40 {
+        let Some(folder) = folders.pop() else { return };
+        for entry in system.read_dir(&folder, 1000).unwrap_or_default().into_iter().take(40) {
+            let path = [folder.strip_suffix(b"/").unwrap_or(&folder), b"/", &entry.name].concat();
+            let _ = system.read_link(&path);
+            if let Ok(file) = system.open(&path) {
+                let mut bytes = vec![0; file.len().min(1 << 16) as usize];
+                let _ = file.read_at(0, &mut bytes);
+                let _ = file.read_at(file.len() - bytes.len() as u64, &mut bytes);
+            }
+            folders.push(path);
+        }
+    }
 }

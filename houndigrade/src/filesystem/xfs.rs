@@ -12,7 +12,7 @@ use super::bytes::{field, u32_be, u64_be, uuid};
 use super::reader::{DiskReader, Failure, WindowedFile, fill};
 use super::{DirEntry, FileKind, FileSystem, RandomFile, Stat, shown};
 use crate::error::{ReadError, Result};
-use crate::limits::DIRECTORY_BYTES_MAX;
+use crate::limits::{DIRECTORY_BYTES_MAX, XFS_WINDOW_BYTES};
 use crate::source::Source;
 
 const WHAT: &str = "the XFS file system";
@@ -106,7 +106,7 @@ impl FileSystem for Xfs {
         let (inode, stat) = self.find(path)?;
         super::expect_kind(path, stat.kind, FileKind::Regular)?;
         let what = shown(path);
-        Ok(Box::new(WindowedFile::new(stat.len, move |offset, buf: &mut [u8]| {
+        Ok(Box::new(WindowedFile::new(stat.len, XFS_WINDOW_BYTES, move |offset, buf: &mut [u8]| {
             fill(&what, buf, |done, rest| self.call(&what, |xfs| xfs.read_file_at(&inode, offset + done, rest)))
         })))
     }

@@ -82,7 +82,7 @@ const RHEL_PRODUCT: &str = "Red Hat Enterprise Linux";
 /// All evidence of a system, the most trusted first.
 pub(super) fn of(facts: &Facts) -> Vec<Evidence> {
     let known = [os_release(facts).filter(|own| own.names_it), release_file(facts), release_package(facts), product(facts)];
-    let hints = [packages(facts), os_release(facts).filter(|own| !own.names_it)];
+    let hints = [packages(facts), os_release(facts).filter(|own| !own.names_it), named_certificate(facts)];
     known.into_iter().chain(hints).flatten().collect()
 }
 
@@ -132,17 +132,16 @@ fn release_package(facts: &Facts) -> Option<Evidence> {
 }
 
 fn product(facts: &Facts) -> Option<Evidence> {
-    let certs = &facts.rhel_product_certs;
     let is_rhel = |name: &String| name.starts_with(RHEL_PRODUCT);
-    let product = certs.products.iter().find(|product| product.name.as_ref().is_some_and(is_rhel));
-    let text = match product {
-        Some(product) => {
-            let name = product.name.as_deref().unwrap_or_default();
-            format!("{} is a certificate of product {}, {name}", product.source, product.id)
-        }
-        None => format!("{} is named as a product certificate of RHEL", certs.rhel_pem_files.first()?),
-    };
-    Some(Evidence { is_rhel: true, names_it: true, id: Some("rhel".to_owned()), text })
+    let product = facts.rhel_product_certs.products.iter().find(|product| product.name.as_ref().is_some_and(is_rhel))?;
+    let name = product.name.as_deref().unwrap_or_default();
+    Some(names("rhel", format!("{} is a certificate of product {}, {name}", product.source, product.id)))
+}
+
+/// A file that is named as a certificate of RHEL but is none that can be read: anybody can name a file.
+fn named_certificate(facts: &Facts) -> Option<Evidence> {
+    let path = facts.rhel_product_certs.rhel_pem_files.first().filter(|_| product(facts).is_none())?;
+    Some(Evidence { names_it: false, ..names("rhel", format!("{path} is named as a product certificate of RHEL")) })
 }
 
 /// A system most of whose packages are Red Hat's is RHEL; one without any is not.

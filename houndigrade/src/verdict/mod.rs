@@ -16,9 +16,6 @@ use cloudigrade_schemas::findings::{Facts, ImageFindings, Inspected, PartitionFi
 use crate::facts::syspurpose;
 use system::SystemVerdict;
 
-/// What [`PartitionFindings::contents`] says of a volume that begins with zeros.
-pub const BLANK: &str = "blank";
-
 /// Fills in all that follows from the image's drives, anew if it was filled in before.
 pub fn decide(image: &mut ImageFindings) {
     let partitions: Vec<(&str, &PartitionFindings)> =
@@ -103,7 +100,7 @@ fn inspected(partitions: &[(&str, &PartitionFindings)], has_system: bool) -> Ins
         Inspected::Encrypted
     } else if any(Inspected::Corrupt) || any(Inspected::Partial) {
         Inspected::Corrupt
-    } else if any(Inspected::Unsupported) || partitions.iter().all(|(_, partition)| partition.contents == BLANK) {
+    } else if any(Inspected::Unsupported) || partitions.is_empty() {
         Inspected::Unsupported
     } else {
         Inspected::Complete

@@ -175,6 +175,18 @@ fn what_is_built_on_rhel_under_another_name_is_rhel_and_the_name_is_a_conflict()
 }
 
 #[test]
+fn a_file_that_is_only_named_as_a_certificate_is_a_hint() {
+    let named = |system: System| {
+        let mut system = system;
+        system.0.rhel_product_certs.rhel_pem_files.push("/etc/pki/product/69.pem".into());
+        system.told().0
+    };
+    assert_eq!(named(System::default()), Some(true));
+    assert_eq!(named(System::default().unread("/etc/os-release")), None);
+    assert_eq!(named(System::default().packages(300, 0)), Some(false));
+}
+
+#[test]
 fn a_certificate_on_a_relative_is_a_conflict() {
     let image = System::default().os_release("centos", "7").certificate("69", "Red Hat Enterprise Linux Server", "7.9").image();
     assert_eq!((image.is_rhel, image.conflicts.len(), image.products.len()), (Some(false), 1, 1));
@@ -203,9 +215,9 @@ fn without_a_system_the_worst_volume_says_why_and_the_answer_is_unknown() {
     assert_eq!(of(vec![md.clone(), broken.clone(), luks]), (Inspected::Encrypted, None));
     assert_eq!(of(vec![md.clone(), broken]), (Inspected::Corrupt, None));
     assert_eq!(of(vec![md]), (Inspected::Unsupported, None));
-    assert_eq!(of(vec![holding(BLANK, Inspected::Complete)]), (Inspected::Unsupported, None));
+    assert_eq!(of(vec![holding("blank", Inspected::Complete)]), (Inspected::Complete, Some(false)));
     assert_eq!(of(vec![]), (Inspected::Unsupported, None));
-    assert_eq!(of(vec![holding("NTFS", Inspected::Complete), holding(BLANK, Inspected::Complete)]), (Inspected::Complete, Some(false)));
+    assert_eq!(of(vec![holding("NTFS", Inspected::Complete), holding("swap", Inspected::Complete)]), (Inspected::Complete, Some(false)));
 }
 
 #[test]

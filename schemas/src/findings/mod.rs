@@ -83,8 +83,7 @@ pub struct ImageFindings {
 /// How far an inspection could look, at an image or at one of its volumes.
 ///
 /// Where a system was found in an image, that is `complete` or `partial`. Where none was, it is the first of `encrypted`, `corrupt`,
-/// `unsupported` that any volume is, because a system may be there; `unsupported` too if the disks hold nothing at all; and `complete` if
-/// all volumes were understood and there is none.
+/// `unsupported` that any volume is, because a system may be there; and `complete` if all volumes were understood and there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Inspected {

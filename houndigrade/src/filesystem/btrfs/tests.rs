@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::filesystem::testing::{Tree, blank_image, folder_tree, run, sample_tree, tree_of};
+use crate::filesystem::testing::{Tree, blank_image, changed_bytes_end, folder_tree, run, sample_tree, tree_of};
 
 const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
@@ -53,4 +53,10 @@ fn writes_that_are_only_in_the_log_are_a_caveat() {
 fn zeros_are_no_file_system() {
     assert!(matches!(Btrfs::open(Arc::new(vec![0; 1 << 20]), &Subvolume::Default), Err(ReadError::Corrupt { .. })));
     assert!(Btrfs::open(Arc::new(Vec::new()), &Subvolume::Default).is_err());
+}
+
+#[test]
+fn changed_bytes_never_panic() {
+    let Some((image, _)) = make() else { return };
+    changed_bytes_end(&image, 50, |source| Btrfs::open(source, &Subvolume::Default));
 }

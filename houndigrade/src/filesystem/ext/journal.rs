@@ -65,9 +65,9 @@ impl<S: BlockSource> Replayed<S> {
         Self { disk, replay: Replay::default() }
     }
 
-    /// The same disk with the copies of `replay`.
-    pub(super) fn with(self, replay: Replay) -> Self {
-        Self { replay, ..self }
+    /// Puts the copies of `replay` in their places, and no others.
+    pub(super) fn set(&mut self, replay: Replay) {
+        self.replay = replay;
     }
 
     fn read_copy(&self, copied: Copied, within: u64, buf: &mut [u8]) -> Result<()> {
@@ -335,3 +335,6 @@ impl Walk<'_> {
         crc32c(crc32c(before, &[0; 4]), &block[at + 4..]) == u32_be(block, at)
     }
 }
+
+#[cfg(test)]
+mod tests;

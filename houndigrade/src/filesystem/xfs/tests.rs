@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::filesystem::testing::{Tree, blank_image, folder_tree, run, sample_tree, tree_of, xfs_prototype};
+use crate::filesystem::testing::{Tree, blank_image, changed_bytes_end, folder_tree, run, sample_tree, tree_of, xfs_prototype};
 
 const V4: &[&str] = &["--unsupported", "-m", "crc=0,finobt=0", "-n", "ftype=0"];
 const V5: &[&str] = &["--unsupported", "-m", "uuid=01234567-89ab-cdef-0123-456789abcdef"];
@@ -90,4 +90,11 @@ fn an_image_cut_off_before_its_log_is_read_as_far_as_it_goes() {
 fn zeros_are_no_file_system() {
     assert!(matches!(Xfs::open(Arc::new(vec![0; 1 << 20])), Err(ReadError::Corrupt { .. })));
     assert!(Xfs::open(Arc::new(Vec::new())).is_err());
+}
+
+#[test]
+fn changed_bytes_never_panic() {
+    // Version 4 has no checksums that would hide what comes after them.
+    let Some((image, _)) = make(V4) else { return };
+    changed_bytes_end(&image, 100, Xfs::open);
 }

@@ -1,10 +1,15 @@
 //! Systems put together from file systems in memory.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
 use std::sync::Arc;
+
+use tempfile::TempDir;
 
 use super::*;
 use crate::filesystem::memory::Memory;
+use crate::filesystem::testing::{blank_image, image, run};
 
 /// Volumes by name, `/dev/sda1` on drive `/dev/sda`, with what each holds.
 #[derive(Default)]
@@ -228,4 +233,42 @@ fn more_mounts_than_the_limit_are_not_joined() {
     let fstab: String = (0..400).map(|i| format!("UUID=1 /mnt/{i} xfs\n")).collect();
     let machine = Machine::default().with("/dev/sda1", root(&fstab)).with("/dev/sda2", usr().with_uuid("1"));
     assert_eq!(machine.system().joined.len(), crate::limits::MOUNTS_MAX);
+}
+
+#[test]
+fn real_file_systems_of_three_kinds_are_put_together() {
+    const VAR: &str = "01234567-89ab-cdef-0123-456789abcdef";
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("root/etc")).unwrap();
+    fs::write(at("root/etc/fstab"), format!("UUID={VAR} /var btrfs\nLABEL=usr /usr xfs\n")).unwrap();
+    std::os::unix::fs::symlink("/usr/lib/os-release", at("root/etc/os-release")).unwrap();
+    fs::create_dir_all(at("var/lib/rpm")).unwrap();
+    fs::write(at("var/lib/rpm/rpmdb.sqlite"), "db").unwrap();
+    fs::write(at("os-release"), "ID=rhel").unwrap();
+    let list = format!("-\n0 0\nd--755 0 0\nlib d--755 0 0\nos-release ---644 0 0 {}\n$\n$\n", at("os-release").display());
+    fs::write(at("prototype"), list).unwrap();
+    ["ext4", "xfs", "btrfs"].iter().for_each(|name| blank_image(&at(name), 128 << 20));
+    let mkfs = |tool: &str, args: &[&str], folder: &str, image: &str| {
+        let args: Vec<_> = args.iter().map(OsStr::new).map(OsStr::to_owned).chain([at(folder).into(), at(image).into()]).collect();
+        run(tool, &args.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    };
+    let made = [
+        mkfs("mkfs.ext4", &["-q", "-d"], "root", "ext4"),
+        mkfs("mkfs.xfs", &["--unsupported", "-q", "-L", "usr", "-p"], "prototype", "xfs"),
+        mkfs("mkfs.btrfs", &["-q", "-U", VAR, "--rootdir"], "var", "btrfs"),
+    ];
+    if made.iter().any(Option::is_none) {
+        return;
+    }
+    let mut machine =
+        Machine::default().volume("/dev/sda1", Contents::Ext).volume("/dev/sda2", Contents::Xfs).volume("/dev/sda3", Contents::Btrfs);
+    for (volume, name) in machine.volumes.iter_mut().zip(["ext4", "xfs", "btrfs"]) {
+        volume.source = image(&at(name));
+    }
+    let assembly = assemble(&machine.volumes);
+    assert_eq!(roles(&assembly), [Role::Root, Role::Joined, Role::Joined]);
+    let system = &assembly.systems[0];
+    assert_eq!((read(system, "/etc/os-release"), read(system, "/var/lib/rpm/rpmdb.sqlite")), ("ID=rhel".into(), "db".into()));
+    assert!(system.caveats.is_empty(), "{:?}", system.caveats);
 }
