@@ -38,8 +38,8 @@ const TAG_LAST: u32 = 0x8;
 /// A newer copy of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Copied {
-    /// The block of the disk that holds it.
-    disk_block: u64,
+    /// The byte of the disk at which it begins.
+    offset: u64,
     /// Its first four bytes were the journal's magic number, which is left out in the journal.
     escaped: bool,
 }
@@ -71,7 +71,7 @@ impl<S: BlockSource> Replayed<S> {
     }
 
     fn read_copy(&self, copied: Copied, within: u64, buf: &mut [u8]) -> Result<()> {
-        self.disk.read_at(copied.disk_block * self.replay.block_size + within, buf)?;
+        self.disk.read_at(copied.offset + within, buf)?;
         if copied.escaped {
             let magic = MAGIC.to_be_bytes();
             for (byte, magic) in buf.iter_mut().zip(magic.iter().skip(within as usize)) {
@@ -100,7 +100,7 @@ impl<S: BlockSource> BlockSource for Replayed<S> {
             let next = copies.range(block..).next();
             let there = match next {
                 Some((number, _)) if *number == block => block_size - within,
-                Some((number, _)) => (number - block) * block_size - within,
+                Some((number, _)) => (number - block).saturating_mul(block_size) - within,
                 None => u64::MAX,
             };
             let count = there.min((buf.len() - done) as u64) as usize;
@@ -301,7 +301,7 @@ impl Walk<'_> {
             open.writes.push(Write {
                 sequence,
                 block: high << 32 | u64::from(u32_be(tag, 0)),
-                copied: Copied { disk_block, escaped: flags & TAG_ESCAPED != 0 },
+                copied: Copied { offset: self.superblock.block_offset(disk_block)?, escaped: flags & TAG_ESCAPED != 0 },
             });
             (at, left) = (self.ring.after(at), left - 1);
             let uuid_bytes = if flags & TAG_SAME_UUID == 0 { UUID_BYTES } else { 0 };
