@@ -11,7 +11,7 @@ mod tools;
 use std::path::Path;
 
 use build::corrupt::{self, EXT4_WITHOUT_CHECKSUMS};
-use build::files::Files;
+use build::files::{Files, Node};
 use build::image::{Image, MIB};
 use build::rpm_header::{CENTOS_7_KEY, Package, RED_HAT_RELEASE_KEY, RED_HAT_RELEASE_KEY_2, Signature};
 use build::{filesystems, lvm, partitions, roots, rpmdb};
@@ -97,7 +97,8 @@ fn databases() {
 }
 
 fn texts(files: &Files) {
-    for (path, content) in files.regular() {
+    for (path, node) in files.iter() {
+        let Node::File(content) = node else { continue };
         let path = String::from_utf8_lossy(path);
         let name = path.replace('/', "-");
         match path.as_ref() {
@@ -118,8 +119,12 @@ fn main() {
     volume_groups();
     databases();
     texts(&files);
-    let ext = filesystems::ext(&files, 16 * MIB, &EXT4_WITHOUT_CHECKSUMS);
-    base("ext", &ext);
+    let mut of_ext = files.clone();
+    // One whole block, which the target `fstab` finds by its begin and replaces.
+    of_ext.file("etc/fstab", format!("# replaced{}", "\n".repeat(BLOCK_BYTES - 10)));
+    base("ext", &filesystems::ext(&of_ext, 16 * MIB, &EXT4_WITHOUT_CHECKSUMS));
+    let fstab = "UUID=11111111-2222-3333-4444-555555555555 / xfs defaults 0 0\nLABEL=x\\040y /var ext4 ro,subvol=/a,subvolid=5 0 0\n";
+    seed("fstab", "usual", format!("{fstab}/dev/mapper/rhel-usr /usr btrfs subvol=usr 0 0\nPARTUUID=1-1 /boot auto noauto\n"));
     base("xfs", &filesystems::xfs(&files, 20 * MIB, &filesystems::XFS_OF_EL9));
     base("btrfs", &filesystems::btrfs(&files, 112 * MIB, &[]));
     let mut root = roots::rhel(8);

@@ -8,7 +8,8 @@ use houndigrade_fuzz::disk::{Base, walk};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|changes: &[u8]| {
-    if let Ok(filesystem) = Btrfs::open(Arc::new(Base::load("btrfs").patched(changes)), &Subvolume::Default) {
+    let source = Arc::new(Base::load("btrfs").patched(changes).with_btrfs_checksums());
+    if let Ok(filesystem) = Btrfs::open(source, &Subvolume::Default) {
         walk(&filesystem);
     }
 });

@@ -10,6 +10,8 @@ use houndigrade::filesystem::{FileKind, FileSystem};
 use houndigrade::source::{BlockSource, Source};
 use houndigrade::volumes::Disk;
 
+use crate::checksums::crc32c;
+
 /// Bytes of a block of [`Patched`].
 const BLOCK_BYTES: usize = 4096;
 /// Entries of a folder, files in all and bytes of a file that are looked at in one run.
@@ -70,12 +72,51 @@ impl Base {
         }
         Patched { base: self, blocks }
     }
+
+    /// The image with other content in the block that begins as given, and blanks behind it.
+    pub fn replaced(&'static self, begins: &[u8], content: &[u8]) -> Patched {
+        let (number, _) = self.blocks.iter().find(|(_, block)| block.starts_with(begins)).unwrap();
+        let mut block = content[..content.len().min(BLOCK_BYTES)].to_vec();
+        block.resize(BLOCK_BYTES, b' ');
+        Patched { base: self, blocks: BTreeMap::from([(*number, block)]) }
+    }
 }
 
 /// A [`Base`] with changes.
 pub struct Patched {
     base: &'static Base,
     blocks: BTreeMap<u64, Vec<u8>>,
+}
+
+/// Bytes of a node of btrfs, and where its superblock is.
+const NODE_BYTES: u64 = 16 << 10;
+const BTRFS_SUPERBLOCK: u64 = 64 << 10;
+/// Where the file system's id is in a superblock and in each node.
+const BTRFS_ID: std::ops::Range<usize> = 32..48;
+
+impl Patched {
+    /// With the checksums of changed nodes of btrfs made right.
+    pub fn with_btrfs_checksums(mut self) -> Self {
+        let per_node = NODE_BYTES / BLOCK_BYTES as u64;
+        let mut nodes: Vec<u64> = self.blocks.keys().map(|number| number / per_node * NODE_BYTES).collect();
+        nodes.dedup();
+        let id = self.bytes(BTRFS_SUPERBLOCK, BLOCK_BYTES)[BTRFS_ID].to_vec();
+        for node in nodes {
+            let bytes = if node == BTRFS_SUPERBLOCK { self.bytes(node, BLOCK_BYTES) } else { self.bytes(node, NODE_BYTES as usize) };
+            if bytes[BTRFS_ID] == id {
+                let mut first = bytes[..BLOCK_BYTES].to_vec();
+                first[..4].copy_from_slice(&crc32c(&bytes[32..]).to_le_bytes());
+                self.blocks.insert(node / BLOCK_BYTES as u64, first);
+            }
+        }
+        self
+    }
+
+    fn bytes(&self, at: u64, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.read_at(at, &mut bytes).unwrap();
+        bytes
+    }
 }
 
 impl BlockSource for Patched {

@@ -106,4 +106,3 @@ mod tests {
         assert!(!is_system(&MemoryFiles::default()));
     }
 }
-

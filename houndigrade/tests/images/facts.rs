@@ -73,6 +73,17 @@ fn a_sqlite_database_is_counted_wherever_it_is_kept() {
 }
 
 #[test]
+fn a_sqlite_database_of_small_pages_is_counted() {
+    if !have_tools() {
+        return;
+    }
+    let found = inspect(|files| {
+        files.file("var/lib/rpm/rpmdb.sqlite", rpmdb::sqlite_of_pages(&hundred(60), 512));
+    });
+    assert_hundred(&found, "rpmdb.sqlite", "/var/lib/rpm");
+}
+
+#[test]
 fn packages_that_are_only_in_the_write_ahead_log_are_counted() {
     if !have_tools() {
         return;
@@ -228,7 +239,8 @@ fn a_database_of_ten_thousand_packages_is_read_to_its_end() {
     if !have_tools() || !have(&["rpm"]) {
         return;
     }
-    let packages: Vec<_> = (0..10_000).map(|number| Package::new(&format!("p{number}")).signed(Signature::Rsa(RED_HAT_RELEASE_KEY_2))).collect();
+    let packages: Vec<_> =
+        (0..10_000).map(|number| Package::new(&format!("p{number}")).signed(Signature::Rsa(RED_HAT_RELEASE_KEY_2))).collect();
     let mut files = roots::rhel(9);
     files.file("var/lib/rpm/rpmdb.sqlite", rpmdb::sqlite(&packages));
     let disk: Image = filesystems::ext(&files, 128 * MIB, &["-t", "ext4"]);

@@ -106,20 +106,21 @@ mod volume_groups {
     }
 
     #[track_caller]
-    fn assert_is_finding(found: &Inspection) {
-        assert_eq!(found.image.is_rhel, None, "{}", found.json);
+    fn assert_is_finding(found: &Inspection, of: &str) {
+        assert_eq!(found.image.is_rhel, None, "{of}: {}", found.json);
         assert!(found.json.contains("rhel"), "the group or its volume is named: {}", found.json);
     }
 
     #[test]
     fn volumes_that_lie_in_each_other_end() {
         let mirror = |of: &str| format!("start_extent = 0\nextent_count = 8\ntype = \"mirror\"\nmirror_count = 1\nmirrors = [\"{of}\", 0]");
-        let linear = |of: &str| format!("start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"{of}\", 0]");
+        let linear =
+            |of: &str| format!("start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"{of}\", 0]");
         for segment in [mirror, linear] {
             let (a, b) = (segment("b"), segment("a"));
-            assert_is_finding(&inspect(&[lvm::logical_section("a", VISIBLE, &[&a]), lvm::logical_section("b", VISIBLE, &[&b])].concat()));
+            assert_is_finding(&inspect(&[lvm::logical_section("a", VISIBLE, &[&a]), lvm::logical_section("b", VISIBLE, &[&b])].concat()), "each other");
         }
-        assert_is_finding(&inspect(&lvm::logical_section("a", VISIBLE, &[&linear("a")])));
+        assert_is_finding(&inspect(&lvm::logical_section("a", VISIBLE, &[&linear("a")])), "itself");
     }
 
     #[test]
@@ -131,19 +132,22 @@ mod volume_groups {
             lvm::linear(0, 1 << 50, 0),
             lvm::linear(7, 8, 0),
             lvm::linear(0, 0, 0),
-            "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 4294967295\nstripe_size = 128\nstripes = [\"pv0\", 0]".to_owned(),
-            "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 2\nstripe_size = 0\nstripes = [\"pv0\", 0, \"pv0\", 4]".to_owned(),
+            "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 4294967295\nstripe_size = 128\nstripes = [\"pv0\", 0]"
+                .to_owned(),
+            "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 2\nstripe_size = 0\nstripes = [\"pv0\", 0, \"pv0\", 4]"
+                .to_owned(),
             "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 0\nstripes = []".to_owned(),
             "start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"nobody\", 0]".to_owned(),
             "start_extent = 0".to_owned(),
         ] {
-            assert_is_finding(&inspect(&lvm::logical_section("root", VISIBLE, &[&segment])));
+            assert_is_finding(&inspect(&lvm::logical_section("root", VISIBLE, &[&segment])), &segment);
         }
     }
 
     #[test]
     fn metadata_of_endless_depth_or_length_is_a_finding() {
-        for text in ["a {\n".repeat(100_000), "a = [".repeat(100_000), "\"".repeat(500_001), "a = 1\n".repeat(150_000), "#".repeat(900_000)] {
+        for text in ["a {\n".repeat(100_000), "a = [".repeat(100_000), "\"".repeat(500_001), "a = 1\n".repeat(150_000), "#".repeat(900_000)]
+        {
             let disk = lvm::physical_volume(64 * MIB, UUID, &text);
             assert_eq!(Inspection::of(&[&disk]).image.is_rhel, None);
         }
@@ -163,7 +167,8 @@ mod volume_groups {
     fn a_volume_group_that_contains_itself_ends() {
         // A logical volume over the physical volume's own label: a volume group in a volume group, without end.
         let segment = format!("start_extent = 0\nextent_count = 15\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"pv0\", 0]");
-        let text = lvm::metadata("rhel", UUID, 15, &lvm::logical_section("root", VISIBLE, &[&segment])).replace("pe_start = 2048", "pe_start = 0");
+        let text =
+            lvm::metadata("rhel", UUID, 15, &lvm::logical_section("root", VISIBLE, &[&segment])).replace("pe_start = 2048", "pe_start = 0");
         let found = Inspection::of(&[&lvm::physical_volume(64 * MIB, UUID, &text)]);
         assert_ne!(found.image.is_rhel, Some(true), "{}", found.json);
     }
@@ -180,8 +185,24 @@ mod ext4 {
         let root = ext(&roots::rhel(9));
         // Blocks, first block, size of blocks, blocks and inodes of a group, size of inodes and of descriptors, inodes, features.
         for (field, value) in [
-            (0x04, u32::MAX), (0x04, 0), (0x14, u32::MAX), (0x18, 60), (0x18, u32::MAX), (0x20, 1), (0x20, 8), (0x20, 0), (0x28, 0),
-            (0x28, 1), (0x28, u32::MAX), (0x58, 0), (0x58, 0xffff), (0x58, 1), (0x00, 0), (0x60, u32::MAX), (0x104, 0xffff_ffff), (0xe0, u32::MAX),
+            (0x04, u32::MAX),
+            (0x04, 0),
+            (0x14, u32::MAX),
+            (0x18, 60),
+            (0x18, u32::MAX),
+            (0x20, 1),
+            (0x20, 8),
+            (0x20, 0),
+            (0x28, 0),
+            (0x28, 1),
+            (0x28, u32::MAX),
+            (0x58, 0),
+            (0x58, 0xffff),
+            (0x58, 1),
+            (0x00, 0),
+            (0x60, u32::MAX),
+            (0x104, 0xffff_ffff),
+            (0xe0, u32::MAX),
         ] {
             let disk = root.copy();
             corrupt::ext_superblock(&disk, field, value);
@@ -200,7 +221,10 @@ mod ext4 {
         }
         for size in ["0x7fffffffffffff", "0x7fffffff", "4097"] {
             let disk = ext(&roots::rhel(9));
-            filesystems::debugfs(&disk, &format!("set_inode_field /etc/os-release size {size}\nset_inode_field /etc/system-release size {size}\n"));
+            filesystems::debugfs(
+                &disk,
+                &format!("set_inode_field /etc/os-release size {size}\nset_inode_field /etc/system-release size {size}\n"),
+            );
             assert_ne!(Inspection::of(&[&disk]).image.is_rhel, Some(false));
         }
     }
@@ -210,7 +234,9 @@ mod ext4 {
         if !have_tools() {
             return;
         }
-        for (folder, at, length) in [("/etc", 4, 0), ("/etc", 4, 1), ("/etc", 4, 0xffff), ("/etc", 16, 0), ("/", 4, 0), ("/etc/yum.repos.d", 16, 0u16)] {
+        for (folder, at, length) in
+            [("/etc", 4, 0), ("/etc", 4, 1), ("/etc", 4, 0xffff), ("/etc", 16, 0), ("/", 4, 0), ("/etc/yum.repos.d", 16, 0u16)]
+        {
             let disk = ext(&roots::rhel(9));
             disk.write(corrupt::ext_first_block(&disk, folder) + at, &length.to_le_bytes());
             let found = Inspection::of(&[&disk]);
@@ -283,7 +309,13 @@ mod contents {
             return;
         }
         let mut files = roots::rhel(9);
-        let names = ["etc/a-release", "etc/yum.repos.d/a.repo", "etc/pki/product/69.pem", "var/lib/rpm/Packages", "usr/lib/sysimage/rpm/rpmdb.sqlite"];
+        let names = [
+            "etc/a-release",
+            "etc/yum.repos.d/a.repo",
+            "etc/pki/product/69.pem",
+            "var/lib/rpm/Packages",
+            "usr/lib/sysimage/rpm/rpmdb.sqlite",
+        ];
         for name in names {
             files.put(name, Node::Fifo);
         }
@@ -303,7 +335,14 @@ mod contents {
             return;
         }
         let mut files = roots::rhel(9);
-        let sparse = ["etc/big-release", "etc/yum.repos.d/big.repo", "etc/pki/product/69.pem", "etc/dnf/dnf.conf", "var/lib/rpm/Packages", "etc/fstab"];
+        let sparse = [
+            "etc/big-release",
+            "etc/yum.repos.d/big.repo",
+            "etc/pki/product/69.pem",
+            "etc/dnf/dnf.conf",
+            "var/lib/rpm/Packages",
+            "etc/fstab",
+        ];
         for name in sparse {
             files.file(name, "");
         }
@@ -445,7 +484,8 @@ mod damage {
             return;
         }
         for (name, root) in roots_in_each() {
-            for bytes in [8 << 10, 100 << 10, 2 * MIB, root.len() / 2, root.len() - 512, root.len() - 1] {
+            // Before 64 KiB, btrfs has nothing.
+            for bytes in [80 << 10, 2 * MIB, root.len() / 2, root.len() - 512, root.len() - 1] {
                 let disk = root.copy();
                 disk.truncate(bytes);
                 let found = Inspection::of(&[&disk]);
@@ -494,7 +534,23 @@ mod damage {
         }
         let root = filesystems::xfs(&roots::rhel(9), 32 * MIB, &filesystems::XFS_V4);
         // Block size, blocks, log start, root inode, blocks of a group, groups, log blocks, sector, inode size, logarithms.
-        for (field, bytes) in [(4, 4), (8, 8), (48, 8), (56, 8), (84, 4), (88, 4), (96, 4), (102, 2), (104, 2), (120, 1), (121, 1), (122, 1), (123, 1), (124, 1), (192, 1)] {
+        for (field, bytes) in [
+            (4, 4),
+            (8, 8),
+            (48, 8),
+            (56, 8),
+            (84, 4),
+            (88, 4),
+            (96, 4),
+            (102, 2),
+            (104, 2),
+            (120, 1),
+            (121, 1),
+            (122, 1),
+            (123, 1),
+            (124, 1),
+            (192, 1),
+        ] {
             for fill in [0x00, 0xff, 0x7f] {
                 let disk = root.copy();
                 disk.write(field, &vec![fill; bytes]);

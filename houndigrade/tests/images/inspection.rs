@@ -28,7 +28,7 @@ impl Inspection {
     pub fn of(disks: &[&Image]) -> Self {
         let before: Vec<_> = disks.iter().map(|disk| disk.sha256()).collect();
         let targets: Vec<_> = disks.iter().map(|disk| (ID, *disk)).collect();
-        let (printed, weight) = tools::weigh(&mut command(&targets));
+        let (printed, weight) = tools::weigh(&command(&targets));
         assert!(weight.time < DURATION_MAX, "took {:?}", weight.time);
         assert!(weight.peak < MEMORY_MAX, "held {} bytes", weight.peak);
         let after: Vec<_> = disks.iter().map(|disk| disk.sha256()).collect();
@@ -64,7 +64,12 @@ impl Inspection {
     #[track_caller]
     pub fn assert_rhel(&self, version: &str) {
         assert_eq!(self.image.is_rhel, Some(true), "{}", self.json);
-        assert_eq!(self.image.distribution.as_ref().and_then(|distribution| distribution.version.as_deref()), Some(version), "{}", self.json);
+        assert_eq!(
+            self.image.distribution.as_ref().and_then(|distribution| distribution.version.as_deref()),
+            Some(version),
+            "{}",
+            self.json
+        );
         assert_eq!(self.image.inspected.word(), "complete", "{}", self.json);
     }
 

@@ -15,9 +15,8 @@ fn rpm_counts_the_packages_of_databases_made_here() {
     if !have(&["rpm", "sqlite3", "db5.3_load"]) {
         return;
     }
-    let packages: Vec<_> = (0..50)
-        .map(|number| Package::new(&format!("package-{number}")).signed(Signature::Rsa(RED_HAT_RELEASE_KEY_2)))
-        .collect();
+    let packages: Vec<_> =
+        (0..50).map(|number| Package::new(&format!("package-{number}")).signed(Signature::Rsa(RED_HAT_RELEASE_KEY_2))).collect();
     assert_eq!(rpmdb::rpm_counts("rpmdb.sqlite", &rpmdb::sqlite(&packages)), 50);
     assert_eq!(rpmdb::rpm_counts("Packages", &rpmdb::berkeley(&packages)), 50);
 }

@@ -1,10 +1,10 @@
 //! The programs that make images and judge them: found, run, and missed loudly.
 
 use std::ffi::OsStr;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Folders beside `PATH` in which Debian keeps tools for disks.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -77,23 +77,22 @@ pub struct Weight {
     pub peak: u64,
 }
 
+/// Runs a program and prints, on standard error, its seconds and the most KiB that it held. A process of its own, because Linux counts for a
+/// new process what the one that started it held, and this one may hold much.
+const WEIGH: &str = "\
+import resource, subprocess, sys, time
+started = time.monotonic()
+status = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
+print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status != 0)
+";
+
 /// Runs a command that must succeed, and weighs it.
-#[allow(unsafe_code)] // There is no safe wait4 in the standard library, and nothing else knows the memory of one child alone.
-pub fn weigh(command: &mut Command) -> (Vec<u8>, Weight) {
-    let mut printed = tempfile::tempfile().unwrap();
-    let started = Instant::now();
-    let child = command.stdout(printed.try_clone().unwrap()).spawn().unwrap();
-    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::uninit());
-    // SAFETY: both pointers are to values of the types that wait4 writes, and live until it returns.
-    let waited = unsafe { libc::wait4(child.id() as libc::pid_t, &mut status, 0, usage.as_mut_ptr()) };
-    let time = started.elapsed();
-    assert_eq!((waited, status), (child.id() as libc::pid_t, 0), "{command:?}");
-    // SAFETY: wait4 has succeeded, so it has written the usage.
-    let usage = unsafe { usage.assume_init() };
-    let mut output = Vec::new();
-    printed.rewind().unwrap();
-    printed.read_to_end(&mut output).unwrap();
-    (output, Weight { time, peak: usage.ru_maxrss as u64 * 1024 })
+pub fn weigh(program: &Command) -> (Vec<u8>, Weight) {
+    let output = succeed(command("python3").args(["-c", WEIGH]).arg(program.get_program()).args(program.get_args()));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let (seconds, kib) = said.trim().split_once(' ').unwrap();
+    (output.stdout, Weight { time: Duration::from_secs_f64(seconds.parse().unwrap()), peak: kib.parse::<u64>().unwrap() * 1024 })
 }
 
 /// The SHA-256 of a file, in hexadecimal.

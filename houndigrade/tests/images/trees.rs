@@ -24,7 +24,10 @@ fn usr_and_var_on_other_partitions_are_joined_through_fstab() {
     }
     let mut root = roots::rhel(9);
     let (usr, var) = (root.split_off("usr"), root.split_off("var"));
-    root.file("etc/fstab", format!("UUID={UUID_USR} /usr ext4 ro 0 0\nLABEL=vardata\t/var\text4\tdefaults 0 2\n/dev/sda9 /data ext4 noauto 0 0\n"));
+    root.file(
+        "etc/fstab",
+        format!("UUID={UUID_USR} /usr ext4 ro 0 0\nLABEL=vardata\t/var\text4\tdefaults 0 2\n/dev/sda9 /data ext4 noauto 0 0\n"),
+    );
     let (root, usr, var) = (ext(&root, &[]), ext(&usr, &["-U", UUID_USR]), ext(&var, &["-L", "vardata"]));
     let disk = partitions::gpt(&[(gpt_type::LINUX, &var), (gpt_type::LINUX, &usr), (gpt_type::LINUX, &root)]);
     let found = Inspection::of(&[&disk]);
@@ -94,7 +97,9 @@ fn nothing_of_the_host_is_ever_reported() {
     std::fs::write(host.scratch().join("secret"), secret).unwrap();
     let path = host.scratch().join("secret").to_str().unwrap().to_owned();
     let mut root = Files::new();
-    for link in ["etc/redhat-release", "etc/os-release", "etc/yum.repos.d/a.repo", "etc/rhsm/syspurpose/syspurpose.json", "etc/pki/product/69.pem"] {
+    for link in
+        ["etc/redhat-release", "etc/os-release", "etc/yum.repos.d/a.repo", "etc/rhsm/syspurpose/syspurpose.json", "etc/pki/product/69.pem"]
+    {
         root.link(link, &path);
     }
     root.link("etc/shadow-release", "/etc/shadow").link("etc/proc-release", "/proc/self/environ");

@@ -93,12 +93,7 @@ fn each_kind_of_evidence_is_found_without_the_others() {
     }
     let flags = |found: &Inspection| {
         let image = &found.image;
-        [
-            image.rhel_release_files_found,
-            image.rhel_product_certs_found,
-            image.rhel_enabled_repos_found,
-            image.rhel_signed_packages_found,
-        ]
+        [image.rhel_release_files_found, image.rhel_product_certs_found, image.rhel_enabled_repos_found, image.rhel_signed_packages_found]
     };
     let evidence = ["etc/redhat-release", "etc/pki/product/69.pem", "etc/yum.repos.d/redhat.repo", "var/lib/rpm/Packages"];
     for (index, kept) in evidence.iter().enumerate() {

@@ -54,7 +54,8 @@ fn logical_partitions_of_an_extended_partition_are_found() {
         return;
     }
     let (data, swap, root) = (data(), swap(), root());
-    let disk = partitions::mbr_extended(&[(mbr_type::LINUX, &data), (mbr_type::SWAP, &swap), (mbr_type::LINUX, &data), (mbr_type::LINUX, &root)]);
+    let disk =
+        partitions::mbr_extended(&[(mbr_type::LINUX, &data), (mbr_type::SWAP, &swap), (mbr_type::LINUX, &data), (mbr_type::LINUX, &root)]);
     assert_rhel_on(&[&disk], "disk.img7");
 }
 

@@ -65,23 +65,9 @@ impl Files {
         Self(self.0.iter().map(|(path, node)| ([prefix.as_slice(), path].concat(), node.clone())).collect())
     }
 
-    /// Adds all of `others`.
-    pub fn extend(&mut self, others: Self) -> &mut Self {
-        self.0.extend(others.0);
-        self
-    }
-
     /// Paths with what is there, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Node)> {
         self.0.iter().map(|(path, node)| (path.as_slice(), node))
-    }
-
-    /// Regular files with their content.
-    pub fn regular(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.iter().filter_map(|(path, node)| match node {
-            Node::File(content) => Some((path, content.as_slice())),
-            _ => None,
-        })
     }
 
     /// Makes the files in a folder of this machine.

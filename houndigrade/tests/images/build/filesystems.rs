@@ -35,9 +35,7 @@ pub fn xfs(files: &Files, bytes: u64, options: &[&str]) -> Image {
     let prototype = image.scratch().join("prototype");
     std::fs::write(&prototype, xfs_prototype(&folder)).unwrap();
     // --unsupported allows for less than the 300 MiB that mkfs.xfs otherwise insists on.
-    tools::succeed(
-        tools::command("mkfs.xfs").args(["-q", "--unsupported"]).args(options).arg("-p").arg(prototype).arg(image.path()),
-    );
+    tools::succeed(tools::command("mkfs.xfs").args(["-q", "--unsupported"]).args(options).arg("-p").arg(prototype).arg(image.path()));
     image
 }
 

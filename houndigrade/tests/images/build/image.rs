@@ -97,9 +97,7 @@ impl Image {
     pub fn recorded(name: &str) -> Self {
         let image = Self::blank(0);
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/fixtures").join(format!("{name}.tar.gz"));
-        tools::succeed(
-            tools::command("tar").args(["--sparse", "-xzf"]).arg(fixture).arg("-C").arg(image.scratch()).stdin(Stdio::null()),
-        );
+        tools::succeed(tools::command("tar").args(["--sparse", "-xzf"]).arg(fixture).arg("-C").arg(image.scratch()).stdin(Stdio::null()));
         std::fs::rename(image.scratch().join(format!("{name}.img")), &image.path).unwrap();
         image
     }

@@ -7,7 +7,6 @@ use crate::tools;
 pub mod mbr_type {
     pub const LINUX: &str = "83";
     pub const SWAP: &str = "82";
-    pub const LVM: &str = "8e";
 }
 
 /// Types of GPT partitions, as sgdisk names them.
@@ -116,11 +115,6 @@ pub fn gpt_4k(partitions: &[Partition]) -> Image {
         disk.write(table * 4096, &entries);
     }
     disk
-}
-
-/// Where a partition of a GPT with sectors of 512 bytes begins, in bytes.
-pub fn gpt_start(disk: &Image, number: u64) -> u64 {
-    u64_at(&disk.read(1024 + (number - 1) * 128, 128), 32) * 512
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

@@ -189,9 +189,7 @@ fn packages(files: &mut Files, major: u32, packages: &[Package]) {
     match major {
         ..=8 => files.file("var/lib/rpm/Packages", rpmdb::berkeley(packages)),
         9 => files.file("var/lib/rpm/rpmdb.sqlite", rpmdb::sqlite(packages)),
-        _ => files
-            .file("usr/lib/sysimage/rpm/rpmdb.sqlite", rpmdb::sqlite(packages))
-            .link("var/lib/rpm", "../../usr/lib/sysimage/rpm"),
+        _ => files.file("usr/lib/sysimage/rpm/rpmdb.sqlite", rpmdb::sqlite(packages)).link("var/lib/rpm", "../../usr/lib/sysimage/rpm"),
     };
 }
 

@@ -10,7 +10,11 @@ use crate::tools;
 pub fn sqlite(packages: &[Package]) -> Vec<u8> {
     let folder = empty_sqlite();
     let path = folder.path().join("rpmdb.sqlite");
-    tools::run_with_input("sqlite3", [&path], format!("BEGIN;\n{}COMMIT;\nPRAGMA wal_checkpoint(TRUNCATE);\n", inserts(packages)).as_bytes());
+    tools::run_with_input(
+        "sqlite3",
+        [&path],
+        format!("BEGIN;\n{}COMMIT;\nPRAGMA wal_checkpoint(TRUNCATE);\n", inserts(packages)).as_bytes(),
+    );
     std::fs::read(path).unwrap()
 }
 
