@@ -4,12 +4,13 @@
 //!     cargo build --release -p houndigrade && cargo run --release -p houndigrade --example bench_disk
 //!
 //! `HOUNDIGRADE` names the program, where it is not beside this one.
+#![allow(clippy::unwrap_used, reason = "a measurement that fails has no result")]
 
 #[path = "../tests/images/build/mod.rs"]
-#[allow(dead_code)] // The tests use the rest.
+#[allow(dead_code, reason = "the tests use the rest")]
 mod build;
 #[path = "../tests/images/tools.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod tools;
 
 use std::path::PathBuf;

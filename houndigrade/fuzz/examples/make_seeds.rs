@@ -2,10 +2,10 @@
 //! change one. Run by `houndigrade/fuzz/run`.
 
 #[path = "../../tests/images/build/mod.rs"]
-#[allow(dead_code)] // The tests use the rest.
+#[allow(dead_code, reason = "the tests use the rest")]
 mod build;
 #[path = "../../tests/images/tools.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod tools;
 
 use std::path::Path;
@@ -57,7 +57,8 @@ fn tables() {
 
 fn volume_groups() {
     let visible = r#""READ", "WRITE", "VISIBLE""#;
-    let striped = "start_extent = 8\nextent_count = 4\ntype = \"striped\"\nstripe_count = 2\nstripe_size = 128\nstripes = [\"pv0\", 8, \"pv0\", 10]";
+    let striped =
+        "start_extent = 8\nextent_count = 4\ntype = \"striped\"\nstripe_count = 2\nstripe_size = 128\nstripes = [\"pv0\", 8, \"pv0\", 10]";
     let raid = "start_extent = 0\nextent_count = 2\ntype = \"raid1\"\ndevice_count = 1\nraids = [\"m_rmeta_0\", \"m_rimage_0\"]";
     let thin = "start_extent = 0\nextent_count = 8\ntype = \"thin\"\nthin_pool = \"pool\"\ntransaction_id = 0\ndevice_id = 1";
     let sections = [
@@ -83,7 +84,10 @@ fn databases() {
     let packages: Vec<_> = signatures
         .iter()
         .enumerate()
-        .map(|(number, signature)| Package { padding: number * 1500, ..Package::new(&format!("p{number}-release")).of("Red Hat, Inc.").signed(*signature) })
+        .map(|(number, signature)| Package {
+            padding: number * 1500,
+            ..Package::new(&format!("p{number}-release")).of("Red Hat, Inc.").signed(*signature)
+        })
         .collect();
     for package in &packages {
         seed("rpm_header", &package.name, package.header());

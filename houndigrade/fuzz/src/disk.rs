@@ -55,7 +55,8 @@ impl Base {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("base").join(name);
             let packed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run houndigrade/fuzz/run", path.display()));
             let number = |bytes: &[u8]| u64::from_le_bytes(bytes[..8].try_into().unwrap());
-            let blocks: BTreeMap<_, _> = packed[8..].chunks_exact(8 + BLOCK_BYTES).map(|chunk| (number(chunk), chunk[8..].to_vec())).collect();
+            let blocks: BTreeMap<_, _> =
+                packed[8..].chunks_exact(8 + BLOCK_BYTES).map(|chunk| (number(chunk), chunk[8..].to_vec())).collect();
             Self { len: number(&packed), numbers: blocks.keys().copied().collect(), blocks }
         })
     }

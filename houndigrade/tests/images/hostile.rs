@@ -118,7 +118,10 @@ mod volume_groups {
             |of: &str| format!("start_extent = 0\nextent_count = 8\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"{of}\", 0]");
         for segment in [mirror, linear] {
             let (a, b) = (segment("b"), segment("a"));
-            assert_is_finding(&inspect(&[lvm::logical_section("a", VISIBLE, &[&a]), lvm::logical_section("b", VISIBLE, &[&b])].concat()), "each other");
+            assert_is_finding(
+                &inspect(&[lvm::logical_section("a", VISIBLE, &[&a]), lvm::logical_section("b", VISIBLE, &[&b])].concat()),
+                "each other",
+            );
         }
         assert_is_finding(&inspect(&lvm::logical_section("a", VISIBLE, &[&linear("a")])), "itself");
     }
@@ -166,7 +169,7 @@ mod volume_groups {
     #[test]
     fn a_volume_group_that_contains_itself_ends() {
         // A logical volume over the physical volume's own label: a volume group in a volume group, without end.
-        let segment = format!("start_extent = 0\nextent_count = 15\ntype = \"striped\"\nstripe_count = 1\nstripes = [\"pv0\", 0]");
+        let segment = lvm::linear(0, 15, 0);
         let text =
             lvm::metadata("rhel", UUID, 15, &lvm::logical_section("root", VISIBLE, &[&segment])).replace("pe_start = 2048", "pe_start = 0");
         let found = Inspection::of(&[&lvm::physical_volume(64 * MIB, UUID, &text)]);

@@ -108,7 +108,6 @@ impl Image {
 }
 
 /// Where the next bytes that are not a hole begin.
-#[allow(unsafe_code)] // There is no safe lseek with SEEK_DATA in the standard library.
 fn next_data(file: &File, from: u64) -> Option<u64> {
     use std::os::fd::AsRawFd;
     // SAFETY: the descriptor is open as long as `file` lives, and no memory is passed.
