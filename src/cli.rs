@@ -51,6 +51,8 @@ pub enum Command {
     Demo(Demo),
     /// Answer reports over HTTP
     Serve(Serve),
+    /// Say what is on the disks of a machine image, without mounting them and without writing to them
+    Inspect(Inspect),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -196,4 +198,30 @@ pub struct Serve {
     /// Address to listen at; on anything but loopback there is no protection, as there are no users yet
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "All disks of a machine belong into one call: volumes can lie on several. What cannot be read is told in the report.\n\nExample:\n  cloudigrade inspect --local golden disk.raw"
+)]
+pub struct Inspect {
+    /// Inspect disks of this machine; so far there is no other way
+    #[arg(long, required = true)]
+    pub local: bool,
+    /// What to call the image
+    pub image_id: String,
+    /// Its disks: raw image files or block devices
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub format: FindingsFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingsFormat {
+    /// For people
+    Table,
+    /// One JSON object, as schemas/json/inspection.findings.schema.json describes it
+    Json,
 }

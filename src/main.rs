@@ -17,6 +17,9 @@ use clap::Parser;
 const HEAPS_MAX: i32 = 2;
 
 fn main() -> std::process::ExitCode {
+    if let Some(code) = houndigrade::sandbox::become_child_if_asked() {
+        return code;
+    }
     bound_heaps();
     let cli = cli::Cli::parse();
     start_log(cli.global.verbose);

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-pub use houndigrade::os_release::Distribution;
+pub use houndigrade::facts::os_release::Distribution;
 
 /// The name of one attempt to inspect one image. It is a function of both, so that an attempt that is started twice is one attempt, and
 /// what it left in the cloud is found again by name.

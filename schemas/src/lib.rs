@@ -5,12 +5,14 @@
 //!
 //! * [`ids`], [`time`]: what things are called and when they happen
 //! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`]: the messages of the topics
+//! * [`findings`]: what is on the disks of machine images
 //! * [`topic`]: the topics, their keys and what they keep
 //! * [`table`]: the SQL contract
 //! * [`instance_type`]: sizes of EC2 instance types, as dated data
 
 pub mod coverage;
 pub mod dead_letter;
+pub mod findings;
 pub mod ids;
 pub mod instance_type;
 pub mod interval;
@@ -22,6 +24,7 @@ pub mod topic;
 
 pub use coverage::Coverage;
 pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use findings::Findings;
 pub use ids::{EventId, InstanceKey};
 pub use interval::{InstanceMonth, Interval, Month};
 pub use power::{PowerAction, PowerEvent};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use cloudigrade_schemas::table::{COVERAGE, Column, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
-use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, PowerEvent, TrailRecord};
+use cloudigrade_schemas::{Coverage, DeadLetter, Findings, InstanceMonth, PowerEvent, TrailRecord};
 use schemars::{JsonSchema, schema_for};
 
 fn hold(file: &str, expected: &str) {
@@ -32,6 +32,7 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<InstanceMonth>("instance.intervals");
     hold_schema::<Coverage>("coverage");
     hold_schema::<DeadLetter>("dead.letters");
+    hold_schema::<Findings>("inspection.findings");
 }
 
 #[test]
@@ -76,7 +77,21 @@ fn messages_of_the_first_version_are_read() {
     assert_eq!(coverage.to_key(), "1/r");
     let letter = r#"{"id":"0","source":"f","reason":"not_json","detail":"d","first_bytes":"x","found_at":"2024-03-01T09:00:00Z"}"#;
     assert_eq!(serde_json::from_str::<DeadLetter>(letter).unwrap().index, None);
+    let findings: Findings = serde_json::from_str(FINDINGS_OF_THE_FIRST_INSPECTOR).unwrap();
+    let image = &findings.images["ami-0123"];
+    assert_eq!((image.rhel_version.as_deref(), image.is_rhel), (Some("7.4"), None));
+    assert_eq!(image.drives["/dev/xvdbb"]["/dev/xvdbb1"].facts.as_ref().unwrap().rhel_signed_packages.rhel_signed_package_count, 448);
 }
+
+/// As the inspector before houndigrade wrote them.
+const FINDINGS_OF_THE_FIRST_INSPECTOR: &str = r#"{"cloud":"aws","errors":[],"images":{"ami-0123":{"rhel_found":true,
+"rhel_signed_packages_found":true,"rhel_product_certs_found":true,"rhel_release_files_found":true,"rhel_enabled_repos_found":true,
+"rhel_version":"7.4","syspurpose":{"role":"r","service_level_agreement":"s","usage":"u","service_type":"t"},"errors":[],
+"drives":{"/dev/xvdbb":{"/dev/xvdbb1":{"facts":{"rhel_release_files":{"rhel_found":true,"release_files":[{"rhel_release_file":
+"/etc/redhat-release","rhel_release_file_contents":"x","rhel_found":true}]},"rhel_product_certs":{"rhel_found":true,"rhel_pem_files":
+["/mnt/inspect/etc/pki/product/69.pem"]},"rhel_signed_packages":{"rhel_found":true,"rhel_signed_package_count":448},
+"rhel_enabled_repos":{"rhel_found":true,"rhel_enabled_repos":[{"repo":"rhel7","name":"RHEL 7"}]},"os_version":"7.4",
+"syspurpose_contents":null}},"/dev/xvdbb2":{"error":"mount: wrong fs type"}}}}}}"#;
 
 #[test]
 fn a_key_has_the_same_partition_for_ever() {

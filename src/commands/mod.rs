@@ -3,6 +3,7 @@
 mod dead_letters;
 mod demo;
 mod ingest;
+mod inspect;
 mod report;
 mod serve;
 mod shell;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
         Command::Demo(args) => demo::run(&args, &handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args)),
+        Command::Inspect(args) => inspect::run(args),
         Command::Completions { shell } => {
             // The generator panics where its output fails: memory does not.
             let mut script = Vec::new();

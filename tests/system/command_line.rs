@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 11] = [
+const COMMANDS: [(&str, &[&str]); 12] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
     ("report usage", REPORT),
     ("report concurrency", REPORT),
@@ -18,6 +18,7 @@ const COMMANDS: [(&str, &[&str]); 11] = [
     ("tables digest", &["--format", "--output"]),
     ("demo", &["--seed", "--days", "--folder"]),
     ("serve", &["--listen"]),
+    ("inspect", &["<IMAGE_ID>", "<FILE>", "--local", "--format"]),
     ("completions", &["<SHELL>", "bash", "zsh", "fish"]),
 ];
 const REPORT: &[&str] = &["--start", "--end", "--granularity", "--by", "--tz", "--format", "--output"];
@@ -39,6 +40,19 @@ fn every_command_explains_itself_and_its_options() {
     }
     assert!(help.text().contains("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing to read, 4 done with dead letters"));
     assert!(run(&["--version"]).ends_with(0).text().contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_disk_at_hand_is_inspected_in_a_process_of_its_own_and_a_missing_one_is_told() {
+    let folder = scratch();
+    let disk = folder.path().join("disk.raw");
+    fs::write(&disk, [&b"LUKS\xba\xbe\0\x02"[..], &[0; 1 << 16]].concat()).expect("the folder can be written to");
+    let told = run(&["inspect", "--local", "golden", text(&disk), "--format", "json"]).ends_with(0).says_nothing();
+    assert!(told.text().contains("\"inspected\":\"encrypted\""), "{}", told.text());
+    let none = folder.path().join("none.raw");
+    let told = run(&["inspect", "--local", "golden", text(&none)]).ends_with(3);
+    assert!(told.text().contains("Nothing found at path"), "{}", told.text());
+    run(&["inspect", "golden", text(&disk)]).ends_with(2).says(&["--local"]);
 }
 
 #[test]

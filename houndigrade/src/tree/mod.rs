@@ -1,7 +1,17 @@
 //! The files of one installed system, joined from its volumes, with every path confined to them.
 
+mod assemble;
+mod fstab;
+mod join;
+mod ostree;
+mod resolve;
+mod shape;
+
 use crate::error::{ReadError, Result};
 use crate::filesystem::{RandomFile, Stat};
+
+pub use assemble::{Assembly, Role, System, VolumeOutcome, assemble};
+pub use resolve::Tree;
 
 /// Files by path. Links are followed and confined: an absolute one restarts at the root of these files, `..` does not leave it, and a
 /// circle ends. Paths are absolute; their bytes need not be UTF-8.

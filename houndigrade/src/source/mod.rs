@@ -1,13 +1,23 @@
 //! Where the bytes of a disk come from. This module knows nothing of what is in them.
 
+mod cached;
+mod counted;
+mod file;
+mod slice;
+
 use std::sync::Arc;
+
+pub use cached::Cached;
+pub use counted::{Budget, Counted};
+pub use file::FileSource;
+pub use slice::Slice;
 
 use crate::error::{ReadError, Result};
 
 /// A disk, or a part of one, as bytes that can be read at any place. Never written.
 ///
-/// Implementations: a file or block device ([`file::FileSource`]), a part of another source ([`Slice`]), bytes in memory (`Vec<u8>`), an
-/// LVM volume.
+/// Implementations: a file or block device ([`FileSource`]), a part of another source ([`Slice`]), bytes in memory (`Vec<u8>`), an LVM
+/// volume.
 pub trait BlockSource: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> u64;
@@ -26,6 +36,24 @@ pub trait BlockSource: Send + Sync {
 
 /// A source that is shared between all who read of it.
 pub type Source = Arc<dyn BlockSource>;
+
+/// A device as it is read for an inspection: cached, and with an end to what reading may cost.
+pub struct Guarded {
+    /// What is read from.
+    pub source: Source,
+    /// Counts what the device itself had to deliver: the bytes read, as they are reported.
+    pub device: Arc<Counted>,
+}
+
+impl Guarded {
+    /// Puts a cache and two budgets of [`crate::limits`] before a device that messages call `name`. The one above the cache ends a loop
+    /// that only reads what is cached.
+    pub fn new(device: Source, name: &str) -> Self {
+        let device = Arc::new(Counted::new(device, name, Budget::of_device()));
+        let cached = Arc::new(Cached::new(device.clone()));
+        Self { source: Arc::new(Counted::new(cached, name, Budget::of_requests())), device }
+    }
+}
 
 impl BlockSource for Vec<u8> {
     fn len(&self) -> u64 {
@@ -47,5 +75,20 @@ pub(crate) fn checked_range(len: u64, offset: u64, count: usize) -> Result<u64> 
             format!("a reference to byte {offset}"),
             format!("{count} bytes from there on end behind the {len} that there are"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarded_device_is_asked_for_less_than_its_readers_ask() {
+        let guarded = Guarded::new(Arc::new(vec![7; 1 << 20]), "disk");
+        let mut buf = [0; 512];
+        for _ in 0..1000 {
+            guarded.source.read_at(4096, &mut buf).unwrap();
+        }
+        assert_eq!((buf, guarded.device.reads()), ([7; 512], 1));
     }
 }

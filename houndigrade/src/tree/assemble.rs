@@ -1,0 +1,175 @@
+//! From volumes to the systems installed on them. Every volume is accounted for, whatever it holds.
+
+use std::rc::Rc;
+
+use super::join::{join_by_content, join_by_fstab};
+use super::{Files, Tree, ostree, shape};
+use crate::error::{ReadError, Result};
+use crate::filesystem::{FileSystem, RandomFile, Stat, Subvolume, open_subvolume};
+use crate::volumes::{Contents, Volume};
+
+/// Subvolumes of btrfs that are roots by habit, where the default one is none: Fedora's, and that of Ubuntu and SUSE.
+const ROOT_SUBVOLUMES: [&str; 2] = ["root", "@"];
+
+/// What there is on some disks.
+pub struct Assembly {
+    /// The installed systems, in the order of their root volumes.
+    pub systems: Vec<System>,
+    /// Each volume, in the order given.
+    pub volumes: Vec<VolumeOutcome>,
+}
+
+/// An installed system: a root with what belongs below it.
+pub struct System {
+    /// The name of the volume that holds its root.
+    pub root_volume: String,
+    /// The drive of that volume.
+    pub drive: String,
+    /// Mount points, and the names of the volumes joined there.
+    pub joined: Vec<(String, String)>,
+    /// What could not be taken into account; empty if all was.
+    pub caveats: Vec<String>,
+    pub(super) tree: Tree,
+}
+
+impl Files for System {
+    fn stat(&self, path: &[u8]) -> Result<Stat> {
+        self.tree.stat(path)
+    }
+
+    fn list(&self, path: &[u8], entries_max: usize) -> Result<Vec<Vec<u8>>> {
+        self.tree.list(path, entries_max)
+    }
+
+    fn open<'a>(&'a self, path: &[u8]) -> Result<Box<dyn RandomFile + 'a>> {
+        self.tree.open(path)
+    }
+}
+
+/// What a volume is to the systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The root of a system.
+    Root,
+    /// Joined to a system below its root.
+    Joined,
+    /// A file system that belongs to no system found.
+    Other,
+    /// A file system that could not be opened: see the error.
+    Unreadable,
+    /// No file system that is read: see the contents.
+    NoFiles,
+}
+
+/// What came of one volume.
+#[derive(Clone, Debug)]
+pub struct VolumeOutcome {
+    /// The drive that it is reported under.
+    pub drive: String,
+    /// Its name.
+    pub name: String,
+    /// What it holds, as its first bytes say.
+    pub contents: Contents,
+    /// The kind of its file system, if it was opened.
+    pub file_system: Option<&'static str>,
+    /// What it is to the systems.
+    pub role: Role,
+    /// Why it could not be opened.
+    pub error: Option<ReadError>,
+    /// What of it could not be taken into account.
+    pub caveats: Vec<String>,
+}
+
+/// How a volume's file system is opened.
+pub(super) type Open<'a> = &'a dyn Fn(&Volume, &Subvolume) -> Result<Rc<dyn FileSystem>>;
+
+/// A volume with its file system, if it has one that can be opened.
+pub(super) struct Opened<'a> {
+    pub volume: &'a Volume,
+    pub system: Option<Rc<dyn FileSystem>>,
+    pub error: Option<ReadError>,
+    /// It was joined to a system.
+    pub joined: bool,
+    /// It is a system's root.
+    pub root: bool,
+}
+
+/// Finds the systems on `volumes`.
+pub fn assemble(volumes: &[Volume]) -> Assembly {
+    assemble_by(volumes, &open_subvolume)
+}
+
+pub(super) fn assemble_by(volumes: &[Volume], open: Open<'_>) -> Assembly {
+    let mut opened: Vec<Opened<'_>> = volumes.iter().map(|volume| opened(volume, open)).collect();
+    let mut roots = Vec::new();
+    for (i, one) in opened.iter_mut().enumerate() {
+        if let Some(tree) = root_tree(one, open) {
+            one.root = true;
+            roots.push((i, system(one, tree)));
+        }
+    }
+    for (i, system) in &mut roots {
+        join_by_fstab(system, *i, &mut opened, open);
+    }
+    join_by_content(&mut roots, &mut opened);
+    Assembly { systems: roots.into_iter().map(|(_, system)| system).collect(), volumes: opened.into_iter().map(outcome).collect() }
+}
+
+fn opened<'a>(volume: &'a Volume, open: Open<'_>) -> Opened<'a> {
+    let has_files = matches!(volume.contents, Contents::Ext | Contents::Xfs | Contents::Btrfs);
+    let (system, error) = match has_files.then(|| open(volume, &Subvolume::Default)) {
+        None => (None, None),
+        Some(Ok(system)) => (Some(system), None),
+        Some(Err(error)) => (None, Some(error)),
+    };
+    Opened { volume, system, error, joined: false, root: false }
+}
+
+/// The tree of a root, if the volume holds one.
+fn root_tree(opened: &mut Opened<'_>, open: Open<'_>) -> Option<Tree> {
+    let system = opened.system.as_ref()?;
+    if let Some(tree) = ostree::deployment(system) {
+        return Some(tree);
+    }
+    if shape::is_root(system.as_ref()) {
+        return Some(Tree::new(Rc::clone(system), b""));
+    }
+    if opened.volume.contents != Contents::Btrfs {
+        return None;
+    }
+    let named = |name: &&str| open(opened.volume, &Subvolume::Path(name.as_bytes().to_vec())).ok();
+    let root = ROOT_SUBVOLUMES.iter().filter_map(named).find(|system| shape::is_root(system.as_ref()))?;
+    Some(Tree::new(root, b""))
+}
+
+fn system(opened: &Opened<'_>, tree: Tree) -> System {
+    System {
+        root_volume: opened.volume.name.clone(),
+        drive: opened.volume.drive.clone(),
+        joined: Vec::new(),
+        caveats: opened.system.as_ref().map(|system| system.caveats()).unwrap_or_default(),
+        tree,
+    }
+}
+
+fn outcome(opened: Opened<'_>) -> VolumeOutcome {
+    let role = match &opened {
+        Opened { root: true, .. } => Role::Root,
+        Opened { joined: true, .. } => Role::Joined,
+        Opened { system: Some(_), .. } => Role::Other,
+        Opened { error: Some(_), .. } => Role::Unreadable,
+        _ => Role::NoFiles,
+    };
+    VolumeOutcome {
+        drive: opened.volume.drive.clone(),
+        name: opened.volume.name.clone(),
+        contents: opened.volume.contents.clone(),
+        file_system: opened.system.as_ref().map(|system| system.kind()),
+        role,
+        caveats: opened.system.as_ref().map(|system| system.caveats()).unwrap_or_default(),
+        error: opened.error,
+    }
+}
+
+#[cfg(test)]
+mod tests;
