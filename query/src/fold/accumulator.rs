@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int64Builder, LargeBinaryBuilder, ListArray, StructArray};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int64Builder, LargeBinaryArray, ListArray, StructArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::Result;
@@ -98,16 +98,15 @@ impl<F: Fold> FoldGroups<F> {
         taken
     }
 
-    fn take_states(&mut self, emit_to: EmitTo) -> ArrayRef {
-        let mut states = LargeBinaryBuilder::new();
-        let mut bytes = Vec::new();
+    /// The states of groups, one behind the other, and where each ends.
+    fn take_states(&mut self, emit_to: EmitTo) -> (Vec<u8>, Vec<i64>) {
+        let (mut states, mut ends) = (Vec::new(), vec![0]);
         for held in self.take(emit_to) {
-            bytes.clear();
-            put_i64(&mut bytes, held.reach);
-            self.fold.encode(&held.group, &mut bytes);
-            states.append_value(&bytes);
+            put_i64(&mut states, held.reach);
+            self.fold.encode(&held.group, &mut states);
+            ends.push(states.len() as i64);
         }
-        Arc::new(states.finish())
+        (states, ends)
     }
 
     fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
@@ -151,7 +150,9 @@ impl<F: Fold> GroupsAccumulator for FoldGroups<F> {
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        Ok(vec![self.take_states(emit_to)])
+        let (states, ends) = self.take_states(emit_to);
+        let states = LargeBinaryArray::new(OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(states), None);
+        Ok(vec![Arc::new(states)])
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
@@ -199,9 +200,9 @@ impl<F: Fold> Accumulator for FoldAll<F> {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let states = self.0.take_states(EmitTo::All);
+        let (state, _) = self.0.take_states(EmitTo::All);
         self.0.reserve(1);
-        Ok(vec![ScalarValue::try_from_array(&states, 0)?])
+        Ok(vec![ScalarValue::LargeBinary(Some(state))])
     }
 
     fn size(&self) -> usize {

@@ -98,7 +98,7 @@ impl Fold for Concurrency {
         };
         let (mut bucket, mut peak) = (0, Peak::default());
         let starts = edges[..edges.len() - 1].iter().copied();
-        group.sweep(&self.sizes, starts, |second, level| {
+        group.sweep(self.seconds(), &self.sizes, starts, |second, level| {
             // Every bucket's first second is a stop, so a sweep never jumps over a bucket.
             if second == edges[bucket + 1] {
                 emit(bucket, &peak);

@@ -9,29 +9,36 @@ use super::bytes::{Reader, put_i64, put_u32, put_u64};
 use super::pieces::Size;
 use super::{FoldError, push_counted};
 
+/// Sizes whose numbers are at hand without hashing; a power of two.
+const SIZES_AT_HAND: usize = 128;
+
 /// The sizes of instances by number, so that a change fits one word. Number 0 is the size that is not known.
 #[derive(Debug)]
 pub(crate) struct Sizes {
     list: Vec<Option<Size>>,
     numbers: HashMap<Option<Size>, u32>,
-    last: (Option<Size>, u32),
+    /// Each size that was asked for last of those that share its place.
+    at_hand: Vec<(Option<Size>, u32)>,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { list: vec![None], numbers: HashMap::from([(None, 0)]), last: (None, 0) }
+        Self { list: vec![None], numbers: HashMap::from([(None, 0)]), at_hand: vec![(None, 0); SIZES_AT_HAND] }
     }
 }
 
 impl Sizes {
     #[inline]
     pub(crate) fn number_of(&mut self, size: Option<Size>) -> u32 {
-        if self.last.0 != size {
-            self.last = (size, self.look_up(size));
+        // Memory comes in half GiB.
+        let place = size.map_or(0, |size| size.vcpu.wrapping_mul(5).wrapping_add(size.memory_mib >> 9) as usize) % SIZES_AT_HAND;
+        if self.at_hand[place].0 != size {
+            self.at_hand[place] = (size, self.look_up(size));
         }
-        self.last.1
+        self.at_hand[place].1
     }
 
+    #[cold]
     fn look_up(&mut self, size: Option<Size>) -> u32 {
         *self.numbers.entry(size).or_insert_with(|| {
             self.list.push(size);
@@ -93,7 +100,12 @@ impl Change {
 }
 
 /// Seconds whose sums are written at a time: few enough that they stay in the processor's second-level cache.
+const SPAN_SECONDS: usize = 1 << SPAN_SECONDS_LOG2;
 const SPAN_SECONDS_LOG2: u32 = 14;
+/// Changes that are gathered before they are added to sums that are there already: enough for each span to get many at a time.
+const RECENT_MAX: usize = 1 << 20;
+/// As long as a group has fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
+const SORT_BELOW_ONE_IN: usize = 16;
 
 /// The changes of one group.
 #[derive(Debug, Default)]
@@ -116,10 +128,11 @@ impl Timeline {
         self.bound(seconds, sizes, growth);
     }
 
-    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group, and spares a sort.
+    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group.
     #[inline]
     fn bound(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        if 2 * self.recent.len() * size_of::<Change>() >= seconds as usize * size_of::<Level>() {
+        let many = if self.summed.is_empty() { seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) } else { RECENT_MAX };
+        if self.recent.len() >= many {
             self.sum_up(seconds, sizes, growth);
         }
     }
@@ -128,23 +141,11 @@ impl Timeline {
     #[cold]
     fn sum_up(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
         self.make_sums(seconds as usize, growth);
-        let span_of = |change: &Change| (change.second() >> SPAN_SECONDS_LOG2) as usize;
-        let mut ends = vec![0_usize; (seconds as usize >> SPAN_SECONDS_LOG2) + 1];
-        self.recent.iter().for_each(|change| ends[span_of(change)] += 1);
-        let mut at = 0;
-        for end in &mut ends {
-            (*end, at) = (at, at + *end);
+        let spans = Spans::of(&self.recent, seconds);
+        for (sums, changes) in self.summed.chunks_mut(SPAN_SECONDS).zip(spans.iter()) {
+            add_changes(sums, changes, sizes);
         }
-        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
-        let mut by_span = vec![Change(0); self.recent.len()];
-        for change in self.recent.drain(..) {
-            let slot = &mut ends[span_of(&change)];
-            by_span[*slot] = change;
-            *slot += 1;
-        }
-        for change in by_span {
-            self.summed[change.second() as usize].add(change.sign(), sizes.list[change.size() as usize]);
-        }
+        self.recent.clear();
     }
 
     fn make_sums(&mut self, seconds: usize, growth: &mut usize) {
@@ -160,6 +161,7 @@ impl Timeline {
 
     /// Writes the sums, and the recent changes with the sizes that they name, numbered anew.
     pub(crate) fn encode(&self, sizes: &Sizes, out: &mut Vec<u8>) {
+        out.reserve(size_of_val(self.summed.as_slice()) + size_of_val(self.recent.as_slice()));
         put_u32(out, self.summed.len() as u32);
         for level in &self.summed {
             for part in [level.instances, level.vcpu, level.memory_mib] {
@@ -219,18 +221,36 @@ impl Timeline {
     }
 
     /// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
-    /// at those between at which something changed.
-    pub(crate) fn sweep(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
-        let mut level = Level::default();
-        if !self.summed.is_empty() {
-            self.sum_up(self.summed.len() as u32, sizes, &mut 0);
-            for (second, change) in self.summed.iter().enumerate() {
-                level.add_level(change);
-                hold(second as u32, &level);
-            }
-            return;
+    /// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`.
+    pub(crate) fn sweep(mut self, seconds: u32, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+        if self.summed.is_empty() && self.recent.len() < seconds as usize / SORT_BELOW_ONE_IN {
+            return self.sweep_sorted(sizes, stops, hold);
         }
+        let spans = Spans::of(&self.recent, seconds);
+        let mut level = Level::default();
+        let mut second = 0;
+        let mut sums_of_span = vec![Level::default(); SPAN_SECONDS.min(seconds as usize)];
+        for (start, changes) in (0..seconds as usize).step_by(SPAN_SECONDS).zip(spans.iter()) {
+            let end = (start + SPAN_SECONDS).min(seconds as usize);
+            let sums = match self.summed.get_mut(start..end) {
+                Some(sums) => sums,
+                None => {
+                    sums_of_span.fill(Level::default());
+                    &mut sums_of_span[..end - start]
+                }
+            };
+            add_changes(sums, changes, sizes);
+            for change in sums {
+                level.add_level(change);
+                hold(second, &level);
+                second += 1;
+            }
+        }
+    }
+
+    fn sweep_sorted(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
         self.recent.sort_unstable();
+        let mut level = Level::default();
         let mut changes = self.recent.into_iter().peekable();
         let mut stops = stops.peekable();
         loop {
@@ -245,6 +265,47 @@ impl Timeline {
             stops.next_if_eq(&second);
             hold(second, &level);
         }
+    }
+}
+
+/// Changes in the order of the spans of [`SPAN_SECONDS`] that they lie in.
+struct Spans {
+    changes: Vec<Change>,
+    /// Where each span ends in `changes`.
+    ends: Vec<usize>,
+}
+
+impl Spans {
+    fn of(changes: &[Change], seconds: u32) -> Self {
+        let span_of = |change: &Change| (change.second() >> SPAN_SECONDS_LOG2) as usize;
+        let mut ends = vec![0_usize; (seconds as usize).div_ceil(SPAN_SECONDS)];
+        changes.iter().for_each(|change| ends[span_of(change)] += 1);
+        let mut at = 0;
+        for end in &mut ends {
+            (*end, at) = (at, at + *end);
+        }
+        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
+        let mut by_span = vec![Change(0); changes.len()];
+        for change in changes {
+            let slot = &mut ends[span_of(change)];
+            by_span[*slot] = *change;
+            *slot += 1;
+        }
+        Self { changes: by_span, ends }
+    }
+
+    /// The changes of each span.
+    fn iter(&self) -> impl Iterator<Item = &[Change]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.changes[start..*end])
+    }
+}
+
+/// Adds a span's changes to its sums.
+fn add_changes(sums: &mut [Level], changes: &[Change], sizes: &Sizes) {
+    for change in changes {
+        let second = change.second() as usize % SPAN_SECONDS;
+        sums[second].add(change.sign(), sizes.list[change.size() as usize]);
     }
 }
 
@@ -277,7 +338,7 @@ mod tests {
         }
         let is_summed = !merged.summed.is_empty();
         let mut levels = Vec::new();
-        merged.sweep(&sizes, 0..SECONDS, |second, level| {
+        merged.sweep(SECONDS, &sizes, 0..SECONDS, |second, level| {
             assert_eq!(second as usize, levels.len());
             levels.push(*level);
         });
