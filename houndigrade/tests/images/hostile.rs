@@ -1,6 +1,6 @@
 //! Hostile disks: each ends with a finding within its limits, whatever its bytes claim.
 
-use cloudigrade_schemas::findings::DatabaseState;
+use cloudigrade_schemas::findings::{DatabaseState, Unread, UnreadKind};
 
 use crate::build::corrupt::{self, EXT4_WITHOUT_CHECKSUMS, Numbers};
 use crate::build::files::{Files, Node};
@@ -387,19 +387,24 @@ mod contents {
     }
 
     #[test]
-    fn folders_of_tens_of_thousands_of_files_are_beyond_the_limit() {
+    fn folders_of_thousands_of_files_are_beyond_the_limit_and_said_to_be() {
         if !have_tools() {
             return;
         }
         let mut files = roots::rhel(9);
-        for number in 0..12_000 {
-            for folder in ["etc", "etc/yum.repos.d", "etc/pki/product", "var/lib/rpm"] {
-                files.file(format!("{folder}/{number}-release.repo.pem"), "");
-            }
+        for number in 0..5000 {
+            let repository = format!("[rhel-{number}]\nname=RHEL {number}\nenabled=1\n");
+            files.file(format!("etc/yum.repos.d/{number}.repo"), repository);
+            files.file(format!("etc/pki/product/{number}.pem"), "").file(format!("var/lib/rpm/{number}"), "");
+            files.file(format!("etc/{number}-release"), "");
         }
-        let disk = filesystems::ext(&files, 256 * MIB, &["-t", "ext4", "-N", "60000"]);
+        let disk = filesystems::ext(&files, 256 * MIB, &["-t", "ext4", "-N", "40000"]);
         let found = Inspection::of(&[&disk]);
-        assert_eq!(found.image.is_rhel, Some(true), "{}", found.json);
+        assert_eq!((found.image.is_rhel, found.image.inspected.word()), (Some(true), "partial"), "{}", found.json);
+        for what in ["-release", "/etc/pki/product", "repositories"] {
+            let limit = |unread: &Unread| unread.why.contains(what) && unread.kind == UnreadKind::Limit;
+            assert!(found.facts().unread.iter().any(limit), "{what}: {:?}", found.facts().unread);
+        }
         assert!(found.json.len() < 4 << 20, "{} bytes of findings", found.json.len());
     }
 

@@ -167,6 +167,9 @@ impl Reader {
         let layout = match kind {
             "striped" | "linear" => {
                 let parts = pairs(segment.list("stripes"))?;
+                if segment.number("stripe_count").is_some_and(|count| count != parts.len() as u64) {
+                    return None;
+                }
                 let stripe_bytes = if parts.len() == 1 { u64::MAX } else { segment.number("stripe_size")?.checked_mul(SECTOR_BYTES)? };
                 Layout::Striped { stripe_bytes, parts }
             }
@@ -284,6 +287,7 @@ mod tests {
         for logical in [
             "a { segment1 { start_extent = 0 extent_count = 1 type = \"striped\" stripes = [\"pv0\"] } }",
             "a { segment1 { start_extent = 0 extent_count = 1 type = \"striped\" stripes = [] } }",
+            "a { segment1 { start_extent = 0 extent_count = 1 type = \"striped\" stripe_count = 2 stripes = [\"pv0\", 0] } }",
             "a { segment1 { start_extent = 0 extent_count = 2 type = \"striped\" stripes = [\"pv0\", 0, \"pv1\", 0] } }",
             "a { segment1 { start_extent = 0 extent_count = 1 type = \"x\" } segment2 { start_extent = 0 extent_count = 1 type = \"x\" } }",
             "a/b { }",
