@@ -1,33 +1,5 @@
 //! What one disk may cost. Each limit has its unit in its name; what is beyond is a finding, never cut silently.
 
-/// Bytes of a symbolic link's target, as in Linux.
-pub const SYMLINK_BYTES_MAX: usize = 4096;
-/// Links that are followed for one path, as in Linux.
-pub const SYMLINKS_MAX: usize = 40;
-
-// Facts: what is read of one system.
-
-/// Bytes of a release file or os-release; real ones have less than one KiB.
-pub const RELEASE_FILE_BYTES_MAX: usize = 64 << 10;
-/// Files `/etc/*-release`; real systems have less than ten.
-pub const RELEASE_FILES_MAX: usize = 100;
-/// Entries of `/etc`; real systems have some hundred.
-pub const ETC_ENTRIES_MAX: usize = 20_000;
-/// Bytes of a file of repositories.
-pub const REPOSITORY_FILE_BYTES_MAX: usize = 1 << 20;
-/// Files of repositories, over all folders.
-pub const REPOSITORY_FILES_MAX: usize = 2_000;
-/// Entries of a folder of repositories, those of other kinds included.
-pub const REPOSITORY_FOLDER_ENTRIES_MAX: usize = 20_000;
-/// Folders of repositories.
-pub const REPOSITORY_FOLDERS_MAX: usize = 100;
-/// Repositories that findings list, of each kind.
-pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
-/// Bytes of the system purpose file, as the first inspector had it.
-pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
-/// Bytes of all files of repositories together.
-pub const REPOSITORY_BYTES_MAX: usize = 64 << 20;
-
 // The process in which an image is inspected.
 
 /// Bytes of address space that an inspection may take, besides what the program itself does.
@@ -44,6 +16,7 @@ pub const INSPECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
 pub const INSPECTION_MESSAGE_BYTES_MAX: usize = 1024;
 /// Disks of one image; clouds attach fewer.
 pub const DISKS_MAX: usize = 48;
+
 // Disks and volumes.
 
 /// Bytes that are read from one disk's device.
@@ -94,8 +67,13 @@ pub const LVM_LOGICAL_MAX: usize = 2048;
 pub const LVM_PARTS_MAX: usize = 65_536;
 /// Logical volumes that lie in each other: a volume moved between disks, whose mirror's halves are mirrored.
 pub const LVM_STACK_MAX: usize = 8;
+
 // File systems and their trees.
 
+/// Bytes of a symbolic link's target, as in Linux.
+pub const SYMLINK_BYTES_MAX: usize = 4096;
+/// Links that are followed for one path, as in Linux.
+pub const SYMLINKS_MAX: usize = 40;
 /// Bytes of a path after its links are resolved, as in Linux.
 pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one component of a path, as in Linux.
@@ -114,10 +92,6 @@ pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
 pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
 /// Such blocks that are kept for each file system: 4 MiB.
 pub const CACHE_BLOCKS_MAX: usize = 256;
-/// Bytes that are read and kept at once of an XFS or btrfs file; a compressed extent of btrfs has 128 KiB.
-pub const FILE_WINDOW_BYTES: usize = 256 << 10;
-/// Such windows that are kept for each open file: 16 MiB.
-pub const FILE_WINDOWS_MAX: usize = 64;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at.
@@ -126,6 +100,40 @@ pub const FSTAB_ENTRIES_MAX: usize = 512;
 pub const OSTREE_ENTRIES_MAX: usize = 1024;
 /// File systems that are joined to one root.
 pub const MOUNTS_MAX: usize = 64;
+/// Bytes that are read and kept at once of an XFS file.
+pub const XFS_WINDOW_BYTES: usize = 16 << 10;
+/// Bytes that are read and kept at once of a btrfs file: a compressed extent's, which cannot be read in part.
+pub const BTRFS_WINDOW_BYTES: usize = 128 << 10;
+/// Bytes that are kept of each open file of XFS or btrfs.
+pub const FILE_CACHE_BYTES_MAX: usize = 16 << 20;
+/// Directories and links of a tree that are remembered.
+pub const RESOLVED_MAX: usize = 4096;
+/// Entries of a root's `/etc` among which a release file is looked for.
+pub const ROOT_ENTRIES_MAX: usize = 1 << 14;
+
+// Facts: what is read of one system.
+
+/// Bytes of a release file or os-release; real ones have less than one KiB.
+pub const RELEASE_FILE_BYTES_MAX: usize = 64 << 10;
+/// Files `/etc/*-release`; real systems have less than ten.
+pub const RELEASE_FILES_MAX: usize = 100;
+/// Entries of `/etc`; real systems have some hundred.
+pub const ETC_ENTRIES_MAX: usize = 20_000;
+/// Bytes of a file of repositories.
+pub const REPOSITORY_FILE_BYTES_MAX: usize = 1 << 20;
+/// Files of repositories, over all folders.
+pub const REPOSITORY_FILES_MAX: usize = 2_000;
+/// Entries of a folder of repositories, those of other kinds included.
+pub const REPOSITORY_FOLDER_ENTRIES_MAX: usize = 20_000;
+/// Folders of repositories.
+pub const REPOSITORY_FOLDERS_MAX: usize = 100;
+/// Repositories that findings list, of each kind.
+pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
+/// Bytes of the system purpose file, as the first inspector had it.
+pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
+/// Bytes of all files of repositories together.
+pub const REPOSITORY_BYTES_MAX: usize = 64 << 20;
+
 // The RPM database and certificates.
 
 /// Bytes of an RPM database, its write-ahead log apart. A full desktop has 300 MB.
@@ -170,15 +178,3 @@ pub const CERTIFICATES_MAX: usize = 1_000;
 pub const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
 /// Products in one file of certificates.
 pub const CERTIFICATE_PRODUCTS_MAX: usize = 100;
-// File systems and their trees.
-
-/// Bytes that are read and kept at once of an XFS file.
-pub const XFS_WINDOW_BYTES: usize = 16 << 10;
-/// Bytes that are read and kept at once of a btrfs file: a compressed extent's, which cannot be read in part.
-pub const BTRFS_WINDOW_BYTES: usize = 128 << 10;
-/// Bytes that are kept of each open file of XFS or btrfs.
-pub const FILE_CACHE_BYTES_MAX: usize = 16 << 20;
-/// Directories and links of a tree that are remembered.
-pub const RESOLVED_MAX: usize = 4096;
-/// Entries of a root's `/etc` among which a release file is looked for.
-pub const ROOT_ENTRIES_MAX: usize = 1 << 14;
