@@ -61,7 +61,7 @@ fn is_all_read(facts: &Facts) -> bool {
 
 /// Whether what is read from a path can name the distribution: repositories and the system purpose cannot.
 fn can_name_it(path: &str) -> bool {
-    path == "/etc" || path.ends_with("-release") || path.contains("/pki/")
+    path == "/etc" || path.ends_with("-release") || path.contains("/pki")
 }
 
 fn told(partition: &str, facts: &Facts, is_rhel: Option<bool>, evidence: &[Evidence]) -> (Vec<String>, Vec<String>) {

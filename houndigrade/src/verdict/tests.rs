@@ -205,6 +205,14 @@ fn what_could_not_be_read_makes_a_no_unknown_but_not_a_yes() {
 }
 
 #[test]
+fn certificates_of_which_not_even_the_folder_could_be_read_make_a_no_unknown() {
+    let at = crate::facts::testing::MemoryFiles::default().failing("/etc/pki/product", crate::ReadError::corrupt("a directory", "why"));
+    let unread = crate::facts::read(&at, "/dev/xvdb1", "ami-1").unread;
+    assert_eq!(unread.len(), 1);
+    assert_eq!(System::default().unread(&unread[0].path).packages(300, 0).told().0, None);
+}
+
+#[test]
 fn without_a_system_the_worst_volume_says_why_and_the_answer_is_unknown() {
     let of = |partitions| {
         let image = image(partitions);
