@@ -21,7 +21,7 @@ pub fn decide(image: &mut ImageFindings) {
     let partitions: Vec<(&str, &PartitionFindings)> =
         image.drives.values().flatten().map(|(name, partition)| (name.as_str(), partition)).collect();
     let facts: Vec<(&str, &Facts)> = partitions.iter().filter_map(|(name, partition)| Some((*name, partition.facts.as_ref()?))).collect();
-    let systems: Vec<SystemVerdict> = facts.iter().filter_map(|(name, facts)| SystemVerdict::of(name, facts)).collect();
+    let systems: Vec<SystemVerdict> = partitions.iter().filter_map(|(name, partition)| SystemVerdict::of(name, partition)).collect();
 
     let hints = Hints::of(&facts);
     let inspected = inspected(&partitions, !systems.is_empty());
