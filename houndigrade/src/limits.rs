@@ -74,10 +74,12 @@ pub const LVM_STACK_MAX: usize = 8;
 pub const SYMLINK_BYTES_MAX: usize = 4096;
 /// Links that are followed for one path, as in Linux.
 pub const SYMLINKS_MAX: usize = 40;
-/// Bytes of a path after its links are resolved, as in Linux.
+/// Bytes of a path, or of where a link on it leads, before it is resolved, as in Linux.
 pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one component of a path, as in Linux.
 pub const NAME_BYTES_MAX: usize = 255;
+/// Names of a path below each other after its links are resolved; what is looked for has less than 20.
+pub const PATH_DEPTH_MAX: usize = 256;
 /// Components that are looked at while one path is resolved, those of its links included.
 pub const PATH_COMPONENTS_MAX: usize = 4096;
 /// Bytes of a directory itself, not of the files in it: some hundred thousand entries.
