@@ -96,7 +96,7 @@ pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
 pub const CACHE_BLOCKS_MAX: usize = 256;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
-/// Entries of an fstab that are looked at.
+/// Entries of an fstab that are looked at, comments and what is mounted nowhere not counted.
 pub const FSTAB_ENTRIES_MAX: usize = 512;
 /// Entries of one directory on the way to an ostree deployment.
 pub const OSTREE_ENTRIES_MAX: usize = 1024;

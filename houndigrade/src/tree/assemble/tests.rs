@@ -236,6 +236,14 @@ fn more_mounts_than_the_limit_are_not_joined() {
 }
 
 #[test]
+fn an_fstab_with_more_entries_than_the_limit_is_a_caveat() {
+    let fstab = |count: usize| "UUID=9 /home xfs\n".repeat(count);
+    let caveats = |count| Machine::default().with("/dev/sda1", root(&fstab(count))).system().caveats;
+    assert_eq!(caveats(crate::limits::FSTAB_ENTRIES_MAX).len(), 0);
+    assert!(caveats(crate::limits::FSTAB_ENTRIES_MAX + 1)[0].contains("more than 512 entries"));
+}
+
+#[test]
 fn real_file_systems_of_three_kinds_are_put_together() {
     const VAR: &str = "01234567-89ab-cdef-0123-456789abcdef";
     let folder = TempDir::new().unwrap();
