@@ -98,7 +98,7 @@ pub const CACHE_BLOCKS_MAX: usize = 256;
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at, comments and what is mounted nowhere not counted.
 pub const FSTAB_ENTRIES_MAX: usize = 512;
-/// Entries of one directory on the way to an ostree deployment.
+/// Entries of all directories on the way to an ostree deployment together.
 pub const OSTREE_ENTRIES_MAX: usize = 1024;
 /// File systems that are joined to one root.
 pub const MOUNTS_MAX: usize = 64;
