@@ -74,10 +74,12 @@ pub const LVM_STACK_MAX: usize = 8;
 pub const SYMLINK_BYTES_MAX: usize = 4096;
 /// Links that are followed for one path, as in Linux.
 pub const SYMLINKS_MAX: usize = 40;
-/// Bytes of a path after its links are resolved, as in Linux.
+/// Bytes of a path, or of where a link on it leads, before it is resolved, as in Linux.
 pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one component of a path, as in Linux.
 pub const NAME_BYTES_MAX: usize = 255;
+/// Names of a path below each other after its links are resolved; what is looked for has less than 20.
+pub const PATH_DEPTH_MAX: usize = 256;
 /// Components that are looked at while one path is resolved, those of its links included.
 pub const PATH_COMPONENTS_MAX: usize = 4096;
 /// Bytes of a directory itself, not of the files in it: some hundred thousand entries.
@@ -94,9 +96,9 @@ pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
 pub const CACHE_BLOCKS_MAX: usize = 256;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
-/// Entries of an fstab that are looked at.
+/// Entries of an fstab that are looked at, comments and what is mounted nowhere not counted.
 pub const FSTAB_ENTRIES_MAX: usize = 512;
-/// Entries of one directory on the way to an ostree deployment.
+/// Entries of all directories on the way to an ostree deployment together.
 pub const OSTREE_ENTRIES_MAX: usize = 1024;
 /// File systems that are joined to one root.
 pub const MOUNTS_MAX: usize = 64;

@@ -86,10 +86,11 @@ pub(crate) fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
     [directory.strip_suffix(b"/").unwrap_or(directory), b"/", name].concat()
 }
 
-/// Whether files look like an installed system and not like data: it configures itself, and has programs.
+/// Whether files look like an installed system and not like data: it configures itself, and has programs. A `/usr` of its own has `etc` and
+/// `bin` too, and is none.
 pub fn is_system(files: &dyn Files) -> bool {
     let is = |path: &[u8], kind| files.stat(path).is_ok_and(|stat| stat.kind == kind);
-    let has_programs = [&b"/usr/bin"[..], b"/bin", b"/usr/lib"].iter().any(|path| is(path, FileKind::Directory));
+    let has_programs = [&b"/usr/bin"[..], b"/usr/lib"].iter().any(|path| is(path, FileKind::Directory));
     let is_configured = [&b"/etc/passwd"[..], b"/etc/os-release", b"/etc/fstab"].iter().any(|path| files.stat(path).is_ok());
     is(b"/etc", FileKind::Directory) && (has_programs || is_configured)
 }
@@ -104,5 +105,10 @@ mod tests {
         assert!(is_system(&MemoryFiles::of(&[("/etc/passwd", "root"), ("/usr/bin/true", "")])));
         assert!(!is_system(&MemoryFiles::of(&[("/lost+found/x", ""), ("/data/etc/passwd", "")])));
         assert!(!is_system(&MemoryFiles::default()));
+    }
+
+    #[test]
+    fn a_usr_of_its_own_is_no_system() {
+        assert!(!is_system(&MemoryFiles::of(&[("/bin/bash", ""), ("/lib/os-release", "ID=rhel"), ("/etc/ld.so.conf", "")])));
     }
 }

@@ -17,9 +17,10 @@ fn told(places: Vec<Place>, partition: &str, image: &str) -> SignedPackages {
         match place.packages {
             Ok(Some(packages)) => {
                 found.rhel_signed_package_count = found.rhel_signed_package_count.max(packages.predecessor_signed);
-                if packages.damaged > 0 {
-                    let told = format!("{} entries of the RPM DB in {} on {partition} cannot be read", packages.damaged, place.directory);
-                    found.error.get_or_insert(told);
+                if let Some(why) = why_not_whole(&packages) {
+                    found
+                        .error
+                        .get_or_insert(format!("The RPM DB in {} on {partition} is not read as it last was: {why}", place.directory));
                 }
                 found.databases.push(database(packages));
             }
@@ -36,12 +37,21 @@ fn told(places: Vec<Place>, partition: &str, image: &str) -> SignedPackages {
     found
 }
 
+/// Why the counts of a database are not to be relied upon, if they are not.
+fn why_not_whole(packages: &rpmdb::Packages) -> Option<String> {
+    if packages.damaged > 0 {
+        return Some(format!("{} entries cannot be read", packages.damaged));
+    }
+    packages.incomplete.then(|| packages.caveats.join("; "))
+}
+
 fn database(packages: rpmdb::Packages) -> Packages {
     let signer = |signer: &rpmdb::Signer| Signer {
         key: signer.id.to_string(),
         owner: signer.key.map(|key| format!("{}: {}", key.owner, key.name)),
         packages: signer.packages,
     };
+    let state = if why_not_whole(&packages).is_some() { DatabaseState::Partial } else { DatabaseState::Whole };
     Packages {
         directory: packages.directory,
         file: packages.backend.map(|backend| backend.file_name().to_owned()),
@@ -51,7 +61,7 @@ fn database(packages: rpmdb::Packages) -> Packages {
         red_hat_vendor: packages.red_hat_vendor,
         unsigned: packages.unsigned,
         signer_unknown: packages.signer_unknown,
-        state: if packages.damaged > 0 { DatabaseState::Partial } else { DatabaseState::Whole },
+        state,
         release_packages: packages.release_packages.into_iter().map(release_package).collect(),
         caveats: packages.caveats,
     }
@@ -93,5 +103,20 @@ mod tests {
         let told = told(vec![place(Ok(Some(packages)))], "/dev/xvdb1", "ami-1");
         assert_eq!((told.rhel_found, told.rhel_signed_package_count, told.databases[0].count), (true, 3, 8));
         assert_eq!((told.databases[0].state, told.error.is_some()), (DatabaseState::Partial, true));
+    }
+
+    #[test]
+    fn a_database_whose_newest_state_cannot_be_read_is_partial_and_an_error_that_says_why() {
+        let caveats = vec!["the write-ahead log cannot be read".to_owned()];
+        let told = told(vec![place(Ok(Some(rpmdb::Packages { incomplete: true, caveats, ..Default::default() })))], "/dev/xvdb1", "ami-1");
+        assert_eq!(told.databases[0].state, DatabaseState::Partial);
+        assert!(told.error.is_some_and(|error| error.contains("the write-ahead log cannot be read")));
+    }
+
+    #[test]
+    fn a_whole_database_beside_which_an_older_one_lies_is_whole() {
+        let caveats = vec!["rpmdb.sqlite is read, as rpm does; beside it there is also Packages".to_owned()];
+        let told = told(vec![place(Ok(Some(rpmdb::Packages { caveats, ..Default::default() })))], "/dev/xvdb1", "ami-1");
+        assert_eq!((told.databases[0].state, told.error), (DatabaseState::Whole, None));
     }
 }

@@ -20,12 +20,13 @@ pub struct Memory {
     root: Node,
     uuid: Option<String>,
     label: Option<String>,
+    torn: Vec<Vec<u8>>,
     calls: Cell<u64>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { root: Node::Directory(BTreeMap::new()), uuid: None, label: None, calls: Cell::new(0) }
+        Self { root: Node::Directory(BTreeMap::new()), uuid: None, label: None, torn: Vec::new(), calls: Cell::new(0) }
     }
 }
 
@@ -73,6 +74,13 @@ impl Memory {
         self.with(path.as_ref(), Node::Special)
     }
 
+    /// Torn at a path: what is there and below cannot be read.
+    #[must_use]
+    pub fn with_torn(mut self, path: impl AsRef<[u8]>) -> Self {
+        self.torn.push(path.as_ref().to_vec());
+        self
+    }
+
     /// How often it was asked for something.
     pub fn calls(&self) -> u64 {
         self.calls.get()
@@ -95,6 +103,9 @@ impl Memory {
 
     fn find(&self, path: &[u8]) -> Result<&Node> {
         self.calls.set(self.calls.get() + 1);
+        if self.torn.iter().any(|torn| path.starts_with(torn)) {
+            return Err(ReadError::corrupt(shown(path), "it is torn"));
+        }
         components(path).try_fold(&self.root, |node, name| match node {
             Node::Directory(entries) => entries.get(name).ok_or_else(|| ReadError::not_found(shown(path))),
             _ => Err(ReadError::not_found(shown(path))),

@@ -79,6 +79,8 @@ pub struct Packages {
     pub release_packages: Vec<ReleasePackage>,
     /// Entries that could not be read, of which each may have been one package or many.
     pub damaged: u64,
+    /// Whether it is not as it last was: newer changes are in what could not be read, or a newer database is.
+    pub incomplete: bool,
     /// What makes the counts less certain, for people.
     pub caveats: Vec<String>,
 }
@@ -172,6 +174,7 @@ pub fn read(files: &dyn Files, directory: &str) -> Result<Option<Packages>> {
         match read_beside(files, directory, backend, &*file) {
             Ok(mut packages) => {
                 packages.directory = directory.to_owned();
+                packages.incomplete |= !unread.is_empty();
                 unread.extend(others(files, directory, backend));
                 packages.caveats.extend(unread);
                 return Ok(Some(packages));
@@ -196,10 +199,12 @@ fn read_beside(files: &dyn Files, directory: &str, backend: Backend, file: &dyn 
     };
     let mut packages = read_file(backend, file, log.as_deref())?;
     if let Some(error) = log_error {
+        packages.incomplete = true;
         packages.caveats.push(format!("the write-ahead log cannot be read, so the newest packages may be missing: {error}"));
     }
     if has_hot_journal(files, directory) {
         let caveat = "a transaction had not ended, and what it had changed is not undone: the counts may be between two states";
+        packages.incomplete = true;
         packages.caveats.push(caveat.to_owned());
     }
     Ok(packages)

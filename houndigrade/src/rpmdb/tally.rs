@@ -81,8 +81,9 @@ impl Tally {
         }
     }
 
-    /// Notes what makes the counts less certain.
-    pub(super) fn caveat(&mut self, caveat: String) {
+    /// Notes that newer changes could not be read, and why.
+    pub(super) fn incomplete(&mut self, caveat: String) {
+        self.packages.incomplete = true;
         self.packages.caveats.push(caveat);
     }
 

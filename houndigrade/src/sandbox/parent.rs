@@ -38,17 +38,24 @@ fn inspect_by(child: Command, image: &str, devices: &[PathBuf], allowance: Allow
             Err(why) => failed.push((name, why)),
         }
     }
-    let mut findings = ImageFindings::default();
+    let mut answer = None;
     if !opened.is_empty() {
         match ask(child, image, &opened, allowance) {
-            Ok(found) => findings = found,
+            Ok(found) => answer = Some(found),
             Err(end) => failed.extend(opened.into_iter().map(|(name, _)| (name.clone(), format!("{name}: {end}")))),
         }
     }
+    let (is_answered, is_whole) = (answer.is_some(), failed.is_empty());
+    let mut findings = answer.unwrap_or_default();
     for (name, why) in failed {
         tell_failure(&mut findings, name, why);
     }
-    verdict::decide(&mut findings);
+    match (is_answered, is_whole) {
+        // The child has decided from all that it found, of which its answer can lack the contents of files.
+        (true, true) => {}
+        (true, false) => verdict::reconsider(&mut findings),
+        (false, _) => verdict::decide(&mut findings),
+    }
     findings
 }
 
@@ -209,6 +216,8 @@ fn meaning(signal: i32) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use cloudigrade_schemas::findings::{Facts, OsReleaseFile, Product, ReleaseFile};
+
     use super::*;
 
     /// What comes of a child that is a shell with this script.
@@ -254,6 +263,68 @@ mod tests {
     fn the_child_has_the_disk_and_not_our_environment() {
         let script = r#"[ -z "$CARGO_MANIFEST_DIR" ] && request=$(cat) && fd=${request##*\"descriptor\":} && : <&${fd%%\}*} && exit 42"#;
         assert!(error_of(script).contains("code 42"), "{}", error_of(script));
+    }
+
+    /// What comes of a child that answers this, and of a disk that it never saw if `is_missing`.
+    fn with_answer(answer: &ImageFindings, is_missing: bool) -> ImageFindings {
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "cat > /dev/null; printf %s \"$0\"", &serde_json::to_string(answer).unwrap()]);
+        let missing = is_missing.then(|| PathBuf::from("/dev/none"));
+        let devices: Vec<_> = [disk.path().to_owned()].into_iter().chain(missing).collect();
+        inspect_by(shell, "ami-1", &devices, Allowance { seconds: 20, ..Allowance::default() })
+    }
+
+    /// The findings on a disk with these facts, as a child gives them that must leave out what it can.
+    fn stripped(facts: Facts) -> ImageFindings {
+        let partition = PartitionFindings { facts: Some(facts), inspected: Inspected::Complete, ..Default::default() };
+        let mut image = ImageFindings::default();
+        image.drives.entry("/dev/xvdb".into()).or_default().insert("/dev/xvdb1".into(), partition);
+        verdict::decide(&mut image);
+        crate::evidence::fit(&mut image, 0);
+        image
+    }
+
+    /// RHEL by its release file and certificate alone.
+    fn rhel() -> ImageFindings {
+        let mut facts = Facts { is_system: true, ..Facts::default() };
+        facts.rhel_release_files.release_files.push(ReleaseFile {
+            rhel_release_file: "/etc/redhat-release".into(),
+            rhel_release_file_contents: Some("Red Hat Enterprise Linux release 9.4".into()),
+            rhel_found: true,
+        });
+        facts.rhel_product_certs.products.push(Product { id: "479".into(), ..Product::default() });
+        stripped(facts)
+    }
+
+    #[test]
+    fn what_a_child_decided_stays_though_its_evidence_was_left_out() {
+        assert_eq!((rhel().is_rhel, rhel().products.len()), (Some(true), 1));
+        assert_eq!(with_answer(&rhel(), false), rhel());
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_opened_makes_findings_partial_and_keeps_a_yes_and_its_evidence() {
+        let findings = with_answer(&rhel(), true);
+        assert_eq!((findings.inspected, findings.errors.len()), (Inspected::Partial, 1));
+        let kept = |of: ImageFindings| (of.is_rhel, of.distribution, of.version_source, of.products, of.reasons, of.rhel_version);
+        assert_eq!(kept(findings), kept(rhel()));
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_opened_makes_a_no_unknown() {
+        let other = stripped(Facts {
+            os_release: Some(OsReleaseFile { path: "/etc/os-release".into(), id: Some("debian".into()), ..Default::default() }),
+            ..Facts::default()
+        });
+        assert_eq!((other.is_rhel, with_answer(&other, false).is_rhel), (Some(false), Some(false)));
+        let findings = with_answer(&other, true);
+        assert_eq!((findings.inspected, findings.is_rhel), (Inspected::Partial, None));
+        assert_eq!(findings.conflicts, ["/dev/xvdb1: /etc/os-release says ID=debian"]);
+        let none = stripped(Facts::default());
+        assert_eq!((none.inspected, none.is_rhel), (Inspected::Complete, Some(false)));
+        let findings = with_answer(&none, true);
+        assert_eq!((findings.inspected, findings.is_rhel, findings.reasons.len()), (Inspected::Corrupt, None, 1));
     }
 
     #[test]

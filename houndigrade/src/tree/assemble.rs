@@ -74,7 +74,7 @@ pub struct VolumeOutcome {
     pub file_system: Option<&'static str>,
     /// What it is to the systems.
     pub role: Role,
-    /// Why it could not be opened.
+    /// Why it could not be opened, or why it is not known whether it holds a root.
     pub error: Option<ReadError>,
     /// What of it could not be taken into account.
     pub caveats: Vec<String>,
@@ -103,9 +103,14 @@ pub(super) fn assemble_by(volumes: &[Volume], open: Open<'_>) -> Assembly {
     let mut opened: Vec<Opened<'_>> = volumes.iter().map(|volume| opened(volume, open)).collect();
     let mut roots = Vec::new();
     for (i, one) in opened.iter_mut().enumerate() {
-        if let Some(tree) = root_tree(one, open) {
+        let mut hindered = None;
+        if let Some(tree) = root_tree(one, open, &mut hindered) {
             one.root = true;
-            roots.push((i, system(one, tree)));
+            let mut system = system(one, tree);
+            system.caveats.extend(hindered.map(|error| format!("another root may be there, which was not found: {error}")));
+            roots.push((i, system));
+        } else if one.error.is_none() {
+            one.error = hindered;
         }
     }
     for (i, system) in &mut roots {
@@ -125,20 +130,23 @@ fn opened<'a>(volume: &'a Volume, open: Open<'_>) -> Opened<'a> {
     Opened { volume, system, error, joined: false, root: false }
 }
 
-/// The tree of a root, if the volume holds one.
-fn root_tree(opened: &mut Opened<'_>, open: Open<'_>) -> Option<Tree> {
+/// The tree of a root, if the volume holds one. What hindered the search is noted, also if one was found behind it.
+fn root_tree(opened: &Opened<'_>, open: Open<'_>, hindered: &mut Option<ReadError>) -> Option<Tree> {
     let system = opened.system.as_ref()?;
-    if let Some(tree) = ostree::deployment(system) {
+    if let Some(tree) = ostree::deployment(system, hindered) {
         return Some(tree);
     }
-    if shape::is_root(system.as_ref()) {
+    if shape::is_root(system.as_ref(), hindered) {
         return Some(Tree::new(Rc::clone(system), b""));
     }
     if opened.volume.contents != Contents::Btrfs {
         return None;
     }
-    let named = |name: &&str| open(opened.volume, &Subvolume::Path(name.as_bytes().to_vec())).ok();
-    let root = ROOT_SUBVOLUMES.iter().filter_map(named).find(|system| shape::is_root(system.as_ref()))?;
+    let root = ROOT_SUBVOLUMES.iter().find_map(|name| {
+        let subvolume = Subvolume::Path(name.as_bytes().to_vec());
+        let system = shape::unless_absent(open(opened.volume, &subvolume), hindered)?;
+        shape::is_root(system.as_ref(), hindered).then_some(system)
+    })?;
     Some(Tree::new(root, b""))
 }
 

@@ -32,9 +32,19 @@ pub(super) struct Entry {
     pub subvolume: Subvolume,
 }
 
-/// The entries that are mounted somewhere; at most [`FSTAB_ENTRIES_MAX`] lines are looked at.
-pub(super) fn parse(content: &[u8]) -> Vec<Entry> {
-    content.split(|byte| *byte == b'\n').take(FSTAB_ENTRIES_MAX).filter_map(entry).collect()
+/// What an fstab says.
+pub(super) struct Fstab {
+    /// The first entries that are mounted somewhere, at most [`FSTAB_ENTRIES_MAX`].
+    pub entries: Vec<Entry>,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
+/// Reads an fstab.
+pub(super) fn parse(content: &[u8]) -> Fstab {
+    let mut all = content.split(|byte| *byte == b'\n').filter_map(entry);
+    let entries = all.by_ref().take(FSTAB_ENTRIES_MAX).collect();
+    Fstab { entries, has_more: all.next().is_some() }
 }
 
 fn entry(line: &[u8]) -> Option<Entry> {
@@ -114,7 +124,7 @@ mod tests {
     use super::*;
 
     fn only(line: &str) -> Entry {
-        let mut entries = parse(line.as_bytes());
+        let mut entries = parse(line.as_bytes()).entries;
         assert_eq!(entries.len(), 1, "{line}");
         entries.remove(0)
     }
@@ -146,14 +156,25 @@ mod tests {
     #[test]
     fn comments_swap_and_broken_lines_are_passed_over() {
         let text = b"# UUID=a / xfs\n\n  \nUUID=b\nUUID=c swap swap defaults 0 0\nUUID=d none swap sw\n\tUUID=e\t/mnt\\040x\txfs\r\n";
-        let entries = parse(text);
+        let entries = parse(text).entries;
         assert_eq!(entries.len(), 1);
         assert_eq!((entries[0].point.as_slice(), entries[0].kind.as_str()), (b"/mnt x".as_slice(), "xfs"));
     }
 
     #[test]
-    fn no_more_lines_than_the_limit_are_looked_at() {
-        assert_eq!(parse("UUID=a /x xfs\n".repeat(10_000).as_bytes()).len(), FSTAB_ENTRIES_MAX);
+    fn no_more_entries_than_the_limit_are_looked_at_and_that_there_are_more_is_told() {
+        let of = |count: usize| {
+            let fstab = parse("UUID=a /x xfs\n".repeat(count).as_bytes());
+            (fstab.entries.len(), fstab.has_more)
+        };
+        assert_eq!(of(FSTAB_ENTRIES_MAX), (FSTAB_ENTRIES_MAX, false));
+        assert_eq!(of(10_000), (FSTAB_ENTRIES_MAX, true));
+    }
+
+    #[test]
+    fn comments_before_an_entry_do_not_hide_it_however_many() {
+        let text = "# UUID=a /x xfs\n\n".repeat(FSTAB_ENTRIES_MAX) + "UUID=b /usr xfs\n";
+        assert_eq!(parse(text.as_bytes()).entries.len(), 1);
     }
 
     proptest! {

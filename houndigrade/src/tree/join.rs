@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::assemble::{Open, Opened, System};
-use super::fstab::{self, Device, Entry};
+use super::fstab::{self, Device, Entry, Fstab};
 use super::{Files, shape};
 use crate::error::ReadError;
 use crate::filesystem::{FileSystem, Subvolume, describe, shown};
-use crate::limits::{FSTAB_BYTES_MAX, MOUNTS_MAX};
+use crate::limits::{FSTAB_BYTES_MAX, FSTAB_ENTRIES_MAX, MOUNTS_MAX};
 use crate::volumes::Volume;
 
 /// Kinds of an fstab entry that can be on a volume that is read.
@@ -17,11 +17,14 @@ const NEEDED: [&str; 8] = ["/etc", "/usr", "/usr/lib", "/usr/lib/sysimage", "/us
 
 /// Joins what the root's fstab names. What is needed and cannot be had becomes a caveat.
 pub(super) fn join_by_fstab(system: &mut System, root: usize, opened: &mut [Opened<'_>], open: Open<'_>) {
-    let mut entries = match system.read(b"/etc/fstab", FSTAB_BYTES_MAX) {
+    let Fstab { mut entries, has_more } = match system.read(b"/etc/fstab", FSTAB_BYTES_MAX) {
         Ok(content) => fstab::parse(&content),
         Err(ReadError::NotFound { .. }) => return,
         Err(error) => return system.caveats.push(format!("volumes below the root may be missing: {error}")),
     };
+    if has_more {
+        system.caveats.push(format!("volumes below the root may be missing: fstab has more than {FSTAB_ENTRIES_MAX} entries"));
+    }
     entries.retain(|entry| entry.point.iter().any(|byte| *byte != b'/'));
     // What is mounted below something must be mounted after it.
     entries.sort_by_key(|entry| entry.point.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count());

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Files;
 use crate::error::{ReadError, Result};
 use crate::filesystem::{FileKind, FileSystem, RandomFile, Stat, expect_kind, shown};
-use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX, RESOLVED_MAX, SYMLINKS_MAX};
+use crate::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_COMPONENTS_MAX, PATH_DEPTH_MAX, RESOLVED_MAX, SYMLINKS_MAX};
 
 /// A file system, or a directory of one, at a place of a tree.
 struct Mount {
@@ -88,7 +88,7 @@ impl Tree {
                     stat = self.stat_at(&walk.at)?;
                     continue;
                 }
-                _ => walk.at.push(name),
+                _ => walk.enter(name)?,
             }
             stat = match self.pass(&walk.at).map_err(|error| named(error, path))? {
                 (stat, None) => stat,
@@ -210,6 +210,14 @@ impl<'a> Walk<'a> {
             Some(name) if name.len() > NAME_BYTES_MAX => Err(ReadError::not_found(shown(self.path))),
             name => Ok(name),
         }
+    }
+
+    fn enter(&mut self, name: Vec<u8>) -> Result<()> {
+        if self.at.len() >= PATH_DEPTH_MAX {
+            return Err(self.limit(PATH_DEPTH_MAX, "names below each other"));
+        }
+        self.at.push(name);
+        Ok(())
     }
 
     /// Goes from the link that it is at to where the link leads.

@@ -21,7 +21,7 @@ pub fn decide(image: &mut ImageFindings) {
     let partitions: Vec<(&str, &PartitionFindings)> =
         image.drives.values().flatten().map(|(name, partition)| (name.as_str(), partition)).collect();
     let facts: Vec<(&str, &Facts)> = partitions.iter().filter_map(|(name, partition)| Some((*name, partition.facts.as_ref()?))).collect();
-    let systems: Vec<SystemVerdict> = facts.iter().filter_map(|(name, facts)| SystemVerdict::of(name, facts)).collect();
+    let systems: Vec<SystemVerdict> = partitions.iter().filter_map(|(name, partition)| SystemVerdict::of(name, partition)).collect();
 
     let hints = Hints::of(&facts);
     let inspected = inspected(&partitions, !systems.is_empty());
@@ -31,6 +31,24 @@ pub fn decide(image: &mut ImageFindings) {
     image.products = products.into_iter().collect();
     hints.tell(image);
     tell_verdict(image, systems);
+}
+
+/// Takes into account that disks could not be read, which are among the image's drives by now: a verdict that it is RHEL stays, one that
+/// it is not does not. Nothing else is decided anew, since the evidence can have been left out of the findings.
+pub fn reconsider(image: &mut ImageFindings) {
+    let partitions: Vec<(&str, &PartitionFindings)> =
+        image.drives.values().flatten().map(|(name, partition)| (name.as_str(), partition)).collect();
+    let has_system = image.is_rhel == Some(true)
+        || image.distribution.is_some()
+        || partitions.iter().any(|(name, partition)| SystemVerdict::of(name, partition).is_some());
+    image.inspected = inspected(&partitions, has_system);
+    if !has_system {
+        tell_that_there_is_none(image);
+    } else if image.is_rhel == Some(false) {
+        image.is_rhel = None;
+        let reasons = vec!["a disk could not be read, and what was found on the others is not RHEL".to_owned()];
+        image.conflicts.splice(0..0, std::mem::replace(&mut image.reasons, reasons));
+    }
 }
 
 /// What the first inspector would have said.
@@ -138,5 +156,5 @@ fn tell_that_there_is_none(image: &mut ImageFindings) {
         Inspected::Partial | Inspected::Corrupt => (None, "no installed system was found, and a volume that may hold one cannot be read"),
     };
     image.is_rhel = is_rhel;
-    image.reasons.push(reason.to_owned());
+    image.reasons = vec![reason.to_owned()];
 }

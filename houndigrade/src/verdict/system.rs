@@ -1,6 +1,6 @@
 //! The verdict on one system.
 
-use cloudigrade_schemas::findings::{Distribution, Facts, VersionSource};
+use cloudigrade_schemas::findings::{Distribution, Facts, PartitionFindings, VersionSource};
 
 use super::evidence::{self, Evidence};
 use super::{is_hinted, release_text};
@@ -23,12 +23,14 @@ pub(super) struct SystemVerdict {
 
 impl SystemVerdict {
     /// The verdict on the system of a partition; `None` if its files are no system.
-    pub fn of(partition: &str, facts: &Facts) -> Option<Self> {
+    pub fn of(name: &str, partition: &PartitionFindings) -> Option<Self> {
+        let facts = partition.facts.as_ref()?;
         let evidence = evidence::of(facts);
         if evidence.is_empty() && !facts.is_system && !is_hinted(facts) {
             return None;
         }
-        let is_rhel = decide(facts, &evidence);
+        let missed = missed(facts, partition);
+        let is_rhel = decide(missed.is_none(), &evidence);
         let deciding = evidence.first().filter(|_| is_rhel.is_some());
         let (version, version_source) = match deciding.and_then(|first| version(facts, first)) {
             Some((version, source)) => (Some(version), Some(source)),
@@ -38,39 +40,46 @@ impl SystemVerdict {
             let name = facts.os_release.as_ref().filter(|own| own.id.as_ref() == Some(&id)).and_then(|own| own.name.clone());
             Distribution { id, version, name }
         });
-        let (reasons, conflicts) = told(partition, facts, is_rhel, &evidence);
+        let (reasons, conflicts) = told(name, facts, is_rhel, &evidence, missed);
         Some(Self { is_rhel, reasons, conflicts, distribution, version_source, architecture: architecture(facts) })
     }
 }
 
 /// What names the distribution decides, the most trusted first. Hints decide only where everything could be read: what could not may have
 /// named it.
-fn decide(facts: &Facts, evidence: &[Evidence]) -> Option<bool> {
+fn decide(is_all_read: bool, evidence: &[Evidence]) -> Option<bool> {
     match evidence.first() {
-        Some(first) if first.names_it || is_all_read(facts) => Some(first.is_rhel),
-        Some(_) => None,
-        None if is_all_read(facts) => Some(false),
-        None => None,
+        Some(first) if first.names_it || is_all_read => Some(first.is_rhel),
+        None if is_all_read => Some(false),
+        Some(_) | None => None,
     }
 }
 
-/// Whether there is nothing that could have said something of the distribution and was not read.
-fn is_all_read(facts: &Facts) -> bool {
-    !facts.unread.iter().any(|unread| can_name_it(&unread.path)) && facts.rhel_signed_packages.error.is_none()
+/// What could have said something of the distribution and was not read, if there is anything: a file, the packages, or what the volume
+/// itself lacks, such as its `/var` or the newest state of its files.
+fn missed(facts: &Facts, partition: &PartitionFindings) -> Option<String> {
+    let file = facts.unread.iter().find(|unread| can_name_it(&unread.path)).map(|unread| format!("{} could not be read", unread.path));
+    let packages = || facts.rhel_signed_packages.error.as_ref().map(|_| "the package database could not be read".to_owned());
+    let volume = || partition.error.iter().chain(&partition.caveats).next().map(|what| format!("not all could be read ({what})"));
+    file.or_else(packages).or_else(volume)
 }
 
 /// Whether what is read from a path can name the distribution: repositories and the system purpose cannot.
 fn can_name_it(path: &str) -> bool {
-    path == "/etc" || path.ends_with("-release") || path.contains("/pki/")
+    path == "/etc" || path.ends_with("-release") || path.contains("/pki")
 }
 
-fn told(partition: &str, facts: &Facts, is_rhel: Option<bool>, evidence: &[Evidence]) -> (Vec<String>, Vec<String>) {
+fn told(
+    partition: &str,
+    facts: &Facts,
+    is_rhel: Option<bool>,
+    evidence: &[Evidence],
+    missed: Option<String>,
+) -> (Vec<String>, Vec<String>) {
     let of =
         |stance: bool| evidence.iter().filter(move |one| one.is_rhel == stance).map(|one| format!("{partition}: {}", one.text)).collect();
     let Some(is_rhel) = is_rhel else {
-        let unread =
-            facts.unread.iter().find(|unread| can_name_it(&unread.path)).map_or("the package database", |unread| unread.path.as_str());
-        let reason = format!("{partition}: {unread} could not be read, and nothing else names the distribution");
+        let reason = format!("{partition}: {}, and nothing else names the distribution", missed.unwrap_or_default());
         return (vec![reason], evidence.iter().map(|one| format!("{partition}: {}", one.text)).collect());
     };
     let (mut reasons, mut conflicts): (Vec<String>, Vec<String>) = (of(is_rhel), of(!is_rhel));

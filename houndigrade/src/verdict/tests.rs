@@ -205,6 +205,30 @@ fn what_could_not_be_read_makes_a_no_unknown_but_not_a_yes() {
 }
 
 #[test]
+fn what_a_volume_lacks_makes_a_no_by_hints_unknown_but_not_one_by_name() {
+    let told = |system: System, caveat: &str| {
+        let caveats = vec![caveat.to_owned()];
+        image(vec![PartitionFindings { facts: Some(system.0), inspected: Inspected::Partial, caveats, ..Default::default() }])
+    };
+    for caveat in ["/var is not joined: UUID=1 is on none of the disks", "the journal was not replayed, so files may be older"] {
+        let image = told(System::default().packages(300, 0), caveat);
+        assert_eq!(image.is_rhel, None, "{caveat}");
+        assert!(image.reasons[0].contains(caveat), "{:?}", image.reasons);
+    }
+    assert_eq!(told(System::default().os_release("appliance", "1"), "/var is not joined").is_rhel, None);
+    assert_eq!(told(System::default().os_release("debian", "12"), "/var is not joined").is_rhel, Some(false));
+    assert_eq!(told(System::default().os_release("rhel", "9.4"), "/var is not joined").is_rhel, Some(true));
+}
+
+#[test]
+fn certificates_of_which_not_even_the_folder_could_be_read_make_a_no_unknown() {
+    let at = crate::facts::testing::MemoryFiles::default().failing("/etc/pki/product", crate::ReadError::corrupt("a directory", "why"));
+    let unread = crate::facts::read(&at, "/dev/xvdb1", "ami-1").unread;
+    assert_eq!(unread.len(), 1);
+    assert_eq!(System::default().unread(&unread[0].path).packages(300, 0).told().0, None);
+}
+
+#[test]
 fn without_a_system_the_worst_volume_says_why_and_the_answer_is_unknown() {
     let of = |partitions| {
         let image = image(partitions);

@@ -167,10 +167,10 @@ pub struct Signer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseState {
-    /// To its end.
+    /// To its end, as it last was.
     #[default]
     Whole,
-    /// Not to its end, or not all of it: the counts are too small.
+    /// Not to its end, not all of it, or not as it last was: the counts are not those of the system.
     Partial,
 }
 

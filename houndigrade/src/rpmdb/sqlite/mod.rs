@@ -26,9 +26,9 @@ pub(super) fn read(file: &dyn RandomFile, log: Option<&dyn RandomFile>, tally: &
     if let Some(log) = log {
         match pages.overlay(log) {
             Ok(None) => {}
-            Ok(Some(caveat)) => tally.caveat(caveat),
+            Ok(Some(caveat)) => tally.incomplete(caveat),
             Err(error) => {
-                tally.caveat(format!("the write-ahead log is not taken into account, so the newest packages may be missing: {error}"))
+                tally.incomplete(format!("the write-ahead log is not taken into account, so the newest packages may be missing: {error}"))
             }
         }
     }

@@ -122,6 +122,18 @@ fn a_rollback_journal_that_was_not_ended_is_told() {
 }
 
 #[test]
+fn a_database_beside_which_something_newer_cannot_be_read_is_incomplete() {
+    let is_incomplete = |files: Memory| read(&files, "/var/lib/rpm").unwrap().unwrap().incomplete;
+    let sqlite = || Memory::default().with("/var/lib/rpm/rpmdb.sqlite", sqlite_of(&["a"]));
+    let journal = vec![0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7];
+    assert!(is_incomplete(sqlite().with("/var/lib/rpm/rpmdb.sqlite-journal", journal)));
+    assert!(is_incomplete(sqlite().with("/var/lib/rpm/rpmdb.sqlite-wal", vec![7; 5000])));
+    assert!(is_incomplete(Memory::default().with("/var/lib/rpm/rpmdb.sqlite", vec![7; 5000]).with("/var/lib/rpm/Packages", bdb())));
+    assert!(!is_incomplete(sqlite()));
+    assert!(!is_incomplete(sqlite().with("/var/lib/rpm/Packages", bdb())));
+}
+
+#[test]
 fn the_write_ahead_log_beside_the_database_is_taken_into_account() {
     let old = sqlite::Database::new(512, 0, &[Header::package("a").blob()]);
     let new = sqlite::Database::new(512, 0, &[Header::package("a").blob(), Header::package("b").blob()]);

@@ -214,6 +214,52 @@ fn an_ostree_deployment_is_the_root() {
     assert!(system.stat(b"/ostree").is_err());
 }
 
+/// Why it is not known whether a volume that is no root is one.
+fn error_of_no_root(memory: Memory) -> Option<ReadError> {
+    let mut assembly = Machine::default().with("/dev/sda4", memory).assemble();
+    assert!(assembly.systems.is_empty());
+    assert_eq!(roles(&assembly), [Role::Other]);
+    assembly.volumes.remove(0).error
+}
+
+#[test]
+fn what_is_torn_where_a_root_is_looked_for_is_an_error_and_not_the_absence_of_a_root() {
+    for torn in ["/ostree", "/ostree/boot.1.1/rhcos", "/ostree/deploy/rhcos/deploy"] {
+        assert!(matches!(error_of_no_root(coreos().with_torn(torn)), Some(ReadError::Corrupt { .. })), "{torn}");
+    }
+    for torn in ["/etc", "/etc/os-release", "/usr"] {
+        assert!(matches!(error_of_no_root(Memory::new().with_dir("/etc").with_torn(torn)), Some(ReadError::Corrupt { .. })), "{torn}");
+    }
+    assert!(error_of_no_root(Memory::new().with_dir("/etc").with_dir("/home")).is_none());
+}
+
+#[test]
+fn a_deployment_that_no_boot_loader_finds_is_not_supported_and_a_boot_is_no_deployment() {
+    let unknown = Memory::new().with_dir("/ostree/deploy/rhcos/deploy/first.0/usr");
+    assert!(matches!(error_of_no_root(unknown), Some(ReadError::Unsupported { .. })));
+    assert!(error_of_no_root(Memory::new().with_dir("/ostree/rhcos-aaaa")).is_none());
+}
+
+#[test]
+fn a_deployment_behind_a_torn_one_is_a_root_with_a_caveat() {
+    let system = Machine::default().with("/dev/sda4", coreos().with_torn("/ostree/deploy/rhcos/deploy/first.0")).system();
+    assert_eq!((read(&system, "/usr/lib/os-release").as_str(), system.caveats.len()), ("ID=second", 1));
+}
+
+#[test]
+fn a_root_subvolume_that_cannot_be_opened_is_an_error_and_one_that_is_not_there_is_none() {
+    let machine = Machine::default().volume("/dev/sda1", Contents::Btrfs);
+    let error = |of_root: fn() -> ReadError| {
+        let open = |_: &Volume, subvolume: &Subvolume| match subvolume {
+            Subvolume::Default => Ok(Rc::new(Memory::new().with_dir("/home")) as Rc<dyn FileSystem>),
+            _ => Err(of_root()),
+        };
+        assemble_by(&machine.volumes, &open).volumes.remove(0).error
+    };
+    assert!(matches!(error(|| ReadError::corrupt("root", "it is torn")), Some(ReadError::Corrupt { .. })));
+    assert!(error(|| ReadError::not_found("root")).is_none());
+}
+
 #[test]
 fn ostree_links_in_a_circle_are_no_deployment() {
     let memory =
@@ -233,6 +279,14 @@ fn more_mounts_than_the_limit_are_not_joined() {
     let fstab: String = (0..400).map(|i| format!("UUID=1 /mnt/{i} xfs\n")).collect();
     let machine = Machine::default().with("/dev/sda1", root(&fstab)).with("/dev/sda2", usr().with_uuid("1"));
     assert_eq!(machine.system().joined.len(), crate::limits::MOUNTS_MAX);
+}
+
+#[test]
+fn an_fstab_with_more_entries_than_the_limit_is_a_caveat() {
+    let fstab = |count: usize| "UUID=9 /home xfs\n".repeat(count);
+    let caveats = |count| Machine::default().with("/dev/sda1", root(&fstab(count))).system().caveats;
+    assert_eq!(caveats(crate::limits::FSTAB_ENTRIES_MAX).len(), 0);
+    assert!(caveats(crate::limits::FSTAB_ENTRIES_MAX + 1)[0].contains("more than 512 entries"));
 }
 
 #[test]

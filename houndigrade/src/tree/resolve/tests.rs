@@ -50,6 +50,17 @@ fn links_that_multiply_their_length_end() {
 }
 
 #[test]
+fn what_lies_deeper_than_the_limit_is_not_reached_by_path_or_by_links() {
+    let deep = |names: usize| "/a".repeat(names);
+    let memory = Memory::new().with_dir(deep(PATH_DEPTH_MAX + 1)).with_link("/half", deep(PATH_DEPTH_MAX / 2));
+    let tree = tree(memory.with_link(deep(PATH_DEPTH_MAX / 2) + "/rest", &deep(PATH_DEPTH_MAX / 2 + 1)[1..]));
+    assert!(tree.stat(deep(PATH_DEPTH_MAX).as_bytes()).is_ok());
+    for path in [deep(PATH_DEPTH_MAX + 1).as_str(), "/half/rest"] {
+        assert!(matches!(tree.stat(path.as_bytes()), Err(ReadError::Limit { limit, .. }) if limit == PATH_DEPTH_MAX as u64), "{path}");
+    }
+}
+
+#[test]
 fn only_regular_files_are_opened() {
     let tree = tree(Memory::new().with_fifo("/etc/x-release").with_dir("/etc/y-release").with_link("/etc/z-release", "x-release"));
     for path in ["/etc/x-release", "/etc/y-release", "/etc/z-release"] {
