@@ -88,10 +88,6 @@ pub const EXT_RUNS_MAX: usize = 1 << 18;
 pub const EXT_MAP_BLOCKS_MAX: usize = 1 << 14;
 /// Blocks of an ext journal that are gone through: 4 GiB with the usual blocks, four times the largest that mkfs makes.
 pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
-/// Bytes that are read and kept at once of a file system's own structures.
-pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
-/// Such blocks that are kept for each file system: 4 MiB.
-pub const CACHE_BLOCKS_MAX: usize = 256;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at.

@@ -11,7 +11,7 @@ use super::map::BlockMap;
 use super::superblock::Superblock;
 use crate::error::{ReadError, Result};
 use crate::limits::EXT_JOURNAL_BLOCKS_MAX;
-use crate::source::BlockSource;
+use crate::source::{BlockSource, Source};
 
 const MAGIC: u32 = 0xc03b_3998;
 const HEADER_BYTES: usize = 12;
@@ -54,14 +54,14 @@ pub(super) struct Replay {
 }
 
 /// A disk with the newer copies in their places.
-pub(super) struct Replayed<S> {
-    disk: S,
+pub(super) struct Replayed {
+    disk: Source,
     replay: Replay,
 }
 
-impl<S: BlockSource> Replayed<S> {
+impl Replayed {
     /// The disk as it is.
-    pub(super) fn nothing(disk: S) -> Self {
+    pub(super) fn nothing(disk: Source) -> Self {
         Self { disk, replay: Replay::default() }
     }
 
@@ -82,7 +82,7 @@ impl<S: BlockSource> Replayed<S> {
     }
 }
 
-impl<S: BlockSource> BlockSource for Replayed<S> {
+impl BlockSource for Replayed {
     fn len(&self) -> u64 {
         self.disk.len()
     }

@@ -190,7 +190,7 @@ fn sizes_of_the_test_fit_the_image() {
 #[test]
 fn a_copy_for_a_block_far_away_disturbs_no_other() {
     let copies = BTreeMap::from([(u64::MAX, Copied { offset: 0, escaped: false })]);
-    let mut disk = Replayed::nothing(vec![1; 4096]);
+    let mut disk = Replayed::nothing(Arc::new(vec![1; 4096]));
     disk.set(Replay { copies, block_size: 1024, caveat: None });
     let mut bytes = [0; 2000];
     disk.read_at(1000, &mut bytes).unwrap();
