@@ -88,6 +88,8 @@ pub const EXT_RUNS_MAX: usize = 1 << 18;
 pub const EXT_MAP_BLOCKS_MAX: usize = 1 << 14;
 /// Blocks of an ext journal that are gone through: 4 GiB with the usual blocks, four times the largest that mkfs makes.
 pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
+/// Revocations in an ext journal; each takes some memory until the journal is replayed.
+pub const EXT_REVOKED_MAX: usize = 1 << 20;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at.
