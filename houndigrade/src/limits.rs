@@ -127,6 +127,8 @@ pub const REPOSITORY_FOLDER_ENTRIES_MAX: usize = 20_000;
 pub const REPOSITORY_FOLDERS_MAX: usize = 100;
 /// Repositories that findings list, of each kind.
 pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
+/// Bytes of a repository's id or name that is told.
+pub const REPOSITORY_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of the system purpose file, as the first inspector had it.
 pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
 /// Bytes of all files of repositories together.
@@ -174,5 +176,9 @@ pub const OPENPGP_SUBPACKETS_MAX: usize = 64;
 pub const CERTIFICATES_MAX: usize = 1_000;
 /// Bytes of a file with product certificates; real ones have 2 KB.
 pub const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of all files of product certificates together.
+pub const CERTIFICATES_BYTES_MAX: usize = 8 << 20;
+/// Bytes of what a certificate says of a product: its name, version, architecture or tags.
+pub const PRODUCT_STRING_BYTES_MAX: usize = 1024;
 /// Products in one file of certificates.
 pub const CERTIFICATE_PRODUCTS_MAX: usize = 100;
