@@ -141,8 +141,7 @@ impl Search {
 
     /// A name that no other volume has.
     fn own_name(&mut self, name: &str) -> String {
-        let names = (1..).map(|number| names::repeated(name, number));
-        let own = names.skip_while(|name| self.names.contains(name)).next().unwrap_or_default();
+        let own = (1..).map(|number| names::repeated(name, number)).find(|name| !self.names.contains(name)).unwrap_or_default();
         self.names.insert(own.clone());
         own
     }
