@@ -90,10 +90,8 @@ pub const EXT_RUNS_MAX: usize = 1 << 18;
 pub const EXT_MAP_BLOCKS_MAX: usize = 1 << 14;
 /// Blocks of an ext journal that are gone through: 4 GiB with the usual blocks, four times the largest that mkfs makes.
 pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
-/// Bytes that are read and kept at once of a file system's own structures.
-pub const CACHE_BLOCK_BYTES: usize = 16 << 10;
-/// Such blocks that are kept for each file system: 4 MiB.
-pub const CACHE_BLOCKS_MAX: usize = 256;
+/// Revocations in an ext journal; each takes some memory until the journal is replayed.
+pub const EXT_REVOKED_MAX: usize = 1 << 20;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at, comments and what is mounted nowhere not counted.
@@ -131,6 +129,8 @@ pub const REPOSITORY_FOLDER_ENTRIES_MAX: usize = 20_000;
 pub const REPOSITORY_FOLDERS_MAX: usize = 100;
 /// Repositories that findings list, of each kind.
 pub const REPOSITORIES_LISTED_MAX: usize = 2_000;
+/// Bytes of a repository's id or name that is told.
+pub const REPOSITORY_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of the system purpose file, as the first inspector had it.
 pub const SYSPURPOSE_BYTES_MAX: usize = 1024;
 /// Bytes of all files of repositories together.
@@ -178,5 +178,9 @@ pub const OPENPGP_SUBPACKETS_MAX: usize = 64;
 pub const CERTIFICATES_MAX: usize = 1_000;
 /// Bytes of a file with product certificates; real ones have 2 KB.
 pub const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of all files of product certificates together.
+pub const CERTIFICATES_BYTES_MAX: usize = 8 << 20;
+/// Bytes of what a certificate says of a product: its name, version, architecture or tags.
+pub const PRODUCT_STRING_BYTES_MAX: usize = 1024;
 /// Products in one file of certificates.
 pub const CERTIFICATE_PRODUCTS_MAX: usize = 100;

@@ -85,11 +85,6 @@ impl OsRelease {
         }
         release
     }
-
-    /// The distribution; `None` when the file does not say.
-    pub fn distribution(&self) -> Option<Distribution> {
-        self.id.as_deref().map(distribution_of)
-    }
 }
 
 /// Reads the file of a system; `None` where there is none that can be read.
@@ -146,7 +141,7 @@ mod tests {
 
     #[test]
     fn rhel_is_told_from_its_relatives_and_from_silence() {
-        let of = |text| OsRelease::parse(text).distribution();
+        let of = |text| OsRelease::parse(text).id.as_deref().map(distribution_of);
         assert_eq!(of("NAME=\"Red Hat Enterprise Linux\"\nID=\"rhel\"\nVERSION_ID=\"9.4\"\n"), Some(Distribution::Rhel));
         assert_eq!(of("ID='centos'\nID_LIKE=\"rhel fedora\"\n"), Some(Distribution::Relative));
         assert_eq!(of("ID=debian\n"), Some(Distribution::Other));

@@ -12,7 +12,7 @@ use super::{Unreadable, joined, shown};
 use crate::error::ReadError;
 use crate::limits::{
     REPOSITORIES_LISTED_MAX, REPOSITORY_BYTES_MAX, REPOSITORY_FILE_BYTES_MAX, REPOSITORY_FILES_MAX, REPOSITORY_FOLDER_ENTRIES_MAX,
-    REPOSITORY_FOLDERS_MAX,
+    REPOSITORY_FOLDERS_MAX, REPOSITORY_NAME_BYTES_MAX,
 };
 use crate::tree::Files;
 
@@ -99,14 +99,20 @@ impl Reader<'_> {
             let told = format!("{}: line {} cannot be read, as {}{more}", shown(path), problem.line, problem.why);
             self.problem.get_or_insert(told);
         }
-        for section in &ini.sections {
-            self.section(section);
+        let too_long = ini.sections.iter().filter(|section| !self.section(section)).count();
+        if too_long > 0 {
+            let what = format!("{too_long} names of repositories in {}", shown(path));
+            self.failed(path, &ReadError::Limit { what, limit: REPOSITORY_NAME_BYTES_MAX as u64, unit: "bytes" });
         }
         Some(ini)
     }
 
-    fn section(&mut self, section: &Section) {
-        let Some(name) = section.get("name").filter(|name| is_of_rhel(name)) else { return };
+    /// Takes the repository of a section, if it is one of RHEL; `false` if its id or its name is too long to be told.
+    fn section(&mut self, section: &Section) -> bool {
+        let Some(name) = section.get("name").filter(|name| is_of_rhel(name)) else { return true };
+        if section.name.len().max(name.len()) > REPOSITORY_NAME_BYTES_MAX {
+            return false;
+        }
         let repo = Repo { repo: section.name.clone(), name: name.to_owned() };
         let enabled = section.get("enabled");
         for (applies, list) in [(enabled == Some("1"), &mut self.enabled), (is_in_effect(enabled), &mut self.effective)] {
@@ -114,6 +120,7 @@ impl Reader<'_> {
                 list.insert(repo.clone());
             }
         }
+        true
     }
 
     fn failed(&mut self, path: &[u8], error: &ReadError) {
@@ -210,6 +217,17 @@ mod tests {
         let text = "[x]\nname=RHEL\nenabled=1\n";
         let files = MemoryFiles::of(&[("/etc/yum.repos.d/a.repo", text), ("/etc/yum.repos.d/b.repo", text)]);
         assert_eq!(found(&files).rhel_enabled_repos.len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_noted_and_hides_no_other() {
+        let section = |id: &str, bytes: usize| format!("[{id}]\nname={}\nenabled=1\n", "rhel".repeat(bytes / 4));
+        let text = section("long", REPOSITORY_NAME_BYTES_MAX + 4) + &section("short", REPOSITORY_NAME_BYTES_MAX);
+        let mut unread = Unreadable::default();
+        let found = read(&MemoryFiles::of(&[("/etc/yum.repos.d/a.repo", &text)]), "/dev/xvdb1", &mut unread);
+        assert_eq!((names(&found.rhel_enabled_repos), names(&found.rhel_effective_repos)), (vec!["short"], vec!["short"]));
+        assert!(found.status.is_some_and(|status| status.len() < 200));
+        assert_eq!(unread.into_noted()[0].path, "/etc/yum.repos.d/a.repo");
     }
 
     #[test]

@@ -65,11 +65,6 @@ impl Btrfs {
         })
     }
 
-    /// The number of the subvolume that is looked at.
-    pub fn subvolume(&self) -> u64 {
-        self.btrfs.borrow().subvolume()
-    }
-
     /// Calls the crate and says what went wrong in our terms.
     fn call<T>(&self, what: &str, call: impl FnOnce(&mut lambutter::Btrfs<DiskReader>) -> lambutter::Result<T>) -> Result<T> {
         call(&mut self.btrfs.borrow_mut()).map_err(|why| read_error(&why, self.failure.take(), what))

@@ -40,8 +40,13 @@ pub(super) fn uuid(bytes: [u8; 16]) -> Option<String> {
     if bytes == [0; 16] {
         return None;
     }
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+    let digit = |half: u8| char::from_digit(u32::from(half), 16);
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        text.extend(matches!(at, 4 | 6 | 8 | 10).then_some('-'));
+        text.extend([digit(byte >> 4), digit(byte & 0xf)].into_iter().flatten());
+    }
+    Some(text)
 }
 
 /// A label that ends at its first zero byte, `None` if it is empty.
@@ -50,11 +55,25 @@ pub(super) fn label(bytes: &[u8]) -> Option<String> {
     (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned())
 }
 
+/// What each byte does to a CRC-32C.
+const CRC32C: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
+
 /// CRC-32C of `bytes`, begun with `seed` and not inverted at the end, as ext4's journal uses it.
 pub(super) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    bytes.iter().fold(seed, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 })
-    })
+    bytes.iter().fold(seed, |crc, byte| (crc >> 8) ^ CRC32C[usize::from(crc as u8 ^ byte)])
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
-//! Blocks that were read lately. File systems look at the same directories and inodes again and again, and packages' databases are read page
-//! by page; what is read of a disk is paid for. It knows nothing of what is in the blocks.
+//! Blocks that were read lately: packages' databases are read page by page, of files whose pieces are dear to find. It knows nothing of what
+//! is in the blocks.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::limits::{CACHE_BLOCK_BYTES, CACHE_BLOCKS_MAX};
-use crate::source::{BlockSource, Source, checked_range};
+use crate::source::checked_range;
 
 /// The last blocks that were read of something, aligned to their size. The oldest makes room.
 pub(super) struct BlockCache {
@@ -62,29 +60,6 @@ impl BlockCache {
                 self.blocks.remove(&oldest);
             }
         }
-    }
-}
-
-/// A source whose blocks are kept for a while.
-pub(super) struct CachedSource {
-    source: Source,
-    cache: Mutex<BlockCache>,
-}
-
-impl CachedSource {
-    pub(super) fn new(source: Source) -> Self {
-        Self { source, cache: Mutex::new(BlockCache::new(CACHE_BLOCK_BYTES, CACHE_BLOCKS_MAX)) }
-    }
-}
-
-impl BlockSource for CachedSource {
-    fn len(&self) -> u64 {
-        self.source.len()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.read(self.source.len(), offset, buf, |at, part| self.source.read_at(at, part))
     }
 }
 

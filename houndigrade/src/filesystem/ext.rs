@@ -13,7 +13,6 @@ use self::inode::Inode;
 use self::journal::{Replay, Replayed};
 use self::map::BlockMap;
 use self::superblock::Superblock;
-use super::cache::CachedSource;
 use super::{DirEntry, FileKind, FileSystem, RandomFile, Stat, components, shown};
 use crate::error::{ReadError, Result};
 use crate::limits::SYMLINK_BYTES_MAX;
@@ -26,7 +25,7 @@ const INLINE_LINK_BYTES_MAX: u64 = 59;
 
 /// An ext file system.
 pub struct Ext {
-    disk: Replayed<CachedSource>,
+    disk: Replayed,
     superblock: Superblock,
     caveats: Vec<String>,
 }
@@ -41,7 +40,7 @@ impl Ext {
     /// known, `Device` if the device fails.
     pub fn open(source: Source) -> Result<Self> {
         let source_bytes = source.len();
-        let mut disk = Replayed::nothing(CachedSource::new(source));
+        let mut disk = Replayed::nothing(source);
         let mut superblock = Superblock::read(&disk)?;
         let mut caveats = Vec::new();
         if superblock.needs_recovery() {
@@ -108,7 +107,7 @@ impl Ext {
 
 /// Replays the journal. It may hold a newer superblock: that of a file system that has just grown. If that makes no sense, nothing of the
 /// journal is used.
-fn recovered(disk: &mut Replayed<CachedSource>, superblock: &Superblock) -> Result<(Superblock, Option<String>)> {
+fn recovered(disk: &mut Replayed, superblock: &Superblock) -> Result<(Superblock, Option<String>)> {
     let mut replay = journal::replay(disk, superblock)?;
     let caveat = replay.caveat.take();
     disk.set(replay);

@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::RandomFile;
-use super::cache::{BlockCache, CachedSource};
+use super::cache::BlockCache;
 use crate::error::{ReadError, Result};
 use crate::limits::FILE_CACHE_BYTES_MAX;
-use crate::source::{BlockSource, Source, checked_range};
+use crate::source::{Source, checked_range};
 
 /// A disk as those crates read it. They keep of a failure only that there was one; what it was is kept here.
 pub(super) struct DiskReader {
-    disk: CachedSource,
+    disk: Source,
     failure: Failure,
     /// Reads that lie within it give zeros, whatever the disk holds.
     blanked: Range<u64>,
@@ -24,7 +24,7 @@ pub(super) type Failure = Rc<Cell<Option<ReadError>>>;
 impl DiskReader {
     pub(super) fn new(source: Source, blanked: Range<u64>) -> (Self, Failure) {
         let failure = Failure::default();
-        (Self { disk: CachedSource::new(source), failure: Rc::clone(&failure), blanked }, failure)
+        (Self { disk: source, failure: Rc::clone(&failure), blanked }, failure)
     }
 
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
@@ -89,4 +89,21 @@ pub(super) fn fill(what: &str, buf: &mut [u8], mut read: impl FnMut(u64, &mut [u
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::source::{Budget, Counted};
+
+    #[test]
+    fn reads_of_the_same_bytes_are_counted_so_that_a_loop_over_them_ends() {
+        let disk = Counted::new(Arc::new(vec![0; 4096]), "disk", Budget { bytes: 100, reads: 100 });
+        let (reader, failure) = DiskReader::new(Arc::new(disk), 0..0);
+        let done = (0..1000).take_while(|_| reader.read(0, &mut [0; 10]).is_ok()).count();
+        assert_eq!(done, 10);
+        assert!(matches!(failure.take(), Some(ReadError::Limit { .. })));
+    }
 }

@@ -119,7 +119,7 @@ fn open_with(source: Source, blanked: Range<u64>) -> std::result::Result<(lamxfs
 }
 
 fn is_of_log(why: &Error) -> bool {
-    matches!(why, Error::BadSuperblock(SuperblockReason::DirtyLog) | Error::Io { token: "io_log", .. })
+    matches!(why, Error::BadSuperblock(SuperblockReason::DirtyLog) | Error::Io { token: "io_log" | "io_log_replay", .. })
 }
 
 fn log_trouble(why: &Error) -> &'static str {

@@ -22,12 +22,9 @@ const TAG_RSAHEADER: u32 = 268;
 const TAG_OPENPGP: u32 = 278;
 const TAG_NAME: u32 = 1000;
 const TAG_VERSION: u32 = 1001;
-const TAG_RELEASE: u32 = 1002;
-const TAG_EPOCH: u32 = 1003;
 const TAG_VENDOR: u32 = 1011;
 const TAG_ARCH: u32 = 1022;
 
-const TYPE_INT32: u32 = 4;
 const TYPE_STRING: u32 = 6;
 const TYPE_BINARY: u32 = 7;
 const TYPE_STRING_ARRAY: u32 = 8;
@@ -40,12 +37,8 @@ const TYPE_BYTES: [u64; 10] = [0, 1, 1, 2, 4, 8, 1, 1, 1, 1];
 pub(super) struct Package<'a> {
     /// `redhat-release`.
     pub name: &'a [u8],
-    /// A number that precedes the version, usually none.
-    pub epoch: Option<u32>,
     /// `9.4`.
     pub version: &'a [u8],
-    /// `0.4.el9`.
-    pub release: &'a [u8],
     /// `x86_64`.
     pub arch: &'a [u8],
     /// `Red Hat, Inc.`.
@@ -61,10 +54,8 @@ pub(super) struct Package<'a> {
 struct Last<'a> {
     name: Option<Entry<'a>>,
     version: Option<Entry<'a>>,
-    release: Option<Entry<'a>>,
     vendor: Option<Entry<'a>>,
     arch: Option<Entry<'a>>,
-    epoch: Option<Entry<'a>>,
 }
 
 /// One entry of the index, its range checked.
@@ -91,10 +82,8 @@ impl<'a> Package<'a> {
             match entry.tag {
                 TAG_NAME => last.name = Some(entry),
                 TAG_VERSION => last.version = Some(entry),
-                TAG_RELEASE => last.release = Some(entry),
                 TAG_VENDOR => last.vendor = Some(entry),
                 TAG_ARCH => last.arch = Some(entry),
-                TAG_EPOCH => last.epoch = Some(entry),
                 TAG_SIGPGP | TAG_SIGGPG | TAG_DSAHEADER | TAG_RSAHEADER => package.add_signature(entry.binary()?),
                 TAG_OPENPGP => package.add_armoured(&entry)?,
                 _ => {}
@@ -103,10 +92,8 @@ impl<'a> Package<'a> {
         let string = |entry: Option<Entry<'a>>| entry.map_or(Ok(&b""[..]), |entry| entry.string());
         package.name = string(last.name)?;
         package.version = string(last.version)?;
-        package.release = string(last.release)?;
         package.vendor = string(last.vendor)?;
         package.arch = string(last.arch)?;
-        package.epoch = last.epoch.map_or(Ok(None), |entry| entry.number())?;
         if package.name.is_empty() {
             return Err(damaged("it names no package"));
         }
@@ -182,13 +169,6 @@ impl<'a> Entry<'a> {
     fn strings(&self) -> Result<&'a [u8]> {
         match self.kind {
             TYPE_STRING | TYPE_STRING_ARRAY | TYPE_I18N_STRING => Ok(self.data),
-            _ => Err(self.of_wrong_type()),
-        }
-    }
-
-    fn number(&self) -> Result<Option<u32>> {
-        match self.kind {
-            TYPE_INT32 => Ok((self.count > 0).then(|| number_at(self.data, 0))),
             _ => Err(self.of_wrong_type()),
         }
     }

@@ -101,12 +101,8 @@ pub struct Signer {
 pub struct ReleasePackage {
     /// `redhat-release`.
     pub name: String,
-    /// Usually none.
-    pub epoch: Option<u32>,
     /// `9.4`.
     pub version: String,
-    /// `0.4.el9`.
-    pub release: String,
     /// `x86_64`.
     pub arch: String,
     /// `Red Hat, Inc.`.

@@ -124,9 +124,7 @@ impl Tally {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.packages.release_packages.push(ReleasePackage {
             name: text(package.name),
-            epoch: package.epoch,
             version: text(package.version),
-            release: text(package.release),
             arch: text(package.arch),
             vendor: text(package.vendor),
             signers: package.signers.clone(),

@@ -83,15 +83,43 @@ pub struct VolumeOutcome {
 /// How a volume's file system is opened.
 pub(super) type Open<'a> = &'a dyn Fn(&Volume, &Subvolume) -> Result<Rc<dyn FileSystem>>;
 
-/// A volume with its file system, if it has one that can be opened.
+/// A volume with what is known of its file system, if it has one that can be opened.
 pub(super) struct Opened<'a> {
     pub volume: &'a Volume,
-    pub system: Option<Rc<dyn FileSystem>>,
+    /// The file system itself, as long as it is not known whether it holds a root. To hold all of them, with their journals, would take memory.
+    system: Option<Rc<dyn FileSystem>>,
+    /// What is known of it from then on.
+    pub known: Option<Known>,
     pub error: Option<ReadError>,
     /// It was joined to a system.
     pub joined: bool,
     /// It is a system's root.
     pub root: bool,
+}
+
+/// What joining needs to know of a file system, each asked for once.
+pub(super) struct Known {
+    pub kind: &'static str,
+    pub uuid: Option<String>,
+    pub label: Option<String>,
+    pub caveats: Vec<String>,
+    /// It looks like a `/usr`, or a `/var`.
+    pub is_usr: bool,
+    pub is_var: bool,
+}
+
+impl Opened<'_> {
+    /// Lets go of the file system. What is joined later is opened anew.
+    fn close(&mut self) {
+        self.known = self.system.take().map(|system| Known {
+            kind: system.kind(),
+            uuid: system.uuid(),
+            label: system.label(),
+            caveats: system.caveats(),
+            is_usr: !self.root && shape::is_usr(system.as_ref()),
+            is_var: !self.root && shape::is_var(system.as_ref()),
+        });
+    }
 }
 
 /// Finds the systems on `volumes`.
@@ -100,24 +128,25 @@ pub fn assemble(volumes: &[Volume]) -> Assembly {
 }
 
 pub(super) fn assemble_by(volumes: &[Volume], open: Open<'_>) -> Assembly {
-    let mut opened: Vec<Opened<'_>> = volumes.iter().map(|volume| opened(volume, open)).collect();
-    let mut roots = Vec::new();
-    for (i, one) in opened.iter_mut().enumerate() {
-        let mut hindered = None;
-        if let Some(tree) = root_tree(one, open, &mut hindered) {
+    let (mut all, mut roots) = (Vec::new(), Vec::new());
+    for (i, volume) in volumes.iter().enumerate() {
+        let (mut one, mut hindered) = (opened(volume, open), None);
+        if let Some(tree) = root_tree(&one, open, &mut hindered) {
             one.root = true;
-            let mut system = system(one, tree);
+            let mut system = system(&one, tree);
             system.caveats.extend(hindered.map(|error| format!("another root may be there, which was not found: {error}")));
             roots.push((i, system));
         } else if one.error.is_none() {
             one.error = hindered;
         }
+        one.close();
+        all.push(one);
     }
     for (i, system) in &mut roots {
-        join_by_fstab(system, *i, &mut opened, open);
+        join_by_fstab(system, *i, &mut all, open);
     }
-    join_by_content(&mut roots, &mut opened);
-    Assembly { systems: roots.into_iter().map(|(_, system)| system).collect(), volumes: opened.into_iter().map(outcome).collect() }
+    join_by_content(&mut roots, &mut all, open);
+    Assembly { systems: roots.into_iter().map(|(_, system)| system).collect(), volumes: all.into_iter().map(outcome).collect() }
 }
 
 fn opened<'a>(volume: &'a Volume, open: Open<'_>) -> Opened<'a> {
@@ -127,7 +156,7 @@ fn opened<'a>(volume: &'a Volume, open: Open<'_>) -> Opened<'a> {
         Some(Ok(system)) => (Some(system), None),
         Some(Err(error)) => (None, Some(error)),
     };
-    Opened { volume, system, error, joined: false, root: false }
+    Opened { volume, system, known: None, error, joined: false, root: false }
 }
 
 /// The tree of a root, if the volume holds one. What hindered the search is noted, also if one was found behind it.
@@ -164,7 +193,7 @@ fn outcome(opened: Opened<'_>) -> VolumeOutcome {
     let role = match &opened {
         Opened { root: true, .. } => Role::Root,
         Opened { joined: true, .. } => Role::Joined,
-        Opened { system: Some(_), .. } => Role::Other,
+        Opened { known: Some(_), .. } => Role::Other,
         Opened { error: Some(_), .. } => Role::Unreadable,
         _ => Role::NoFiles,
     };
@@ -172,9 +201,9 @@ fn outcome(opened: Opened<'_>) -> VolumeOutcome {
         drive: opened.volume.drive.clone(),
         name: opened.volume.name.clone(),
         contents: opened.volume.contents.clone(),
-        file_system: opened.system.as_ref().map(|system| system.kind()),
+        file_system: opened.known.as_ref().map(|known| known.kind),
         role,
-        caveats: opened.system.as_ref().map(|system| system.caveats()).unwrap_or_default(),
+        caveats: opened.known.map(|known| known.caveats).unwrap_or_default(),
         error: opened.error,
     }
 }

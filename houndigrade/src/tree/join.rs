@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::assemble::{Open, Opened, System};
+use super::assemble::{Known, Open, Opened, System};
 use super::fstab::{self, Device, Entry, Fstab};
 use super::{Files, shape};
 use crate::error::ReadError;
 use crate::filesystem::{FileSystem, Subvolume, describe, shown};
 use crate::limits::{FSTAB_BYTES_MAX, FSTAB_ENTRIES_MAX, MOUNTS_MAX};
-use crate::volumes::Volume;
+use crate::volumes::{Volume, names};
 
 /// Kinds of an fstab entry that can be on a volume that is read.
 const KINDS: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "auto"];
@@ -60,12 +60,12 @@ fn join_entry(system: &mut System, root: usize, entry: &Entry, opened: &mut [Ope
 /// The file system to be mounted.
 fn below_root(is_root: bool, entry: &Entry, opened: &Opened<'_>, open: Open<'_>) -> Result<Rc<dyn FileSystem>, String> {
     let name = &opened.volume.name;
-    match (&opened.system, &opened.error) {
+    match (&opened.known, &opened.error) {
         (Some(_), _) if entry.subvolume != Subvolume::Default => {
             open(opened.volume, &entry.subvolume).map_err(|error| format!("the subvolume on {name} cannot be opened: {error}"))
         }
         (Some(_), _) if is_root => Err(format!("{name} is the root itself")),
-        (Some(system), _) => Ok(Rc::clone(system)),
+        (Some(_), _) => open(opened.volume, &Subvolume::Default).map_err(|error| format!("{name} cannot be opened: {error}")),
         (None, Some(error)) => Err(format!("{name} cannot be opened: {error}")),
         (None, None) => Err(format!("{name} holds {}", describe(&opened.volume.contents))),
     }
@@ -88,17 +88,23 @@ fn matching(device: &Device, root: usize, opened: &[Opened<'_>]) -> Vec<usize> {
         let (volume, same) =
             (one.volume, |value: &Option<String>, wanted: &str| value.as_deref().is_some_and(|is| is.eq_ignore_ascii_case(wanted)));
         match device {
-            Device::Uuid(uuid) => one.system.as_ref().is_some_and(|system| same(&system.uuid(), uuid)),
-            Device::Label(label) => one.system.as_ref().is_some_and(|system| system.label().as_deref() == Some(label)),
+            Device::Uuid(uuid) => one.known.as_ref().is_some_and(|known| same(&known.uuid, uuid)),
+            Device::Label(label) => one.known.as_ref().is_some_and(|known| known.label.as_deref() == Some(label)),
             Device::PartUuid(uuid) => same(&volume.partition_uuid, uuid),
             Device::PartLabel(label) => volume.partition_label.as_deref() == Some(label),
-            Device::Volume(name) => volume.name == *name,
+            Device::Volume(name) => names::parted(&volume.name).0 == name,
             Device::Partition(number) => volume.drive == *drive && partition_number(volume) == Some(*number),
             Device::Other(_) => false,
         }
     };
     let mut found: Vec<usize> = (0..opened.len()).filter(|i| is(&opened[*i])).collect();
     found.sort_by_key(|i| opened[*i].volume.drive != *drive);
+    if let Device::Volume(_) = device {
+        // Groups of several machines can have the same name: one knows only its own.
+        let group = names::parted(&opened[root].volume.name).1;
+        let own: Vec<usize> = found.iter().copied().filter(|i| names::parted(&opened[*i].volume.name).1 == group).collect();
+        found = if own.is_empty() { found } else { own };
+    }
     found
 }
 
@@ -120,23 +126,27 @@ fn shown_device(device: &Device) -> String {
 }
 
 /// How a volume is known for what belongs at a mount point, and how a root is known to lack it.
-type Place = (&'static str, fn(&dyn FileSystem) -> bool, fn(&dyn Files) -> bool);
-const PLACES: [Place; 2] = [("/usr", shape::is_usr, shape::lacks_usr), ("/var", shape::is_var, shape::lacks_var)];
+type Place = (&'static str, fn(&Known) -> bool, fn(&dyn Files) -> bool);
+const PLACES: [Place; 2] = [("/usr", |known| known.is_usr, shape::lacks_usr), ("/var", |known| known.is_var, shape::lacks_var)];
 
 /// Joins a `/usr` and a `/var` that no fstab names to the root that lacks them, if there is no doubt which belong together.
-pub(super) fn join_by_content(roots: &mut [(usize, System)], opened: &mut [Opened<'_>]) {
+pub(super) fn join_by_content(roots: &mut [(usize, System)], opened: &mut [Opened<'_>], open: Open<'_>) {
     for (point, looks_like_it, lacks_it) in PLACES {
-        let free = |one: &Opened<'_>| !one.joined && !one.root && one.system.as_ref().is_some_and(|system| looks_like_it(system.as_ref()));
+        let free = |one: &Opened<'_>| !one.joined && !one.root && one.known.as_ref().is_some_and(looks_like_it);
         let candidates: Vec<usize> = (0..opened.len()).filter(|i| free(&opened[*i])).collect();
         let lacking: Vec<usize> = (0..roots.len()).filter(|i| lacks_it(&roots[*i].1.tree)).collect();
         match (lacking.as_slice(), candidates.as_slice()) {
             ([], _) | (_, []) => {}
             ([root], [found]) => {
                 let one = &mut opened[*found];
-                let (Some(below), system) = (one.system.clone(), &mut roots[*root].1) else { continue };
-                if join(system, point.as_bytes(), one.volume, below).is_ok() {
-                    one.joined = true;
-                    system.caveats.push(format!("{} was joined as {point} for what it holds; no fstab names it", one.volume.name));
+                let system = &mut roots[*root].1;
+                let below = open(one.volume, &Subvolume::Default).map_err(|error| error.to_string());
+                match below.and_then(|below| join(system, point.as_bytes(), one.volume, below)) {
+                    Ok(()) => {
+                        one.joined = true;
+                        system.caveats.push(format!("{} was joined as {point} for what it holds; no fstab names it", one.volume.name));
+                    }
+                    Err(why) => system.caveats.push(format!("{} looks like {point} and is not joined: {why}", one.volume.name)),
                 }
             }
             (lacking, candidates) => {

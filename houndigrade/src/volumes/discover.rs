@@ -1,6 +1,6 @@
 //! Goes from disks through partition tables, mirrors and LVM to the volumes in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 
@@ -58,6 +58,8 @@ struct Search {
     /// Halves of mirrors and physical volumes that this round found.
     halves: Vec<(Place, Member)>,
     physical: Vec<(Place, Label)>,
+    /// The names of all volumes.
+    names: BTreeSet<String>,
     /// How many places were looked at, or would have been.
     places: usize,
 }
@@ -133,7 +135,15 @@ impl Search {
             (_, contents) => contents,
         };
         let Place { drive, name, source, uuid, label, .. } = place;
+        let name = self.own_name(&name);
         self.found.volumes.push(Volume { drive, name, source, contents, partition_uuid: uuid, partition_label: label });
+    }
+
+    /// A name that no other volume has.
+    fn own_name(&mut self, name: &str) -> String {
+        let own = (1..).map(|number| names::repeated(name, number)).find(|name| !self.names.contains(name)).unwrap_or_default();
+        self.names.insert(own.clone());
+        own
     }
 
     /// Whether one more place may be looked at. That there are too many is said once.

@@ -9,7 +9,7 @@ mod layout;
 mod lvm;
 mod mbr;
 mod md;
-mod names;
+pub(crate) mod names;
 mod partition;
 mod vhd;
 

@@ -11,6 +11,17 @@ pub(super) fn logical(group: &str, volume: &str) -> String {
     format!("/dev/mapper/{}-{}", group.replace('-', "--"), volume.replace('-', "--"))
 }
 
+/// The name that the `number`th volume of one name is given, as findings are told apart by their names: a group and a machine within one of
+/// its volumes can have a volume of the same name each.
+pub(super) fn repeated(name: &str, number: usize) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name} ({number})") }
+}
+
+/// A name as the volume's own machine has it, and what was added to tell it from others, such as ` (2)`.
+pub(crate) fn parted(name: &str) -> (&str, &str) {
+    name.find(" (").map_or((name, ""), |at| name.split_at(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +33,11 @@ mod tests {
         assert_eq!(partition("disk.img", 5), "disk.img5");
         assert_eq!(logical("rhel", "root"), "/dev/mapper/rhel-root");
         assert_eq!(logical("rhel-vg", "var-log"), "/dev/mapper/rhel--vg-var--log");
+    }
+
+    #[test]
+    fn what_was_added_to_a_name_can_be_taken_off() {
+        assert_eq!(parted(&repeated("/dev/mapper/rhel-root", 2)), ("/dev/mapper/rhel-root", " (2)"));
+        assert_eq!(parted(&repeated("/dev/mapper/rhel-root", 1)), ("/dev/mapper/rhel-root", ""));
     }
 }

@@ -5,7 +5,7 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Extension};
 
 use crate::error::{ReadError, Result};
-use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATE_PRODUCTS_MAX, CERTIFICATES_MAX};
+use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATE_PRODUCTS_MAX, CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX, PRODUCT_STRING_BYTES_MAX};
 use crate::tree::Files;
 
 /// Where product certificates are: those of what was installed, and those of the image's makers.
@@ -55,6 +55,7 @@ pub struct Certificates {
 /// Reads the product certificates of a system. One that cannot be read does not hide the others.
 pub fn read(files: &dyn Files) -> Certificates {
     let mut certificates = Certificates::default();
+    let mut bytes_left = CERTIFICATES_BYTES_MAX;
     for directory in DIRECTORIES {
         let names = match files.list(directory.as_bytes(), CERTIFICATES_MAX) {
             Ok(names) => names,
@@ -70,7 +71,9 @@ pub fn read(files: &dyn Files) -> Certificates {
             if NAMES_OF_RHEL.contains(&name.as_slice()) {
                 certificates.named_as_rhel.push(shown.clone());
             }
-            let products = files.read(&path, CERTIFICATE_BYTES_MAX).and_then(|content| products(&content, &shown));
+            let content = files.read(&path, CERTIFICATE_BYTES_MAX.min(bytes_left));
+            bytes_left -= content.as_ref().map_or(0, Vec::len).min(bytes_left);
+            let products = content.and_then(|content| products(&content, &shown));
             certificates.files.push(CertificateFile { path: shown, products });
         }
     }
@@ -90,7 +93,7 @@ fn products(content: &[u8], path: &str) -> Result<Vec<Product>> {
         certificates += 1;
         let (_, certificate) = X509Certificate::from_der(&pem.contents).map_err(|error| damaged(error.to_string()))?;
         for extension in certificate.extensions() {
-            add(&mut products, extension);
+            add(&mut products, extension, path)?;
         }
         if products.len() > CERTIFICATE_PRODUCTS_MAX {
             return Err(ReadError::Limit { what: path.to_owned(), limit: CERTIFICATE_PRODUCTS_MAX as u64, unit: "products" });
@@ -102,9 +105,9 @@ fn products(content: &[u8], path: &str) -> Result<Vec<Product>> {
     Ok(products)
 }
 
-/// Adds what an extension says of a product, if it does.
-fn add(products: &mut Vec<Product>, extension: &X509Extension<'_>) {
-    let Some((id, field)) = product_field(extension) else { return };
+/// Adds what an extension says of a product, if it does; `Limit` if it says too much.
+fn add(products: &mut Vec<Product>, extension: &X509Extension<'_>, path: &str) -> Result<()> {
+    let Some((id, field)) = product_field(extension) else { return Ok(()) };
     let at = products.iter().position(|product| product.id == id).unwrap_or_else(|| {
         products.push(Product { id, name: None, version: None, architecture: None, tags: None });
         products.len() - 1
@@ -115,9 +118,14 @@ fn add(products: &mut Vec<Product>, extension: &X509Extension<'_>) {
         2 => &mut product.version,
         3 => &mut product.architecture,
         4 => &mut product.tags,
-        _ => return,
+        _ => return Ok(()),
     };
+    if extension.value.len() > PRODUCT_STRING_BYTES_MAX {
+        let what = format!("what {path} says of product {id}");
+        return Err(ReadError::Limit { what, limit: PRODUCT_STRING_BYTES_MAX as u64, unit: "bytes" });
+    }
     *place = string(extension.value);
+    Ok(())
 }
 
 /// Which product and which of its fields an extension is about.

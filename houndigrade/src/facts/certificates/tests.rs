@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Certificates, Product, products, read};
+use super::{Certificates, Product, X509Extension, add, products, read};
 use crate::error::{ReadError, Result};
 use crate::filesystem::{FileKind, RandomFile, Stat};
+use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATES_BYTES_MAX, PRODUCT_STRING_BYTES_MAX};
 use crate::tree::Files;
 
 const PRODUCT: &str = include_str!("product.pem");
@@ -145,4 +146,28 @@ proptest! {
         let _ = products(&[b"-----BEGIN CERTIFICATE-----\n", &bytes[..], b"\n-----END CERTIFICATE-----\n"].concat(), "it");
         let _ = products(&bytes, "it");
     }
+}
+
+#[test]
+fn what_is_said_of_a_product_at_great_length_is_refused() {
+    let said = |bytes: usize| {
+        let oid = x509_parser::der_parser::oid!(1.3.6.1.4.1.2312.9.1.479.1);
+        let value = [&[0x0C, 0x82, (bytes >> 8) as u8, bytes as u8][..], &vec![b'a'; bytes]].concat();
+        let mut products = Vec::new();
+        let extension = X509Extension::new(oid, false, &value, x509_parser::extensions::ParsedExtension::Unparsed);
+        add(&mut products, &extension, "/etc/pki/product/479.pem").map(|()| products.len())
+    };
+    assert_eq!(said(PRODUCT_STRING_BYTES_MAX - 4).unwrap(), 1);
+    assert!(matches!(said(PRODUCT_STRING_BYTES_MAX), Err(ReadError::Limit { .. })));
+}
+
+#[test]
+fn certificates_end_at_a_limit_for_all_together() {
+    let large = format!("{PRODUCT}{}", " ".repeat(CERTIFICATE_BYTES_MAX - PRODUCT.len()));
+    let of_all = CERTIFICATES_BYTES_MAX / CERTIFICATE_BYTES_MAX;
+    let files =
+        (0..=of_all).fold(Memory::default(), |all, number| all.with(format!("/etc/pki/product/{number:04}.pem").as_bytes(), &large));
+    let read = read(&files);
+    assert!(read.files[..of_all].iter().all(|file| file.products.is_ok()));
+    assert!(matches!(read.files[of_all].products, Err(ReadError::Limit { .. })));
 }

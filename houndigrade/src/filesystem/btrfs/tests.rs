@@ -38,7 +38,7 @@ fn a_subvolume_that_is_not_there_is_not_found() {
     for subvolume in [Subvolume::Id(999), Subvolume::Path(b"no".to_vec()), Subvolume::Path(b"etc".to_vec())] {
         assert!(matches!(Btrfs::open(image.clone(), &subvolume), Err(ReadError::NotFound { .. })));
     }
-    assert_eq!(Btrfs::open(image, &Subvolume::Id(5)).unwrap().subvolume(), 5);
+    assert!(Btrfs::open(image, &Subvolume::Id(5)).is_ok());
 }
 
 #[test]

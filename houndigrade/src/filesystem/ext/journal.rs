@@ -10,8 +10,8 @@ use super::inode::Inode;
 use super::map::BlockMap;
 use super::superblock::Superblock;
 use crate::error::{ReadError, Result};
-use crate::limits::EXT_JOURNAL_BLOCKS_MAX;
-use crate::source::BlockSource;
+use crate::limits::{EXT_JOURNAL_BLOCKS_MAX, EXT_REVOKED_MAX};
+use crate::source::{BlockSource, Source};
 
 const MAGIC: u32 = 0xc03b_3998;
 const HEADER_BYTES: usize = 12;
@@ -54,14 +54,14 @@ pub(super) struct Replay {
 }
 
 /// A disk with the newer copies in their places.
-pub(super) struct Replayed<S> {
-    disk: S,
+pub(super) struct Replayed {
+    disk: Source,
     replay: Replay,
 }
 
-impl<S: BlockSource> Replayed<S> {
+impl Replayed {
     /// The disk as it is.
-    pub(super) fn nothing(disk: S) -> Self {
+    pub(super) fn nothing(disk: Source) -> Self {
         Self { disk, replay: Replay::default() }
     }
 
@@ -82,7 +82,7 @@ impl<S: BlockSource> Replayed<S> {
     }
 }
 
-impl<S: BlockSource> BlockSource for Replayed<S> {
+impl BlockSource for Replayed {
     fn len(&self) -> u64 {
         self.disk.len()
     }
@@ -131,7 +131,7 @@ pub(super) fn replay(disk: &dyn BlockSource, superblock: &Superblock) -> Result<
     if ring.start == 0 {
         return Ok(Replay::default());
     }
-    let mut walk = Walk { disk, superblock, map, ring, transactions: Transactions::default(), caveat: None };
+    let mut walk = Walk { disk, superblock, map, ring, transactions: Transactions::default(), revocations: 0, caveat: None };
     walk.run()?;
     let copies = walk.transactions.copies(superblock);
     Ok(Replay { copies, block_size: u64::from(superblock.block_size), caveat: walk.caveat })
@@ -245,6 +245,8 @@ struct Walk<'a> {
     map: BlockMap,
     ring: Ring,
     transactions: Transactions,
+    /// How many there were, those of the same block and those that mean nothing included.
+    revocations: usize,
     caveat: Option<String>,
 }
 
@@ -267,7 +269,7 @@ impl Walk<'_> {
             (at, left) = (self.ring.after(at), left - 1);
             match kind {
                 BLOCK_DESCRIPTOR => (at, left) = self.descriptor(&block, sequence, at, left, &mut open)?,
-                BLOCK_REVOKE => self.revoke(&block, sequence, &mut open),
+                BLOCK_REVOKE => self.revoke(&block, sequence, &mut open)?,
                 BLOCK_COMMIT => {
                     self.transactions.commit(sequence, &mut open);
                     sequence = sequence.wrapping_add(1);
@@ -313,14 +315,21 @@ impl Walk<'_> {
         Ok((at, left))
     }
 
-    fn revoke(&self, block: &[u8], sequence: u32, open: &mut Transactions) {
+    fn revoke(&mut self, block: &[u8], sequence: u32, open: &mut Transactions) -> Result<()> {
         const COUNT_END: usize = HEADER_BYTES + 4;
         let end = (u32_be(block, HEADER_BYTES) as usize).clamp(COUNT_END, block.len());
         let number_bytes = if self.ring.wide { 8 } else { 4 };
         for number in block[COUNT_END..end].chunks_exact(number_bytes) {
+            self.revocations += 1;
+            if self.revocations > EXT_REVOKED_MAX {
+                return Err(ReadError::Limit { what: "the journal".to_owned(), limit: EXT_REVOKED_MAX as u64, unit: "revocations" });
+            }
             let block = if self.ring.wide { u64_be(number, 0) } else { u64::from(u32_be(number, 0)) };
-            open.revoked.insert(block, sequence);
+            if block < self.superblock.blocks {
+                open.revoked.insert(block, sequence);
+            }
         }
+        Ok(())
     }
 
     /// Descriptors and revocations have their checksum in their last four bytes, commits behind their header.

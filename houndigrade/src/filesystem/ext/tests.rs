@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::filesystem::testing::{blank_image, changed_bytes_end, content, folder_tree, image, run, sample_tree, tree_of};
+use crate::source::{Budget, Counted};
 
 /// An image with the sample tree on it, in `folder/image`; `None` if there is no mkfs.
 fn make(folder: &Path, options: &[&str]) -> Option<()> {
@@ -187,4 +188,13 @@ fn an_entry_of_length_zero_is_corrupt() {
 fn changed_bytes_never_panic() {
     let Some(image) = small() else { return };
     changed_bytes_end(&image, 400, Ext::open);
+}
+
+#[test]
+fn looking_at_the_same_path_again_is_counted_so_that_a_loop_over_it_ends() {
+    let Some(image) = small() else { return };
+    let disk = Counted::new(Arc::new(image), "disk", Budget { bytes: 1 << 20, reads: 1000 });
+    let ext = Ext::open(Arc::new(disk)).unwrap();
+    let ended_by = (0..1000).find_map(|_| ext.stat(b"/etc/os-release").err());
+    assert!(matches!(ended_by, Some(ReadError::Limit { .. })), "{ended_by:?}");
 }

@@ -76,6 +76,14 @@ fn a_log_that_cannot_be_replayed_is_a_caveat() {
 }
 
 #[test]
+fn a_block_that_the_log_needs_and_that_cannot_be_read_is_a_trouble_of_the_log() {
+    for token in ["io_log", "io_log_replay"] {
+        assert!(is_of_log(&Error::Io { token, offset: 0 }));
+    }
+    assert!(!is_of_log(&Error::Io { token: "io_inode", offset: 0 }));
+}
+
+#[test]
 fn an_image_cut_off_before_its_log_is_read_as_far_as_it_goes() {
     let Some((mut image, _)) = make(V5) else { return };
     let log = log_place(&(Arc::new(image.clone()) as Source)).unwrap();

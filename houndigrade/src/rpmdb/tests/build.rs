@@ -42,10 +42,6 @@ impl Header {
         self.value(tag, 6, 1, &[value.as_bytes(), b"\0"].concat())
     }
 
-    pub fn number(self, tag: u32, value: u32) -> Self {
-        self.value(tag, 4, 1, &value.to_be_bytes())
-    }
-
     pub fn binary(self, tag: u32, value: &[u8]) -> Self {
         self.value(tag, 7, value.len(), value)
     }

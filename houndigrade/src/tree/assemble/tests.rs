@@ -1,8 +1,10 @@
 //! Systems put together from file systems in memory.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::rc::Weak;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -92,6 +94,33 @@ fn usr_and_var_are_joined_as_fstab_names_them() {
     assert!(system.caveats.is_empty(), "{:?}", system.caveats);
     assert_eq!(system.joined.len(), 2);
     assert_eq!(roles(&machine.assemble()), [Role::Joined, Role::Joined, Role::Root]);
+}
+
+#[test]
+fn of_volumes_of_one_name_those_of_the_roots_own_machine_are_joined() {
+    let fstab = "/dev/mapper/vg-usr /usr xfs";
+    let host = usr().with_file("/lib/os-release", "ID=host");
+    let machine = Machine::default()
+        .with("/dev/mapper/vg-root", root(fstab))
+        .with("/dev/mapper/vg-usr", host)
+        .with("/dev/mapper/vg-root (2)", root(fstab))
+        .with("/dev/mapper/vg-usr (2)", usr());
+    let systems = machine.assemble().systems;
+    let told: Vec<_> = systems.iter().map(|system| (read(system, "/etc/os-release"), system.caveats.len())).collect();
+    assert_eq!(told, [("ID=host".to_owned(), 0), ("ID=rhel".to_owned(), 0)]);
+}
+
+#[test]
+fn file_systems_that_belong_to_no_system_are_not_held() {
+    let machine = (1..9).fold(Machine::default(), |all, number| all.volume(&format!("/dev/sda{number}"), Contents::Xfs));
+    let (opened, most) = (RefCell::new(Vec::<Weak<dyn FileSystem>>::new()), Cell::new(0));
+    let assembly = assemble_by(&machine.volumes, &|_, _| {
+        let system: Rc<dyn FileSystem> = Rc::new(Memory::new().with_dir("/data"));
+        opened.borrow_mut().push(Rc::downgrade(&system));
+        most.set(most.get().max(opened.borrow().iter().filter(|one| one.strong_count() > 0).count()));
+        Ok(system)
+    });
+    assert_eq!((roles(&assembly), most.get()), (vec![Role::Other; 8], 1));
 }
 
 #[test]

@@ -138,6 +138,25 @@ fn groups_within_groups_end_at_a_limit() {
 }
 
 #[test]
+fn a_volume_of_a_machine_within_another_has_a_name_of_its_own() {
+    // The guest's group lies in a volume of the host's, and both are called the same.
+    let guest = {
+        let mut bytes = vec![0; FIRST_EXTENT];
+        put_physical(&mut bytes, 'b', &group("vg", 1, "b", &volume("root", 2, &linear("pvb", 0))));
+        bytes.extend(nested(0));
+        bytes
+    };
+    let guest_extents = (guest.len() / EXTENT) as u64;
+    let mut host = vec![0; FIRST_EXTENT + 2 * EXTENT];
+    let logical = volume("root", 2, &linear("pva", 0)) + &volume("vm", guest_extents, &linear("pva", 2));
+    put_physical(&mut host, 'a', &group("vg", 1, "a", &logical));
+    put_ext(&mut host, FIRST_EXTENT);
+    host.extend(guest);
+    let found = discover(&[disk("/dev/sda", host)]);
+    assert_eq!(volumes(&found), [("/dev/mapper/vg-root", Contents::Ext), ("/dev/mapper/vg-root (2)", Contents::Ext)]);
+}
+
+#[test]
 fn volumes_and_problems_have_an_end() {
     let sound = vec![(LINUX, 40_u64, 41_u64); 128];
     let unsound = vec![(LINUX, 40_u64, 1_u64); 128];

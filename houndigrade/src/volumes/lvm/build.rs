@@ -1,6 +1,6 @@
 //! Turns the description of a logical volume into its bytes, out of the physical volumes that are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::group::{Group, Layout, Logical, Part, Segment};
@@ -40,18 +40,25 @@ pub(super) struct Builder<'a> {
     /// Those that are done, and `None` for those that are being built.
     done: BTreeMap<&'a str, Option<Result<Built, Refusal>>>,
     len_max: u64,
+    /// Mirrors that were read from one of their halves since [`Builder::take_halved`].
+    halved: BTreeSet<&'a str>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(group: &'a Group, present: &'a BTreeMap<String, Present>) -> Self {
         // Extents belong to one volume each, so none is larger than all disks together.
         let len_max = group.members().filter_map(|uuid| present.get(uuid)).map(|present| present.source.len()).fold(0, u64::saturating_add);
-        Self { group, present, done: BTreeMap::new(), len_max }
+        Self { group, present, done: BTreeMap::new(), len_max, halved: BTreeSet::new() }
     }
 
     /// The bytes of a logical volume of the group.
     pub(super) fn build(&mut self, name: &'a str) -> Result<Built, Refusal> {
         self.stacked(name, 0)
+    }
+
+    /// The mirrors of which only one half was read for what was built last.
+    pub(super) fn take_halved(&mut self) -> BTreeSet<&'a str> {
+        std::mem::take(&mut self.halved)
     }
 
     fn stacked(&mut self, name: &'a str, depth: usize) -> Result<Built, Refusal> {
@@ -72,7 +79,7 @@ impl<'a> Builder<'a> {
         built
     }
 
-    fn assemble(&mut self, name: &str, logical: &'a Logical, depth: usize) -> Result<Built, Refusal> {
+    fn assemble(&mut self, name: &'a str, logical: &'a Logical, depth: usize) -> Result<Built, Refusal> {
         if let Some(kind) = &logical.disguise {
             return Err(Refusal::Kind(kind.clone()));
         }
@@ -87,7 +94,7 @@ impl<'a> Builder<'a> {
         Ok(Built { drive, source: Arc::new(Mapped::new(runs)) })
     }
 
-    fn run(&mut self, name: &str, segment: &'a Segment, depth: usize) -> Result<(Run, String), Refusal> {
+    fn run(&mut self, name: &'a str, segment: &'a Segment, depth: usize) -> Result<(Run, String), Refusal> {
         let extent_bytes = self.group.extent_bytes;
         let bytes = |extents: u64| extents.checked_mul(extent_bytes);
         let too_large = || damaged(name, "it is larger than its disks");
@@ -112,12 +119,17 @@ impl<'a> Builder<'a> {
     }
 
     /// The first part of a mirror that is filled and can be read.
-    fn any_leg(&mut self, name: &str, parts: &'a [Part], len: u64, depth: usize) -> Result<(Leg, String), Refusal> {
+    fn any_leg(&mut self, name: &'a str, parts: &'a [Part], len: u64, depth: usize) -> Result<(Leg, String), Refusal> {
         let mut refusal = damaged(name, "no half of it is filled");
         let is_filled = |part: &&Part| !self.group.logical.get(&part.volume).is_some_and(|half| half.rebuilding);
         for part in parts.iter().filter(is_filled).collect::<Vec<_>>() {
             match self.leg(name, part, len, depth) {
-                Ok(leg) => return Ok(leg),
+                Ok(leg) => {
+                    if parts.len() > 1 {
+                        self.halved.insert(name);
+                    }
+                    return Ok(leg);
+                }
                 Err(error) => refusal = error,
             }
         }

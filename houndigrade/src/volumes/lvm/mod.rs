@@ -187,6 +187,11 @@ impl Joiner<'_> {
                 Ok(built) => built.drive.clone(),
                 Err(_) => first.map(|physical| physical.drive.clone()).unwrap_or_default(),
             };
+            for mirror in builder.take_halved() {
+                let what = format!("joining the halves of the LVM mirror {mirror}");
+                let error = ReadError::unsupported(what, "only one of them was read, and another may be newer");
+                self.joined.problems.push(Problem { drive: drive.clone(), name: full_name.clone(), error, hides: false });
+            }
             match built {
                 Ok(built) => self.joined.volumes.push(Logical { drive, name: full_name, source: Ok(built.source) }),
                 Err(Refusal::Kind(kind)) => self.joined.volumes.push(Logical { drive, name: full_name, source: Err(kind) }),

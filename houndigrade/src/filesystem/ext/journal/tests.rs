@@ -180,6 +180,43 @@ fn journals_of_nonsense_never_panic() {
         .unwrap();
 }
 
+/// Blocks of revocations, each as full as it can be and of blocks from `first` on, in one transaction.
+fn full_of_revocations(image: &mut Image, blocks: u32, first: u32) {
+    image.start(1);
+    for at in 1..=blocks {
+        let numbers = (0..(BLOCK as u32 - 16) / 4).map(|number| first.wrapping_add(number));
+        image.put(at, &[MAGIC, BLOCK_REVOKE, 7, BLOCK as u32].into_iter().chain(numbers).collect::<Vec<_>>());
+    }
+    image.commit(blocks + 1, 7);
+}
+
+/// A walk through the journal of an image that has seen some revocations already.
+fn walked(image: &Image, revocations: usize) -> (Result<()>, usize) {
+    let inode = Inode::read(&image.bytes, &image.superblock, image.superblock.journal_inode).unwrap();
+    let map = BlockMap::of(&inode, &image.bytes, &image.superblock).unwrap();
+    let ring = Ring::of(&image.bytes[image.place(0)..][..BLOCK], &image.superblock, &inode).unwrap();
+    let (transactions, superblock) = (Transactions::default(), &image.superblock);
+    let mut walk = Walk { disk: &image.bytes, superblock, map, ring, transactions, revocations, caveat: None };
+    (walk.run(), walk.transactions.revoked.len())
+}
+
+#[test]
+fn more_revocations_than_the_limit_end_the_replay_though_they_are_of_the_same_blocks() {
+    let Some(mut image) = Image::new() else { return };
+    full_of_revocations(&mut image, 5, 10);
+    assert!(walked(&image, EXT_REVOKED_MAX - 5 * 252).0.is_ok());
+    assert!(matches!(walked(&image, EXT_REVOKED_MAX - 5 * 252 + 1).0, Err(ReadError::Limit { unit: "revocations", .. })));
+}
+
+#[test]
+fn revocations_of_blocks_behind_the_end_take_no_memory() {
+    let Some(mut image) = Image::new() else { return };
+    full_of_revocations(&mut image, 5, 1 << 30);
+    assert_eq!(walked(&image, 0).1, 0);
+    full_of_revocations(&mut image, 5, 10);
+    assert_eq!(walked(&image, 0).1, 252);
+}
+
 #[test]
 fn sizes_of_the_test_fit_the_image() {
     let Some(image) = Image::new() else { return };
@@ -190,7 +227,7 @@ fn sizes_of_the_test_fit_the_image() {
 #[test]
 fn a_copy_for_a_block_far_away_disturbs_no_other() {
     let copies = BTreeMap::from([(u64::MAX, Copied { offset: 0, escaped: false })]);
-    let mut disk = Replayed::nothing(vec![1; 4096]);
+    let mut disk = Replayed::nothing(Arc::new(vec![1; 4096]));
     disk.set(Replay { copies, block_size: 1024, caveat: None });
     let mut bytes = [0; 2000];
     disk.read_at(1000, &mut bytes).unwrap();
