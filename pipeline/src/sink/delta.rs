@@ -16,6 +16,7 @@ use super::columns::{arrow_schema, partition_columns};
 use super::group::{Change, Kind};
 use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
+use super::threads::on_threads;
 use super::{SinkError, TableRoot, delta_table};
 use crate::limits::{REWRITES_AT_ONCE_MAX, SYNCS_AT_ONCE_MAX};
 
@@ -61,7 +62,7 @@ impl DeltaWriter {
     /// Applies changes, at most one of each instance and month, and moves the positions, in one commit.
     ///
     /// Returns how many files were written.
-    pub async fn apply(&mut self, changes: &[&Change], positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
+    pub async fn apply(&mut self, changes: &[&Change<'_>], positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
         let mut actions = Vec::new();
         let mut written = Vec::new();
         let grouped: Vec<_> = by_file(&self.files, changes).into_iter().collect();
@@ -99,7 +100,7 @@ impl DeltaWriter {
         let share = paths.len().div_ceil(SYNCS_AT_ONCE_MAX).max(1);
         let failed = SinkError::storage("writing", self.kind.name());
         let sync = |paths: &[object_store::path::Path]| paths.iter().try_for_each(|path| self.root.sync(path)).map_err(&failed);
-        on_threads(self.kind, paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
+        on_threads(self.kind.name(), paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
     }
 
     /// Drops all rows and goes back to the beginning of the log.
@@ -224,29 +225,21 @@ impl DeltaWriter {
     }
 }
 
-type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change>);
+type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change<'a>>);
 
 /// Rewrites some files, each on a thread of its own.
 fn rewrite_all(kind: Kind, files: &[FileChanges<'_>], existing: Vec<Option<Bytes>>) -> Result<Vec<Option<Vec<NewFile>>>, SinkError> {
     let rewrite = |((_, slice), changes): &FileChanges<'_>, existing| merge::rewrite(kind, *slice, existing, changes);
-    on_threads(kind, files.iter().zip(existing).map(|(file, existing)| move || rewrite(file, existing)))?.into_iter().collect()
-}
-
-/// Does each piece of work on a thread of its own; gives what came of them, in their order.
-fn on_threads<T: Send>(kind: Kind, works: impl Iterator<Item = impl FnOnce() -> T + Send>) -> Result<Vec<T>, SinkError> {
-    let no_thread =
-        |error: std::io::Error| SinkError::Storage { doing: "starting a thread for", table: kind.name(), cause: error.to_string() };
-    std::thread::scope(|scope| {
-        let start = |work| std::thread::Builder::new().name("sink".to_owned()).spawn_scoped(scope, work);
-        let threads: Vec<_> = works.map(start).collect::<Result<_, _>>().map_err(no_thread)?;
-        Ok(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect())
-    })
+    on_threads(kind.name(), files.iter().zip(existing).map(|(file, existing)| move || rewrite(file, existing)))?.into_iter().collect()
 }
 
 /// Assigns changes to the files that hold their instances' rows, or would.
-fn by_file<'a>(files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>, changes: &[&'a Change]) -> BTreeMap<(Cell, Slice), Vec<&'a Change>> {
+fn by_file<'a>(
+    files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>,
+    changes: &[&'a Change<'a>],
+) -> BTreeMap<(Cell, Slice), Vec<&'a Change<'a>>> {
     let none = BTreeMap::new();
-    let mut grouped: BTreeMap<(Cell, Slice), Vec<&Change>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(Cell, Slice), Vec<&Change<'_>>> = BTreeMap::new();
     for change in changes {
         let slices = files.get(&change.cell).unwrap_or(&none);
         let slice = Slice::for_hash(Slice::hash(&change.key), slices.keys().copied());
