@@ -20,7 +20,7 @@ use crate::limits::FILE_ROWS_MAX;
 /// The name in the files of who wrote them. Fixed, so that the same rows are the same bytes.
 const CREATED_BY: &str = "cloudigrade";
 /// A fair trade of size for speed: tables are written often.
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_LEVEL: i32 = 1;
 
 /// A new file.
 pub struct NewFile {
