@@ -1,14 +1,17 @@
 //! All stored tables together: catching up with the log, and writing them anew.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::table::bucket_of;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
 
-use super::delta::DeltaWriter;
+use super::delta::{DeltaWriter, Rewritten};
 use super::group::{Change, Kind};
 use super::threads::on_threads;
 use super::{SinkError, TableRoot};
@@ -51,15 +54,11 @@ impl Tables {
     /// # Errors
     /// Any [`SinkError`].
     pub async fn open(root: &TableRoot, partitions: u32) -> Result<Self, SinkError> {
-        let mut lanes = Vec::new();
-        for (topic, kinds) in LANES {
-            let mut writers = Vec::new();
-            for kind in kinds {
-                writers.push(DeltaWriter::open(root, *kind, topic, partitions).await?);
-            }
-            lanes.push(Lane { topic, writers });
-        }
-        Ok(Self { lanes, partitions })
+        let lanes = LANES.map(async |(topic, kinds)| {
+            let writers = try_join_all(kinds.iter().map(|kind| DeltaWriter::open(root, *kind, topic, partitions))).await?;
+            Ok::<_, SinkError>(Lane { topic, writers })
+        });
+        Ok(Self { lanes: try_join_all(lanes).await?, partitions })
     }
 
     /// Writes the tables anew from the log: what they held is dropped first. A table that does not even open is deleted.
@@ -90,10 +89,9 @@ impl Tables {
             while let Some(stretch) = lane.read(log, self.partitions)? {
                 applied.messages += stretch.records.len() as u64;
                 let changes = stretch.changes()?;
-                for writer in &mut lane.writers {
-                    let is_due = |record: &Record| record.offset >= writer.position(record.partition);
-                    let due: Vec<_> = changes.iter().filter(|(record, _)| is_due(record)).map(|(_, change)| change).collect();
-                    applied.files += writer.apply(&due, &stretch.next).await?;
+                let rewritten = lane.rewrite(&changes)?;
+                for (writer, rewritten) in lane.writers.iter_mut().zip(rewritten) {
+                    applied.files += writer.apply(rewritten, &stretch.next).await?;
                     applied.commits += 1;
                     if writer.version().is_multiple_of(limits::COMMITS_BETWEEN_CLEANINGS) {
                         writer.drop_replaced_files(limits::REPLACED_FILES_KEPT).await?;
@@ -166,6 +164,33 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Rewrites the files of all its tables that have not applied some changes yet, [`limits::REWRITES_AT_ONCE_MAX`] at a time.
+    ///
+    /// The threads wait for the store themselves, so the caller's runtime needs a thread of its own beside this one for a store in a network.
+    fn rewrite(&self, changes: &[(&Record, Change<'_>)]) -> Result<Vec<Vec<Rewritten>>, SinkError> {
+        let files_of = |writer: &DeltaWriter| {
+            let is_due = |record: &Record| record.offset >= writer.position(record.partition);
+            let due: Vec<_> = changes.iter().filter(|(record, _)| is_due(record)).map(|(_, change)| change).collect();
+            writer.files_of(&due)
+        };
+        let files: Vec<_> = self.writers.iter().map(files_of).collect();
+        let queue = Mutex::new(files.iter().enumerate().flat_map(|(table, files)| files.iter().map(move |file| (table, file))));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let runtime = Handle::current();
+        let rewrite_some = || -> Result<Vec<(usize, Rewritten)>, SinkError> {
+            let mut done = Vec::new();
+            while let Some((table, file)) = next() {
+                done.push((table, runtime.block_on(self.writers[table].rewrite(file))?));
+            }
+            Ok(done)
+        };
+        let mut rewritten: Vec<Vec<Rewritten>> = self.writers.iter().map(|_| Vec::new()).collect();
+        for done in on_threads(self.topic.name(), (0..limits::REWRITES_AT_ONCE_MAX).map(|_| &rewrite_some))? {
+            done?.into_iter().for_each(|(table, file)| rewritten[table].push(file));
+        }
+        Ok(rewritten)
     }
 
     /// The next stretch of the log, at most [`limits::SINK_BATCH_BYTES`] of it; `None` at its end.
