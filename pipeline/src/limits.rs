@@ -25,6 +25,8 @@ pub const BATCH_BYTES_MAX: usize = 256 << 10;
 pub const COMPRESSED_BYTES_MIN: usize = 4 << 10;
 /// Rows of one table file; a file that would hold more is divided.
 pub const FILE_ROWS_MAX: usize = 64 << 10;
+/// Threads that read messages for the tables at the same time.
+pub const DECODES_AT_ONCE_MAX: usize = 2;
 /// Table files that are rewritten at the same time; each is in memory about three times.
 pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.

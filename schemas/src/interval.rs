@@ -1,11 +1,12 @@
 //! `instance.intervals`: when an instance ran, month by month, with the events that say so.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::power::PowerAction;
+use crate::power::{PowerAction, PowerChange};
 use crate::{EventId, InstanceKey, SourceRef, UtcSecond};
 
 /// Where rows are kept: one calendar month in UTC, or `open` for the runs that have not ended.
@@ -92,34 +93,37 @@ impl JsonSchema for Month {
 
 /// One end of a run: the event that opened or closed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Edge {
+pub struct Edge<'a> {
     /// When.
     pub at: UtcSecond,
     /// By what.
     pub kind: PowerAction,
     /// The CloudTrail event.
-    pub event_id: EventId,
+    #[serde(borrow)]
+    pub event_id: EventId<'a>,
     /// Where it was read.
-    pub source: SourceRef,
+    #[serde(borrow)]
+    pub source: SourceRef<'a>,
 }
 
 /// A half-open run `[start, end)` of an instance. It still runs when `end` is absent. `start.at <= end.at`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Interval {
+pub struct Interval<'a> {
     /// What opened it.
-    pub start: Edge,
+    #[serde(borrow)]
+    pub start: Edge<'a>,
     /// What closed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<Edge>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Edge<'a>>,
     /// The instance type at its start; absent where no event up to then told it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance_type: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::text::maybe")]
+    pub instance_type: Option<Cow<'a, str>>,
     /// The machine image; absent where no event told it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::text::maybe")]
+    pub image_id: Option<Cow<'a, str>>,
 }
 
-impl Interval {
+impl Interval<'_> {
     /// The months that this interval is kept under: every month it touches, or [`Month::Open`] alone while it has no end.
     ///
     /// A run of zero seconds touches the month of its start. A run that ends at the first second of a month does not touch it.
@@ -136,22 +140,45 @@ impl Interval {
 /// All that is known of one instance in one month. A message of `instance.intervals`.
 ///
 /// Each message replaces the one before it with the same instance and month; one without intervals and events takes them back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InstanceMonth {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct InstanceMonth<'a> {
     /// The instance.
     #[serde(flatten)]
-    pub instance: InstanceKey,
+    pub instance: InstanceKey<'a>,
     /// The month.
     pub month: Month,
     /// How often this instance's intervals have changed, up to this message; from 1.
     pub revision: u32,
     /// The runs that touch the month, whole (not cut at its ends), ordered by start.
-    pub intervals: Vec<Interval>,
+    pub intervals: Vec<Interval<'a>>,
     /// The distinct events of the instance that occurred in the month, in their order. Empty for [`Month::Open`].
-    pub events: Vec<MonthEvent>,
+    pub events: Vec<MonthEvent<'a>>,
 }
 
-impl InstanceMonth {
+impl<'de: 'a, 'a> Deserialize<'de> for InstanceMonth<'a> {
+    /// By a form without `flatten`, for which serde would keep every field in a buffer first.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Flat<'a> {
+            #[serde(borrow)]
+            account_id: Cow<'a, str>,
+            #[serde(borrow)]
+            region: Cow<'a, str>,
+            #[serde(borrow)]
+            instance_id: Cow<'a, str>,
+            month: Month,
+            revision: u32,
+            #[serde(borrow)]
+            intervals: Vec<Interval<'a>>,
+            #[serde(borrow)]
+            events: Vec<MonthEvent<'a>>,
+        }
+        let Flat { account_id, region, instance_id, month, revision, intervals, events } = Flat::deserialize(deserializer)?;
+        Ok(Self { instance: InstanceKey { account_id, region, instance_id }, month, revision, intervals, events })
+    }
+}
+
+impl InstanceMonth<'_> {
     /// The key under which a newer message replaces this one: `account/region/instance/month`.
     pub fn to_key(&self) -> String {
         format!("{}/{}", self.instance.to_key(), self.month)
@@ -159,20 +186,41 @@ impl InstanceMonth {
 }
 
 /// One distinct event of an instance, as the table `power_events` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MonthEvent {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MonthEvent<'a> {
     /// The CloudTrail event.
-    pub event_id: EventId,
+    pub event_id: EventId<'a>,
     /// What it said.
     #[serde(flatten)]
-    pub change: crate::power::PowerChange,
+    pub change: PowerChange<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for MonthEvent<'a> {
+    /// By a form without `flatten`, for which serde would keep every field in a buffer first.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Flat<'a> {
+            #[serde(borrow)]
+            event_id: EventId<'a>,
+            occurred_at: UtcSecond,
+            action: PowerAction,
+            #[serde(borrow, default, deserialize_with = "crate::text::maybe")]
+            instance_type: Option<Cow<'a, str>>,
+            #[serde(borrow, default, deserialize_with = "crate::text::maybe")]
+            image_id: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            source: SourceRef<'a>,
+        }
+        let Flat { event_id, occurred_at, action, instance_type, image_id, source } = Flat::deserialize(deserializer)?;
+        Ok(Self { event_id, change: PowerChange { occurred_at, action, instance_type, image_id, source } })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn edge(at: &str) -> Edge {
+    fn edge(at: &str) -> Edge<'static> {
         Edge {
             at: UtcSecond::parse_prefix(at).unwrap_or(UtcSecond(0)),
             kind: PowerAction::RunInstances,

@@ -19,6 +19,7 @@ pub mod interval;
 pub mod power;
 pub mod record;
 pub mod table;
+mod text;
 pub mod time;
 pub mod topic;
 

@@ -1,7 +1,9 @@
 //! `power.events`: one normalised event per instance.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{EventId, InstanceKey, SourceRef, UtcSecond};
 
@@ -75,19 +77,42 @@ impl PowerAction {
 }
 
 /// What one CloudTrail event says about one instance. A message of `power.events`, keyed by the instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PowerEvent {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PowerEvent<'a> {
     /// The instance.
     #[serde(flatten)]
-    pub instance: InstanceKey,
+    pub instance: InstanceKey<'a>,
     /// The CloudTrail event.
-    pub event_id: EventId,
+    pub event_id: EventId<'a>,
     /// Which telling of the event this is. CloudTrail may deliver one `eventID` with different contents; the contents that sort
     /// first win, and each change of the winner is one telling more. The highest telling holds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub telling: u32,
     /// What the event says; `None` when a later telling no longer names this instance.
-    pub change: Option<PowerChange>,
+    pub change: Option<PowerChange<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for PowerEvent<'a> {
+    /// By a form without `flatten`, for which serde would keep every field in a buffer first.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Flat<'a> {
+            #[serde(borrow)]
+            account_id: Cow<'a, str>,
+            #[serde(borrow)]
+            region: Cow<'a, str>,
+            #[serde(borrow)]
+            instance_id: Cow<'a, str>,
+            #[serde(borrow)]
+            event_id: EventId<'a>,
+            #[serde(default)]
+            telling: u32,
+            #[serde(borrow)]
+            change: Option<PowerChange<'a>>,
+        }
+        let Flat { account_id, region, instance_id, event_id, telling, change } = Flat::deserialize(deserializer)?;
+        Ok(Self { instance: InstanceKey { account_id, region, instance_id }, event_id, telling, change })
+    }
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -96,17 +121,31 @@ fn is_zero(n: &u32) -> bool {
 
 /// The content of a power event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct PowerChange {
+pub struct PowerChange<'a> {
     /// CloudTrail's `eventTime`.
     pub occurred_at: UtcSecond,
     /// What happened.
     pub action: PowerAction,
     /// The instance type, where the event gives it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance_type: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::text::maybe")]
+    pub instance_type: Option<Cow<'a, str>>,
     /// The machine image, where the event gives it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::text::maybe")]
+    pub image_id: Option<Cow<'a, str>>,
     /// Where the record was read first.
-    pub source: SourceRef,
+    #[serde(borrow)]
+    pub source: SourceRef<'a>,
+}
+
+impl PowerChange<'_> {
+    /// The same, without a copy of its text.
+    pub fn borrowed(&self) -> PowerChange<'_> {
+        PowerChange {
+            occurred_at: self.occurred_at,
+            action: self.action,
+            instance_type: self.instance_type.as_deref().map(Cow::Borrowed),
+            image_id: self.image_id.as_deref().map(Cow::Borrowed),
+            source: self.source.borrowed(),
+        }
+    }
 }

@@ -1,22 +1,32 @@
 //! `cloudtrail.records`: the relevant CloudTrail records, verbatim, with where each was read.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Where a record was read: the object and the record's place in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct SourceRef {
+pub struct SourceRef<'a> {
     /// The object: `s3://bucket/key` or a file's path.
-    pub uri: String,
+    #[serde(borrow)]
+    pub uri: Cow<'a, str>,
     /// The object's version, where the bucket is versioned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::text::maybe")]
+    pub version: Option<Cow<'a, str>>,
     /// The record's place in the object, from 0.
     pub index: u64,
 }
 
-impl std::fmt::Display for SourceRef {
+impl SourceRef<'_> {
+    /// The same place, without a copy of its text.
+    pub fn borrowed(&self) -> SourceRef<'_> {
+        SourceRef { uri: Cow::Borrowed(&self.uri), version: self.version.as_deref().map(Cow::Borrowed), index: self.index }
+    }
+}
+
+impl std::fmt::Display for SourceRef<'_> {
     /// `uri#index`, as the tables' `start_source` and `end_source` show it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}#{}", self.uri, self.index)
@@ -29,7 +39,8 @@ impl std::fmt::Display for SourceRef {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TrailRecord<'a> {
     /// Where it was read.
-    pub source: SourceRef,
+    #[serde(borrow)]
+    pub source: SourceRef<'a>,
     /// The record, byte for byte as CloudTrail wrote it.
     #[serde(borrow)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
@@ -41,7 +52,7 @@ impl TrailRecord<'_> {
     ///
     /// # Errors
     /// None but those of a JSON writer into memory.
-    pub fn message(source: &SourceRef, record: &str) -> serde_json::Result<Vec<u8>> {
+    pub fn message(source: &SourceRef<'_>, record: &str) -> serde_json::Result<Vec<u8>> {
         let mut message = Vec::with_capacity(record.len() + source.uri.len() + 64);
         message.extend_from_slice(b"{\"source\":");
         serde_json::to_writer(&mut message, source)?;

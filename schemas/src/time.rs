@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// A moment in UTC, in whole seconds since 1970-01-01T00:00:00Z. Written as `2023-07-10T12:03:24Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,23 @@ impl UtcSecond {
             && minute < 60
             && second < 60;
         valid.then(|| Self(days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second))
+    }
+
+    /// As it is written; `None` for a year that has not four digits.
+    fn stamp(self) -> Option<[u8; STAMP_LEN + 1]> {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(SECONDS_PER_DAY));
+        let second = self.0.rem_euclid(SECONDS_PER_DAY);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let mut stamp = *b"0000-00-00T00:00:00Z";
+        let parts =
+            [(0, year / 100), (2, year % 100), (5, month), (8, day), (11, second / 3600), (14, second / 60 % 60), (17, second % 60)];
+        for (at, number) in parts {
+            stamp[at] = b'0' + (number / 10) as u8;
+            stamp[at + 1] = b'0' + (number % 10) as u8;
+        }
+        Some(stamp)
     }
 
     /// The calendar month in UTC that holds this moment, as (year, month 1-12).
@@ -102,7 +119,11 @@ impl fmt::Display for UtcSecond {
 
 impl Serialize for UtcSecond {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // Every message holds a few: formatting is slow beside writing digits.
+        match self.stamp() {
+            Some(stamp) => serializer.serialize_str(str::from_utf8(&stamp).map_err(ser::Error::custom)?),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -139,6 +160,14 @@ mod tests {
             assert_eq!(UtcSecond::parse_prefix(text).map(|t| t.to_string()), Ok(text.to_owned()));
         }
         assert_eq!(UtcSecond::parse_prefix("2023-07-10T12:03:24Z"), Ok(UtcSecond(1_688_990_604)));
+    }
+
+    #[test]
+    fn a_moment_is_serialized_as_it_is_displayed() {
+        for second in (-70_000_000_000..300_000_000_000).step_by(999_999_937) {
+            let text = serde_json::to_string(&UtcSecond(second)).unwrap_or_default();
+            assert_eq!(text, format!("\"{}\"", UtcSecond(second)));
+        }
     }
 
     #[test]

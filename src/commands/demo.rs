@@ -130,12 +130,12 @@ async fn measure(tables: &Tables, fleet: &Fleet) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
-fn read_runs(batch: &RecordBatch, runs: &mut BTreeMap<InstanceKey, Vec<Run>>) -> anyhow::Result<()> {
+fn read_runs(batch: &RecordBatch, runs: &mut BTreeMap<InstanceKey<'static>, Vec<Run>>) -> anyhow::Result<()> {
     let (accounts, regions, instances) = (texts(batch, "account_id")?, texts(batch, "region")?, texts(batch, "instance_id")?);
     let (types, starts, ends) = (texts(batch, "instance_type")?, moments(batch, "started_at")?, moments(batch, "ended_at")?);
     for row in 0..batch.num_rows() {
         let text = |column: &[Option<String>]| column[row].clone().unwrap_or_default();
-        let key = InstanceKey { account_id: text(&accounts), region: text(&regions), instance_id: text(&instances) };
+        let key = InstanceKey { account_id: text(&accounts).into(), region: text(&regions).into(), instance_id: text(&instances).into() };
         if let Some(on) = starts[row] {
             runs.entry(key).or_default().push(Run { on, off: ends[row], instance_type: types[row].clone() });
         }
@@ -175,7 +175,7 @@ fn draw(out: &mut dyn Write, measured: &Measured, fleet: &Fleet) -> io::Result<(
     let mut by_account: BTreeMap<String, u64> = BTreeMap::new();
     for (instance, runs) in &measured.runs {
         let seconds = runs.iter().filter_map(|run| window.clip(run.on, run.off)).map(|part| part.seconds()).sum::<u64>();
-        *by_account.entry(instance.account_id.clone()).or_default() += seconds / 3600;
+        *by_account.entry(instance.account_id.clone().into_owned()).or_default() += seconds / 3600;
     }
     let bars: Vec<_> = by_account.into_iter().collect();
     writeln!(out, "{}", plot::by_label("Use by account", "instance-hours", &bars, style))

@@ -12,7 +12,7 @@ use super::truth::{History, Run};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     /// The runs of each instance, in any order.
-    pub runs: BTreeMap<InstanceKey, Vec<Run>>,
+    pub runs: BTreeMap<InstanceKey<'static>, Vec<Run>>,
     /// Seconds run, by the first second of each UTC day of the window.
     pub seconds_by_day: BTreeMap<UtcSecond, u64>,
     /// Instances at once, by day.
@@ -29,7 +29,7 @@ pub enum Difference {
     /// The runs of an instance; empty on a side that does not know it.
     Runs {
         /// The instance.
-        instance: InstanceKey,
+        instance: InstanceKey<'static>,
         /// The runs that the log tells.
         expected: Vec<Run>,
         /// The runs that were measured.

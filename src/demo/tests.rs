@@ -101,15 +101,15 @@ impl Trail {
     }
 
     /// The runs that the records tell, by the plainest possible fold.
-    fn runs(&self) -> BTreeMap<InstanceKey, Vec<Run>> {
+    fn runs(&self) -> BTreeMap<InstanceKey<'static>, Vec<Run>> {
         let mut events: Vec<_> = self
             .power
             .iter()
             .flat_map(|power| power.instances().into_iter().map(move |(key, of)| (key, power.at, power.action, of)))
             .collect();
         events.sort();
-        let mut runs: BTreeMap<InstanceKey, Vec<Run>> = BTreeMap::new();
-        let mut types: BTreeMap<InstanceKey, String> = BTreeMap::new();
+        let mut runs: BTreeMap<InstanceKey<'static>, Vec<Run>> = BTreeMap::new();
+        let mut types: BTreeMap<InstanceKey<'static>, String> = BTreeMap::new();
         for (key, at, action, told) in events {
             types.extend(told.map(|told| (key.clone(), told)));
             let runs = runs.entry(key.clone()).or_default();
@@ -127,11 +127,11 @@ impl Trail {
 
 impl Power {
     /// The instances that the record names, with the type that it tells of them.
-    fn instances(&self) -> Vec<(InstanceKey, Option<String>)> {
+    fn instances(&self) -> Vec<(InstanceKey<'static>, Option<String>)> {
         let key = |id: &Value| InstanceKey {
-            account_id: self.account.clone(),
-            region: self.region.clone(),
-            instance_id: id.as_str().unwrap().to_owned(),
+            account_id: self.account.clone().into(),
+            region: self.region.clone().into(),
+            instance_id: id.as_str().unwrap().to_owned().into(),
         };
         let type_of = |value: &Value| value.as_str().map(str::to_owned);
         let request = &self.record["requestParameters"];

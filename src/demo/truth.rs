@@ -65,11 +65,11 @@ pub struct History {
     /// The days that are reported, in UTC. Runs are not cut at its ends.
     pub window: Span,
     /// The instances with at least one run.
-    pub instances: BTreeMap<InstanceKey, Ledger>,
+    pub instances: BTreeMap<InstanceKey<'static>, Ledger>,
 }
 
 impl History {
-    fn new(window: Span, ledgers: impl Iterator<Item = (InstanceKey, Ledger)>) -> Self {
+    fn new(window: Span, ledgers: impl Iterator<Item = (InstanceKey<'static>, Ledger)>) -> Self {
         Self { window, instances: ledgers.filter(|(_, ledger)| !ledger.runs.is_empty()).collect() }
     }
 
@@ -105,11 +105,11 @@ impl History {
 
     /// [`Self::peak_by_day`] of each account by itself.
     pub fn peak_by_account_day(&self) -> BTreeMap<String, BTreeMap<UtcSecond, u64>> {
-        let accounts: BTreeSet<&str> = self.instances.keys().map(|key| key.account_id.as_str()).collect();
+        let accounts: BTreeSet<&str> = self.instances.keys().map(|key| &*key.account_id).collect();
         accounts.into_iter().map(|account| (account.to_owned(), self.peaks(|key| key.account_id == account))).collect()
     }
 
-    fn peaks(&self, wanted: impl Fn(&InstanceKey) -> bool) -> BTreeMap<UtcSecond, u64> {
+    fn peaks(&self, wanted: impl Fn(&InstanceKey<'static>) -> bool) -> BTreeMap<UtcSecond, u64> {
         let runs = self.instances.iter().filter(|(key, _)| wanted(key)).flat_map(|(_, ledger)| &ledger.runs);
         // Within a second ends sort before starts: a hand-over is no overlap.
         let mut changes: Vec<(UtcSecond, i64)> =
@@ -140,7 +140,7 @@ pub struct LostRecord {
     /// When that happened.
     pub at: UtcSecond,
     /// The instance it would have named.
-    pub instance: InstanceKey,
+    pub instance: InstanceKey<'static>,
     /// Seconds in the window for which the log says that the instance ran, although it did not.
     pub overstated_seconds: u64,
 }
@@ -160,7 +160,7 @@ pub struct Truth {
 
 /// What the simulation wrote down about one instance.
 pub(super) struct Witness {
-    pub(super) key: InstanceKey,
+    pub(super) key: InstanceKey<'static>,
     pub(super) actual: Ledger,
     pub(super) as_logged: Ledger,
     pub(super) lost: Option<(PowerAction, UtcSecond)>,
@@ -202,7 +202,7 @@ mod tests {
 
     fn history(days: i64, runs: &[(i64, Option<i64>)]) -> History {
         let ledgers = runs.iter().enumerate().map(|(n, (on, off))| {
-            let key = InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: format!("i-{n}") };
+            let key = InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: format!("i-{n}").into() };
             let mut ledger = Ledger::default();
             ledger.on(UtcSecond(*on));
             if let Some(off) = off {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_lost_stop_costs_what_the_log_says_too_much_and_an_old_instance_what_it_leaves_out() {
         let run = |on, off| Ledger { runs: vec![Run { on: UtcSecond(on), off, instance_type: None }], ..Ledger::default() };
-        let key = |id: &str| InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: id.into() };
+        let key = |id: &'static str| InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: id.into() };
         let stop = (PowerAction::StopInstances, UtcSecond(HOUR));
         let witnesses = vec![
             Witness { key: key("i-lost"), actual: run(0, Some(stop.1)), as_logged: run(0, None), lost: Some(stop) },

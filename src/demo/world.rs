@@ -164,7 +164,11 @@ impl World {
     /// What was logged, in no particular order, and the truth.
     pub(super) fn end(self) -> (Vec<Record>, Truth) {
         let witnesses = self.instances.into_iter().map(|instance| Witness {
-            key: InstanceKey { account_id: instance.place.account.into(), region: instance.place.region.into(), instance_id: instance.id },
+            key: InstanceKey {
+                account_id: instance.place.account.into(),
+                region: instance.place.region.into(),
+                instance_id: instance.id.into(),
+            },
             actual: instance.actual,
             as_logged: instance.as_logged,
             lost: instance.lost,

@@ -1,5 +1,6 @@
 //! What one object gives: messages for the log, and numbers for the summary.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ const REACH: Store = Store("source.coverage");
 /// What one object gave, ready to be committed.
 pub struct Harvest {
     object: Object,
-    messages: Vec<(EventId, Vec<u8>)>,
+    messages: Vec<(EventId<'static>, Vec<u8>)>,
     rejected: Vec<Rejected>,
     coverage: Vec<Coverage>,
     /// What it was.
@@ -33,8 +34,9 @@ impl Harvest {
         let Decoded { kind, records, relevant, mut rejected, coverage, .. } = decoded;
         let mut messages = Vec::with_capacity(relevant.len());
         for record in relevant {
-            let source = SourceRef { uri: object.uri.clone(), version: object.version.clone(), index: record.index };
-            let id = record.event_id.map_or_else(|| EventId::of_content(record.json), |id| EventId(id.into_owned()));
+            let source =
+                SourceRef { uri: object.uri.as_str().into(), version: object.version.as_deref().map(Cow::Borrowed), index: record.index };
+            let id = record.event_id.map_or_else(|| EventId::of_content(record.json), |id| EventId(id.into_owned().into()));
             match TrailRecord::message(&source, record.json) {
                 Ok(message) => messages.push((id, message)),
                 Err(error) => rejected.push(Rejected {

@@ -1,8 +1,8 @@
-//! Reading places into the log: workers decode, one thread commits, one drives the operators.
+//! Reading places into the log: workers decode, one thread commits, one drives each operator.
 //!
 //! ```text
 //! feed -> worker (fetch, inflate, scan) --\
-//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> operators
+//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
 //! ```
 //! What an object gave and that it was read are committed together, so a run that is interrupted anywhere is continued by the next one.
 
@@ -28,9 +28,11 @@ use crate::limits::{
 
 /// The task under which objects enter the log.
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
-/// The task of the operators.
-const OPERATORS: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topic::CloudTrailRecords, Topic::PowerEvents] };
-/// How long the operators' task waits for records before it looks whether it may end.
+/// The task of [`Extract`]. Its name is that of the task which once drove both operators: logs know its positions by it.
+const EXTRACT: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topic::CloudTrailRecords] };
+/// The task of [`Intervals`]. It is its own, so that one operator folds while the other waits for its commit.
+const INTERVALS: TaskSpec = TaskSpec { id: TaskId("operators.intervals"), inputs: &[Topic::PowerEvents] };
+/// How long an operator's task waits for records before it looks whether it may end.
 const OPERATORS_WAIT: Duration = Duration::from_millis(20);
 
 /// How to ingest.
@@ -120,7 +122,8 @@ impl Progress {
 pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, progress: &Progress) -> Result<Summary, IngestError> {
     let all: Vec<u32> = (0..log.partitions()).collect();
     let source = log.open_task(SOURCE, &all)?;
-    let operators = log.open_task(OPERATORS, &all)?;
+    let extract = log.open_task(EXTRACT, &all)?;
+    let intervals = log.open_task(INTERVALS, &all)?;
     let run = Run {
         feeds,
         options,
@@ -129,9 +132,11 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
         gate: Gate::new(IN_FLIGHT_BYTES_MAX),
         large: Mutex::new(()),
         source_done: AtomicBool::new(false),
+        extract_done: AtomicBool::new(false),
         failed: AtomicBool::new(false),
     };
     let (committed, counters) = thread::scope(|scope| {
+        let complete = Completes(&run.source_done);
         let (sender, receiver) = sync_channel(HARVEST_QUEUE_MAX);
         let worker = |number| {
             let (run, sender) = (&run, sender.clone());
@@ -139,15 +144,25 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
         };
         let workers = (0..options.threads.max(1)).map(worker).collect::<Result<Vec<_>, _>>()?;
         drop(sender);
-        let folded = named("operators").spawn_scoped(scope, || run.fold(operators)).map_err(IngestError::Threads)?;
+        let extract = || {
+            let _complete = Completes(&run.extract_done);
+            run.fold(extract, &Extract, &run.source_done)
+        };
+        let intervals = || run.fold(intervals, &Intervals, &run.extract_done);
+        let extracted = named("extract").spawn_scoped(scope, extract).map_err(IngestError::Threads)?;
+        let folded = named("intervals").spawn_scoped(scope, intervals).map_err(IngestError::Threads)?;
         let committed = run.commit_all(source, &receiver);
         // Workers that wait for room in the queue end when it is gone.
         drop(receiver);
         let worked = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let worked: Result<(), IngestError> = worked.collect();
-        run.source_done.store(true, Ordering::Release);
-        let folded = folded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok::<_, IngestError>((committed.and_then(|dead| worked.map(|()| dead))?, folded?))
+        drop(complete);
+        let [extracted, folded] =
+            [extracted, folded].map(|operator| operator.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let dead_letters = committed.and_then(|dead_letters| worked.map(|()| dead_letters))?;
+        let mut counters = extracted?;
+        counters.merge(&folded?);
+        Ok::<_, IngestError>((dead_letters, counters))
     })?;
     Ok(Summary {
         power_records: counters.get(counted::POWER_RECORDS),
@@ -169,7 +184,17 @@ struct Run<'a> {
     /// Large objects are decoded one at a time.
     large: Mutex<()>,
     source_done: AtomicBool,
+    extract_done: AtomicBool,
     failed: AtomicBool,
+}
+
+/// Says that what a thread makes is complete, however the thread ends: whoever waits for it ends too.
+struct Completes<'a>(&'a AtomicBool);
+
+impl Drop for Completes<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl<'a> Run<'a> {
@@ -257,14 +282,13 @@ impl<'a> Run<'a> {
         source.commit(txn)
     }
 
-    /// Drives the operators until the source is done and they have caught up.
-    fn fold<T: Task>(&self, mut task: T) -> Result<Counters, IngestError> {
-        let operators: [&dyn Operator; 2] = [&Extract, &Intervals];
+    /// Drives an operator until what it reads is complete and it has caught up.
+    fn fold<T: Task>(&self, mut task: T, operator: &dyn Operator, complete: &AtomicBool) -> Result<Counters, IngestError> {
         let mut counters = Counters::default();
         loop {
-            let last = self.source_done.load(Ordering::Acquire);
+            let last = complete.load(Ordering::Acquire);
             let wait = if last { Duration::ZERO } else { OPERATORS_WAIT };
-            let stepped = step(&mut task, self.partitions, &operators, PollLimits { wait, ..PollLimits::default() });
+            let stepped = step(&mut task, self.partitions, &[operator], PollLimits { wait, ..PollLimits::default() });
             let stepped = stepped.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
             counters.merge(&stepped.counters);
             if last && stepped.consumed == 0 {

@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 use crate::engine::Counters;
 use crate::log::{KeyValue, LogError, Output, StateChange, StateRead, Store, Txn};
 
-type StateKey = (Store, u32, Vec<u8>);
+/// Written values, by store and partition, then by key.
+type Overlay = BTreeMap<(Store, u32), BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
 /// The context of a fold. It reads its own writes; nobody else sees them before the commit.
 pub struct Cx<'a> {
     state: &'a dyn StateRead,
     partitions: u32,
-    overlay: BTreeMap<StateKey, Option<Vec<u8>>>,
+    overlay: Overlay,
     outputs: Vec<Output>,
     counters: Counters,
 }
@@ -32,7 +33,7 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// Those of [`StateRead::get`].
     pub fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
-        match self.overlay.get(&(store, partition, key.to_vec())) {
+        match self.overlay.get(&(store, partition)).and_then(|written| written.get(key)) {
             Some(written) => Ok(written.clone()),
             None => self.state.get(store, partition, key),
         }
@@ -40,12 +41,12 @@ impl<'a> Cx<'a> {
 
     /// Sets a key.
     pub fn put(&mut self, store: Store, partition: u32, key: &[u8], value: Vec<u8>) {
-        self.overlay.insert((store, partition, key.to_vec()), Some(value));
+        self.overlay.entry((store, partition)).or_default().insert(key.to_vec(), Some(value));
     }
 
     /// Deletes a key.
     pub fn delete(&mut self, store: Store, partition: u32, key: &[u8]) {
-        self.overlay.insert((store, partition, key.to_vec()), None);
+        self.overlay.entry((store, partition)).or_default().insert(key.to_vec(), None);
     }
 
     /// All keys that begin with a prefix, in order, with this batch's writes.
@@ -54,8 +55,8 @@ impl<'a> Cx<'a> {
     /// Those of [`StateRead::scan`].
     pub fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
         let mut found: BTreeMap<_, _> = self.state.scan(store, partition, prefix)?.into_iter().collect();
-        let written = self.overlay.range((store, partition, prefix.to_vec())..);
-        for ((_, _, key), value) in written.take_while(|((s, p, key), _)| *s == store && *p == partition && key.starts_with(prefix)) {
+        let written = self.overlay.get(&(store, partition)).into_iter().flat_map(|written| written.range(prefix.to_vec()..));
+        for (key, value) in written.take_while(|(key, _)| key.starts_with(prefix)) {
             match value {
                 Some(value) => found.insert(key.clone(), value.clone()),
                 None => found.remove(key),
@@ -120,12 +121,19 @@ impl<'a> Cx<'a> {
             cause: error.to_string(),
             help: "this is a fault of the program; please report it",
         };
-        serde_json::to_vec(message).map_err(unencodable)
+        // Room for most messages, so that they do not grow by steps.
+        let mut json = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut json, message).map_err(unencodable)?;
+        json.shrink_to_fit();
+        Ok(json)
     }
 
     /// The transaction that this batch amounts to, without positions, and what was counted.
     pub fn finish(self) -> (Txn, Counters) {
-        let state = self.overlay.into_iter().map(|((store, partition, key), value)| StateChange { store, partition, key, value });
+        let of_store = |((store, partition), written): ((Store, u32), BTreeMap<_, _>)| {
+            written.into_iter().map(move |(key, value)| StateChange { store, partition, key, value })
+        };
+        let state = self.overlay.into_iter().flat_map(of_store);
         (Txn { outputs: self.outputs, state: state.collect(), positions: Vec::new() }, self.counters)
     }
 }

@@ -1,5 +1,6 @@
 //! How state is kept in bytes: numbers as LEB128, text with its length, and of repeated text only what differs.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::log::LogError;
@@ -80,17 +81,19 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
-    pub(super) fn maybe_text(&mut self) -> Option<Option<String>> {
+    pub(super) fn maybe_text(&mut self) -> Option<Option<&'a str>> {
         match self.byte()? {
             0 => Some(None),
-            1 => Some(Some(self.text()?.to_owned())),
+            1 => Some(Some(self.text()?)),
             _ => None,
         }
     }
 
-    pub(super) fn text_after(&mut self, before: &str) -> Option<String> {
-        let common = usize::try_from(self.number()?).ok()?;
-        Some([before.get(..common)?, self.text()?].concat())
+    pub(super) fn text_after(&mut self, before: &str) -> Option<Cow<'a, str>> {
+        match usize::try_from(self.number()?).ok()? {
+            0 => Some(Cow::Borrowed(self.text()?)),
+            common => Some(Cow::Owned([before.get(..common)?, self.text()?].concat())),
+        }
     }
 }
 
@@ -123,8 +126,8 @@ mod tests {
             put_text_after(&mut out, &text, &before);
             let mut reader = Reader::new(&out);
             prop_assert_eq!((reader.number(), reader.signed(), reader.text()), (Some(number), Some(signed), Some(text.as_str())));
-            prop_assert_eq!((reader.maybe_text(), reader.text_after(&before)), (Some(maybe), Some(after)));
-            prop_assert_eq!((reader.text_after(&text), reader.is_at_end()), (Some(before), true));
+            prop_assert_eq!((reader.maybe_text(), reader.text_after(&before)), (Some(maybe.as_deref()), Some(after.into())));
+            prop_assert_eq!((reader.text_after(&text), reader.is_at_end()), (Some(before.into()), true));
         }
 
         #[test]

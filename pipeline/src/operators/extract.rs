@@ -7,6 +7,7 @@ use cloudigrade_schemas::power::PowerChange;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, SourceRef, Topic, TrailRecord, UtcSecond};
 
 use super::canonical::canonical_text;
+use super::fields::Json;
 use super::seen::Seen;
 use super::trail_event::{TrailEvent, TrailEvents, Unusable, events_of};
 use crate::engine::{Cx, Operator};
@@ -45,19 +46,22 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
     let trail: TrailRecord<'_> = match serde_json::from_slice(&record.value) {
         Ok(trail) => trail,
         Err(error) => {
-            let source =
-                SourceRef { uri: format!("{}/{}@{}", record.topic.name(), record.partition, record.offset), version: None, index: 0 };
+            let source = SourceRef {
+                uri: format!("{}/{}@{}", record.topic.name(), record.partition, record.offset).into(),
+                version: None,
+                index: 0,
+            };
             let unusable = Unusable { reason: DeadLetterReason::BadRecord, detail: format!("not a message of this topic: {error}") };
             return bury(cx, record, &source, unusable, &record.value);
         }
     };
-    let TrailEvents { event_id, events } = match events_of(trail.record) {
+    let TrailEvents { event_id, events } = match events_of(Json(trail.record.get())) {
         Ok(told) if told.events.is_empty() => return Ok(()),
         Ok(told) => told,
         Err(unusable) => return bury(cx, record, &trail.source, unusable, trail.record.get().as_bytes()),
     };
     let event_id = match event_id {
-        Some(id) => EventId(id.into_owned()),
+        Some(id) => EventId(id),
         None => EventId::of_content(&canonical_text(trail.record)),
     };
     let bytes_hash = xxhash_rust::xxh3::xxh3_64(trail.record.get().as_bytes());
@@ -79,7 +83,7 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
             }
             let telling = seen.telling + 1;
             // What was seen had a readable time, or it would not have been remembered.
-            let before = events_of(&winner).map(|told| told.events).unwrap_or_default();
+            let before = events_of(Json(winner.get())).map(|told| told.events).unwrap_or_default();
             for old in before.into_iter().filter(|old| events.iter().all(|new| new.instance != old.instance)) {
                 tell(cx, old, &event_id, telling, None, record.entered_at)?;
             }
@@ -96,20 +100,21 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
 /// Sends what an event says of an instance, or that it no longer says anything of it (`source` is `None`).
 fn tell(
     cx: &mut Cx<'_>,
-    event: TrailEvent,
-    event_id: &EventId,
+    event: TrailEvent<'_>,
+    event_id: &EventId<'_>,
     telling: u32,
-    source: Option<&SourceRef>,
+    source: Option<&SourceRef<'_>>,
     entered_at: UtcSecond,
 ) -> Result<(), LogError> {
     let TrailEvent { instance, occurred_at, action, instance_type, image_id } = event;
-    let change = source.map(|source| PowerChange { occurred_at, action, instance_type, image_id, source: source.clone() });
+    let change = source.map(|source| PowerChange { occurred_at, action, instance_type, image_id, source: source.borrowed() });
     let key = instance.to_key();
-    cx.send_json(Topic::PowerEvents, key.as_bytes(), &PowerEvent { instance, event_id: event_id.clone(), telling, change }, entered_at)
+    cx.send_json(Topic::PowerEvents, key.as_bytes(), &PowerEvent { instance, event_id: event_id.borrowed(), telling, change }, entered_at)
 }
 
-fn bury(cx: &mut Cx<'_>, record: &Record, source: &SourceRef, unusable: Unusable, content: &[u8]) -> Result<(), LogError> {
+fn bury(cx: &mut Cx<'_>, record: &Record, source: &SourceRef<'_>, unusable: Unusable, content: &[u8]) -> Result<(), LogError> {
     cx.count(counted::DEAD_LETTERS, 1);
-    let letter = DeadLetter::new(source.uri.clone(), Some(source.index), unusable.reason, unusable.detail, content, record.entered_at);
+    let letter =
+        DeadLetter::new(source.uri.clone().into_owned(), Some(source.index), unusable.reason, unusable.detail, content, record.entered_at);
     cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, record.entered_at)
 }

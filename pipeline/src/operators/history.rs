@@ -1,5 +1,6 @@
 //! An instance's state: the set of what its events say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cloudigrade_schemas::power::PowerChange;
@@ -13,75 +14,56 @@ const FORMAT: u8 = 2;
 /// What stands in place of an action where an event no longer names the instance.
 const NOTHING: u8 = u8::MAX;
 
-/// The set of an instance's events, whatever their order of arrival and however often they arrived.
+/// The set of what an instance's events say, whatever their order of arrival and however often they arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
+pub struct History<'a> {
     /// How often the instance's intervals or events have changed.
-    revision: u32,
-    /// What each event says, in its highest telling.
-    events: BTreeMap<EventId, Telling>,
+    pub revision: u32,
+    /// What each event says, by its id.
+    told: Vec<Told<'a>>,
 }
 
+/// What an event says in one telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Telling {
-    n: u32,
-    change: Option<PowerChange>,
+pub struct Told<'a> {
+    event_id: EventId<'a>,
+    telling: u32,
+    change: Option<PowerChange<'a>>,
 }
+
+impl<'a> From<PowerEvent<'a>> for Told<'a> {
+    fn from(PowerEvent { event_id, telling, change, .. }: PowerEvent<'a>) -> Self {
+        Self { event_id, telling, change }
+    }
+}
+
+/// Each event in its highest telling.
+pub type Tellings<'h> = BTreeMap<&'h EventId<'h>, &'h Told<'h>>;
 
 /// A distinct event of a history.
 #[derive(Clone, Copy, Debug)]
-pub struct HistoryEvent<'a> {
+pub struct HistoryEvent<'h> {
     /// Its id.
-    pub event_id: &'a EventId,
+    pub event_id: &'h EventId<'h>,
     /// What it says.
-    pub change: &'a PowerChange,
+    pub change: &'h PowerChange<'h>,
 }
 
-impl History {
-    /// Adds an event. Adding the same one again changes nothing.
-    pub fn insert(&mut self, event: PowerEvent) {
-        let known = self.events.get(&event.event_id);
-        let newer = match known {
-            None => true,
-            // The same telling with other contents happens only when a caller's events were not told by one `extract`.
-            Some(known) => (event.telling, &event.change) > (known.n, &known.change),
-        };
-        if newer {
-            self.events.insert(event.event_id, Telling { n: event.telling, change: event.change });
-        }
+impl<'a> History<'a> {
+    /// What its events say.
+    pub fn tellings(&self) -> Tellings<'_> {
+        self.told.iter().map(|told| (&told.event_id, told)).collect()
     }
 
-    /// The distinct events in their order: by time, then by the order of actions within one second.
-    ///
-    /// Two events of one action in one second are one; the first by event id is kept.
-    pub fn distinct(&self) -> Vec<HistoryEvent<'_>> {
-        let told = self.events.iter().filter_map(|(event_id, telling)| Some(HistoryEvent { event_id, change: telling.change.as_ref()? }));
-        let mut events: Vec<_> = told.collect();
-        let order = |event: &HistoryEvent<'_>| (event.change.occurred_at, event.change.action);
-        events.sort_by_key(order);
-        events.dedup_by_key(|event| order(event));
-        events
-    }
-
-    /// How often the instance has changed.
-    pub fn revision(&self) -> u32 {
-        self.revision
-    }
-
-    /// Counts one change.
-    pub fn next_revision(&mut self) -> u32 {
-        self.revision = self.revision.saturating_add(1);
-        self.revision
-    }
-
-    /// As it is kept.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![FORMAT];
-        put_number(&mut out, u64::from(self.revision));
+    /// As it is kept, with what its events say now.
+    pub fn encode(revision: u32, tellings: &Tellings<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        out.push(FORMAT);
+        put_number(&mut out, u64::from(revision));
         let mut uri_before = "";
-        for (event_id, Telling { n, change }) in &self.events {
+        for Told { event_id, telling, change } in tellings.values() {
             put_text(&mut out, event_id.as_str());
-            put_number(&mut out, u64::from(*n));
+            put_number(&mut out, u64::from(*telling));
             let Some(change) = change else {
                 out.push(NOTHING);
                 continue;
@@ -102,39 +84,65 @@ impl History {
     ///
     /// # Errors
     /// [`LogError::Storage`] for anything else.
-    pub fn decode(bytes: &[u8]) -> Result<Self, LogError> {
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, LogError> {
         Self::read(&mut Reader::new(bytes)).ok_or_else(|| binary::damaged("reading an instance's history", &"not a history"))
     }
 
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
         if reader.byte()? != FORMAT {
             return None;
         }
-        let mut history = Self { revision: u32::try_from(reader.number()?).ok()?, events: BTreeMap::new() };
-        let mut uri_before = String::new();
+        let mut history = Self { revision: u32::try_from(reader.number()?).ok()?, told: Vec::new() };
         while !reader.is_at_end() {
-            let event_id = EventId(reader.text()?.to_owned());
-            let n = u32::try_from(reader.number()?).ok()?;
+            let event_id = EventId(Cow::Borrowed(reader.text()?));
+            let telling = u32::try_from(reader.number()?).ok()?;
             let change = match reader.byte()? {
                 NOTHING => None,
-                action => Some(read_change(reader, action, &uri_before)?),
+                action => {
+                    let before = history.told.iter().rev().find_map(|told| Some(&*told.change.as_ref()?.source.uri));
+                    Some(read_change(reader, action, before.unwrap_or_default())?)
+                }
             };
-            if let Some(change) = &change {
-                uri_before.clone_from(&change.source.uri);
-            }
-            history.events.insert(event_id, Telling { n, change });
+            history.told.push(Told { event_id, telling, change });
         }
         Some(history)
     }
 }
 
-fn read_change(reader: &mut Reader<'_>, action: u8, uri_before: &str) -> Option<PowerChange> {
+/// Adds what arrived. Whether it says anything new: the same once more does not.
+pub fn add<'h>(tellings: &mut Tellings<'h>, arrived: &'h [Told<'h>]) -> bool {
+    let mut new = false;
+    for told in arrived {
+        // The same telling with other contents happens only when a caller's events were not told by one `extract`.
+        let newer = |known: &&Told<'_>| (told.telling, &told.change) > (known.telling, &known.change);
+        if tellings.get(&told.event_id).is_none_or(newer) {
+            tellings.insert(&told.event_id, told);
+            new = true;
+        }
+    }
+    new
+}
+
+/// The distinct events in their order: by time, then by the order of actions within one second.
+///
+/// Two events of one action in one second are one; the first by event id is kept.
+pub fn distinct<'h>(tellings: &Tellings<'h>) -> Vec<HistoryEvent<'h>> {
+    let told = tellings.values().filter_map(|told| Some(HistoryEvent { event_id: &told.event_id, change: told.change.as_ref()? }));
+    let mut events: Vec<_> = told.collect();
+    let order = |event: &HistoryEvent<'_>| (event.change.occurred_at, event.change.action);
+    events.sort_by_key(order);
+    events.dedup_by_key(|event| order(event));
+    events
+}
+
+fn read_change<'a>(reader: &mut Reader<'a>, action: u8, uri_before: &str) -> Option<PowerChange<'a>> {
+    let maybe = |text: Option<&'a str>| text.map(Cow::Borrowed);
     Some(PowerChange {
         action: PowerAction::ALL.into_iter().find(|known| number_of(*known) == action)?,
         occurred_at: UtcSecond(reader.signed()?),
-        instance_type: reader.maybe_text()?,
-        image_id: reader.maybe_text()?,
-        source: SourceRef { uri: reader.text_after(uri_before)?, version: reader.maybe_text()?, index: reader.number()? },
+        instance_type: maybe(reader.maybe_text()?),
+        image_id: maybe(reader.maybe_text()?),
+        source: SourceRef { uri: reader.text_after(uri_before)?, version: maybe(reader.maybe_text()?), index: reader.number()? },
     })
 }
 
@@ -152,32 +160,30 @@ const fn number_of(action: PowerAction) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use cloudigrade_schemas::InstanceKey;
-
     use super::*;
 
-    fn event(id: &str, telling: u32, change: Option<PowerChange>) -> PowerEvent {
-        let instance = InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: "i".into() };
-        PowerEvent { instance, event_id: EventId(id.into()), telling, change }
+    fn told(id: &'static str, telling: u32, change: Option<PowerChange<'static>>) -> Told<'static> {
+        Told { event_id: EventId(id.into()), telling, change }
     }
 
-    fn change(action: PowerAction, uri: &str, told: Option<&str>) -> Option<PowerChange> {
-        let source = SourceRef { uri: uri.into(), version: told.map(str::to_owned), index: 300 };
-        let (instance_type, image_id) = (told.map(str::to_owned), None);
-        Some(PowerChange { occurred_at: UtcSecond(-1), action, instance_type, image_id, source })
+    fn change(action: PowerAction, uri: &'static str, told: Option<&'static str>) -> Option<PowerChange<'static>> {
+        let source = SourceRef { uri: uri.into(), version: told.map(Cow::Borrowed), index: 300 };
+        Some(PowerChange { occurred_at: UtcSecond(-1), action, instance_type: told.map(Cow::Borrowed), image_id: None, source })
     }
 
     #[test]
     fn a_history_comes_back_and_what_is_none_is_refused() {
-        let mut history = History::default();
-        history.next_revision();
-        for (number, action) in PowerAction::ALL.into_iter().enumerate() {
-            history.insert(event(&format!("e{number}"), 0, change(action, &format!("/logs/é{number}"), Some("m5.large"))));
-        }
-        history.insert(event("e2", 7, None));
-        history.insert(event("e9", 0, change(PowerAction::StopInstances, "", None)));
-        let kept = history.encode();
-        assert_eq!(History::decode(&kept).unwrap(), history);
+        let uris = ["/logs/é1", "/logs/è2", "", "/logs/è22", "x", "/l"];
+        let ids = ["e0", "e1", "e2", "e3", "e4", "e5"];
+        let events = PowerAction::ALL.into_iter().zip(uris).zip(ids);
+        let mut arrived: Vec<Told<'_>> = events.map(|((action, uri), id)| told(id, 0, change(action, uri, Some("m5.large")))).collect();
+        arrived.push(told("e2", 7, None));
+        arrived.push(told("e9", 0, change(PowerAction::StopInstances, "", None)));
+        let mut tellings = Tellings::new();
+        assert!(add(&mut tellings, &arrived) && !add(&mut tellings, &arrived[..3]));
+        let kept = History::encode(5, &tellings);
+        let read = History::decode(&kept).unwrap();
+        assert_eq!((read.revision, read.tellings()), (5, tellings));
         assert!(History::decode(&[]).is_err() && History::decode(b"{}").is_err());
         assert!(History::decode(&kept[..kept.len() - 1]).is_err());
     }

@@ -20,5 +20,5 @@ mod trail_event;
 
 pub use extract::{Extract, counted};
 pub use fold::runs_of;
-pub use history::{History, HistoryEvent};
+pub use history::HistoryEvent;
 pub use intervals::Intervals;

@@ -18,7 +18,7 @@ const PARTITIONS: u32 = 4;
 #[derive(Default)]
 struct Pipeline {
     state: HashMap<(Store, u32, Vec<u8>), Vec<u8>>,
-    months: BTreeMap<String, InstanceMonth>,
+    months: BTreeMap<String, InstanceMonth<'static>>,
     counters: Counters,
     offset: u64,
 }
@@ -53,7 +53,7 @@ impl Pipeline {
         let events = self.commit(extracted);
         let (folded, _) = self.fold(&Intervals, &events);
         for message in self.commit(folded) {
-            let mut month: InstanceMonth = serde_json::from_slice(&message.value).unwrap();
+            let mut month: InstanceMonth<'_> = serde_json::from_slice(message.value.leak()).unwrap();
             assert!(month.revision > 0);
             // How often it changed depends on the order of arrival; what it says must not.
             month.revision = 0;

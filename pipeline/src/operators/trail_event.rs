@@ -7,26 +7,25 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use cloudigrade_schemas::{DeadLetterReason, InstanceKey, PowerAction, UtcSecond};
-use serde_json::value::RawValue;
 
-use super::fields::{at, fields, items, text};
+use super::fields::{Cursor, Json};
 
 /// The only source of events that count. Lightsail, OpsWorks and RDS have calls of the same names.
 const EVENT_SOURCE: &str = "ec2.amazonaws.com";
 
 /// One power event of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrailEvent {
+pub struct TrailEvent<'a> {
     /// The instance.
-    pub instance: InstanceKey,
+    pub instance: InstanceKey<'a>,
     /// When.
     pub occurred_at: UtcSecond,
     /// What.
     pub action: PowerAction,
     /// The type, where told.
-    pub instance_type: Option<String>,
+    pub instance_type: Option<Cow<'a, str>>,
     /// The image, where told.
-    pub image_id: Option<String>,
+    pub image_id: Option<Cow<'a, str>>,
 }
 
 /// A power event that cannot be used.
@@ -44,32 +43,29 @@ pub struct TrailEvents<'a> {
     /// Its `eventID`, where it has one.
     pub event_id: Option<Cow<'a, str>>,
     /// The power events in it, at most one an instance, in the order of the record; none where it is no power event.
-    pub events: Vec<TrailEvent>,
+    pub events: Vec<TrailEvent<'a>>,
 }
 
 /// Reads a record. It is gone through once, and the part that names the instances once more.
 ///
 /// # Errors
 /// [`Unusable`] for a power event without a readable time.
-pub fn events_of(record: &RawValue) -> Result<TrailEvents<'_>, Unusable> {
-    let [name, source, error, time, region, recipient, caller, event_id, request, response, details] = fields(
-        record,
-        [
-            "eventName",
-            "eventSource",
-            "errorCode",
-            "eventTime",
-            "awsRegion",
-            "recipientAccountId",
-            "userIdentity",
-            "eventID",
-            "requestParameters",
-            "responseElements",
-            "serviceEventDetails",
-        ],
-    );
+pub fn events_of(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
+    let [name, source, error, time, region, recipient, caller, event_id, request, response, details] = record.fields([
+        "eventName",
+        "eventSource",
+        "errorCode",
+        "eventTime",
+        "awsRegion",
+        "recipientAccountId",
+        "userIdentity",
+        "eventID",
+        "requestParameters",
+        "responseElements",
+        "serviceEventDetails",
+    ]);
     let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(TrailEvents::default()) };
-    if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(is_something) {
+    if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(Json::is_something) {
         return Ok(TrailEvents::default());
     }
     let told = instances_told(action, request, response, details);
@@ -79,87 +75,110 @@ pub fn events_of(record: &RawValue) -> Result<TrailEvents<'_>, Unusable> {
     let occurred_at = event_time(time)?;
     let account_id = account_of(recipient, caller);
     let region = text(region).unwrap_or_default();
-    let mut events: Vec<TrailEvent> = Vec::with_capacity(told.len());
     let mut named = HashSet::with_capacity(told.len());
+    let mut events = Vec::with_capacity(told.len());
     for Told { instance_id, instance_type, image_id } in told {
         if named.insert(instance_id.clone()) {
-            let instance = InstanceKey { account_id: account_id.clone(), region: region.clone().into_owned(), instance_id };
+            let instance = InstanceKey { account_id: account_id.clone(), region: region.clone(), instance_id };
             events.push(TrailEvent { instance, occurred_at, action, instance_type, image_id });
         }
     }
     Ok(TrailEvents { event_id: text(event_id), events })
 }
 
-/// Whether a JSON value says something: not null, false, zero or empty.
-fn is_something(value: &RawValue) -> bool {
-    match value.get().as_bytes() {
-        b"null" | b"false" | b"\"\"" => false,
-        [b'[' | b'{', inside @ .., _] => !inside.trim_ascii().is_empty(),
-        _ => value.get().parse() != Ok(0.0),
-    }
+/// A text that is there and not empty.
+fn text(value: Option<Json<'_>>) -> Option<Cow<'_, str>> {
+    value.and_then(Json::text)
 }
 
-fn event_time(time: Option<&RawValue>) -> Result<UtcSecond, Unusable> {
+fn event_time(time: Option<Json<'_>>) -> Result<UtcSecond, Unusable> {
     let unusable = |detail| Unusable { reason: DeadLetterReason::BadEventTime, detail };
     let stamp = text(time).ok_or_else(|| unusable("the power event has no eventTime".to_owned()))?;
     UtcSecond::parse_prefix(&stamp).map_err(|error| unusable(format!("eventTime: {error}")))
 }
 
 /// The account that the event belongs to, as text. The caller's account can be another one, and is absent for AWS services.
-fn account_of(recipient: Option<&RawValue>, caller: Option<&RawValue>) -> String {
-    let known = |account: &&RawValue| account.get() != "null";
-    let account = recipient.filter(known).or_else(|| at(caller?, &["accountId"]).filter(known));
+fn account_of<'a>(recipient: Option<Json<'a>>, caller: Option<Json<'a>>) -> Cow<'a, str> {
+    let known = |account: &Json<'_>| account.0 != "null";
+    let of_caller = |caller: Json<'a>| caller.fields(["accountId"])[0].filter(known);
+    let account = recipient.filter(known).or_else(|| of_caller(caller?));
     // Twelve digits written as a number are an account all the same.
-    account
-        .map_or_else(String::new, |account| text(Some(account)).map_or_else(|| account.get().trim_matches('"').to_owned(), Cow::into_owned))
+    account.map_or(Cow::Borrowed(""), |account| account.text().unwrap_or(Cow::Borrowed(account.0.trim_matches('"'))))
 }
 
 /// What a record says of one instance.
-struct Told {
-    instance_id: String,
-    instance_type: Option<String>,
-    image_id: Option<String>,
+struct Told<'a> {
+    instance_id: Cow<'a, str>,
+    instance_type: Option<Cow<'a, str>>,
+    image_id: Option<Cow<'a, str>>,
 }
 
-fn instances_told(action: PowerAction, request: Option<&RawValue>, response: Option<&RawValue>, details: Option<&RawValue>) -> Vec<Told> {
-    let owned = |value: Option<&RawValue>| text(value).map(Cow::into_owned);
-    let response_items = || at(response?, &["instancesSet", "items"]).map(items);
+fn instances_told<'a>(
+    action: PowerAction,
+    request: Option<Json<'a>>,
+    response: Option<Json<'a>>,
+    details: Option<Json<'a>>,
+) -> Vec<Told<'a>> {
+    let only_id = |id| Some(Told { instance_id: text(id)?, instance_type: None, image_id: None });
     match action {
         PowerAction::BidEvictedEvent => {
-            let ids = details.and_then(|details| at(details, &["instanceIdSet"])).map(items).unwrap_or_default();
-            let told = |id| Some(Told { instance_id: owned(Some(id))?, instance_type: None, image_id: None });
-            ids.into_iter().filter_map(told).collect()
+            let ids = details.and_then(|details| details.fields(["instanceIdSet"])[0]).map(Json::items).unwrap_or_default();
+            ids.into_iter().filter_map(|id| only_id(Some(id))).collect()
         }
         PowerAction::ModifyInstanceAttribute => {
             let Some(request) = request else { return Vec::new() };
-            let [instance_id, new_type] = fields(request, ["instanceId", "instanceType"]);
-            let new_type = new_type.and_then(|plain| owned(Some(plain)).or_else(|| owned(at(plain, &["value"]))));
-            let told = || Some(Told { instance_id: owned(instance_id)?, instance_type: Some(new_type?), image_id: None });
+            let [instance_id, new_type] = request.fields(["instanceId", "instanceType"]);
+            let new_type = new_type.and_then(|plain| plain.text().or_else(|| text(plain.fields(["value"])[0])));
+            let told = || Some(Told { instance_id: text(instance_id)?, instance_type: Some(new_type?), image_id: None });
             told().into_iter().collect()
         }
         PowerAction::RunInstances => {
-            let requested_type = owned(request.and_then(|request| at(request, &["instanceType"])));
-            let told = |item| {
-                let [instance_id, instance_type, image_id] = fields(item, ["instanceId", "instanceType", "imageId"]);
-                let instance_type = owned(instance_type).or_else(|| requested_type.clone());
-                Some(Told { instance_id: owned(instance_id)?, instance_type, image_id: owned(image_id) })
+            let requested_type = text(request.and_then(|request| request.fields(["instanceType"])[0]));
+            let told = |[instance_id, instance_type, image_id]: [Option<Json<'a>>; 3]| {
+                let instance_type = text(instance_type).or_else(|| requested_type.clone());
+                Some(Told { instance_id: text(instance_id)?, instance_type, image_id: text(image_id) })
             };
-            response_items().unwrap_or_default().into_iter().filter_map(told).collect()
+            response_items(response, ["instanceId", "instanceType", "imageId"]).into_iter().filter_map(told).collect()
         }
         PowerAction::StartInstances | PowerAction::StopInstances | PowerAction::TerminateInstances => {
-            let told = |item| Some(Told { instance_id: owned(at(item, &["instanceId"]))?, instance_type: None, image_id: None });
-            response_items().unwrap_or_default().into_iter().filter_map(told).collect()
+            response_items(response, ["instanceId"]).into_iter().filter_map(|[id]| only_id(id)).collect()
         }
     }
+}
+
+/// Some fields of each of the items in `responseElements.instancesSet.items`, in one pass: they are most of a record of many instances.
+fn response_items<'a, const N: usize>(response: Option<Json<'a>>, names: [&str; N]) -> Vec<[Option<Json<'a>>; N]> {
+    let Some(response) = response else { return Vec::new() };
+    let mut found = Vec::new();
+    let read = Cursor::new(response).members(|cursor, key| match key {
+        "instancesSet" => {
+            found.clear();
+            cursor.members(|cursor, key| match key {
+                "items" => {
+                    found.clear();
+                    cursor.items(|item| {
+                        found.push(item.fields(names)?);
+                        Some(())
+                    })
+                }
+                _ => cursor.skip(),
+            })
+        }
+        _ => cursor.skip(),
+    });
+    if read.is_none() {
+        found.clear();
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json, value::to_raw_value};
+    use serde_json::{Value, json};
 
-    fn events_of(record: &Value) -> Result<Vec<TrailEvent>, Unusable> {
-        super::events_of(&to_raw_value(record).unwrap()).map(|told| told.events)
+    fn events_of(record: &Value) -> Result<Vec<TrailEvent<'static>>, Unusable> {
+        super::events_of(Json(record.to_string().leak())).map(|told| told.events)
     }
 
     fn stop(extra: Value) -> Value {

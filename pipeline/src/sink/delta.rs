@@ -16,8 +16,9 @@ use super::columns::{arrow_schema, partition_columns};
 use super::group::{Change, Kind};
 use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
+use super::threads::on_threads;
 use super::{SinkError, TableRoot, delta_table};
-use crate::limits::{REWRITES_AT_ONCE_MAX, SYNCS_AT_ONCE_MAX};
+use crate::limits::SYNCS_AT_ONCE_MAX;
 
 /// A Delta table that this process writes.
 pub struct DeltaWriter {
@@ -58,39 +59,44 @@ impl DeltaWriter {
         self.positions.get(&partition).copied().unwrap_or(0)
     }
 
-    /// Applies changes, at most one of each instance and month, and moves the positions, in one commit.
+    /// The files that some changes rewrite, at most one change of each instance and month.
+    pub fn files_of<'a>(&self, changes: &[&'a Change<'a>]) -> Vec<FileChanges<'a>> {
+        by_file(&self.files, changes).into_iter().collect()
+    }
+
+    /// Writes the files that take the place of one. Nothing refers to them before [`Self::apply`].
+    pub async fn rewrite(&self, ((cell, slice), changes): &FileChanges<'_>) -> Result<Rewritten, SinkError> {
+        let old = self.files.get(cell).and_then(|slices| slices.get(slice)).cloned();
+        let existing = match &old {
+            Some(old) => Some(self.read(&old.path).await?),
+            None => None,
+        };
+        let mut rewritten = Rewritten::default();
+        let Some(new) = merge::rewrite(self.kind, *slice, existing, changes)? else { return Ok(rewritten) };
+        let adds: Vec<Add> = new.iter().map(|file| self.add_of(*cell, file)).collect();
+        // A file is named by its content: the same name is the same rows.
+        if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
+            return Ok(rewritten);
+        }
+        let replaced_at = Some(chrono::Utc::now().timestamp_millis());
+        rewritten.actions.extend(old.map(|old| Action::Remove(Remove { deletion_timestamp: replaced_at, ..old })));
+        for (add, file) in adds.into_iter().zip(new) {
+            rewritten.paths.push(self.write(&add.path, file.bytes).await?);
+            rewritten.actions.push(Action::Add(add));
+        }
+        Ok(rewritten)
+    }
+
+    /// Makes rewritten files those of the table, and moves the positions, in one commit.
     ///
     /// Returns how many files were written.
-    pub async fn apply(&mut self, changes: &[&Change], positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
-        let mut actions = Vec::new();
-        let mut written = Vec::new();
-        let grouped: Vec<_> = by_file(&self.files, changes).into_iter().collect();
-        for some in grouped.chunks(REWRITES_AT_ONCE_MAX) {
-            let olds: Vec<Option<Remove>> = some.iter().map(|((cell, slice), _)| self.files.get(cell)?.get(slice).cloned()).collect();
-            let existing = try_join_all(olds.iter().map(async |old| match old {
-                Some(old) => self.read(&old.path).await.map(Some),
-                None => Ok(None),
-            }));
-            let rewritten = rewrite_all(self.kind, some, existing.await?)?;
-            for ((((cell, _), _), old), new) in some.iter().zip(olds).zip(rewritten) {
-                let Some(new) = new else { continue };
-                let adds: Vec<Add> = new.iter().map(|file| self.add_of(*cell, file)).collect();
-                // A file is named by its content: the same name is the same rows.
-                if old.as_ref().is_some_and(|old| adds.iter().any(|add| add.path == old.path)) {
-                    continue;
-                }
-                let replaced_at = Some(chrono::Utc::now().timestamp_millis());
-                actions.extend(old.map(|old| Action::Remove(Remove { deletion_timestamp: replaced_at, ..old })));
-                for (add, file) in adds.into_iter().zip(new) {
-                    written.push(self.write(&add.path, file.bytes).await?);
-                    actions.push(Action::Add(add));
-                }
-            }
-        }
+    pub async fn apply(&mut self, rewritten: Vec<Rewritten>, positions: &BTreeMap<u32, u64>) -> Result<usize, SinkError> {
+        let (actions, written): (Vec<_>, Vec<_>) = rewritten.into_iter().map(|file| (file.actions, file.paths)).unzip();
+        let written = written.concat();
         self.sync_all(&written)?;
         let moved =
             self.positions.iter().map(|(partition, here)| (*partition, (*here).max(positions.get(partition).copied().unwrap_or(0))));
-        self.commit(actions, moved.collect()).await?;
+        self.commit(actions.concat(), moved.collect()).await?;
         Ok(written.len())
     }
 
@@ -99,7 +105,7 @@ impl DeltaWriter {
         let share = paths.len().div_ceil(SYNCS_AT_ONCE_MAX).max(1);
         let failed = SinkError::storage("writing", self.kind.name());
         let sync = |paths: &[object_store::path::Path]| paths.iter().try_for_each(|path| self.root.sync(path)).map_err(&failed);
-        on_threads(self.kind, paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
+        on_threads(self.kind.name(), paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
     }
 
     /// Drops all rows and goes back to the beginning of the log.
@@ -224,29 +230,23 @@ impl DeltaWriter {
     }
 }
 
-type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change>);
+/// A file, by what it holds, and the changes of it.
+pub type FileChanges<'a> = ((Cell, Slice), Vec<&'a Change<'a>>);
 
-/// Rewrites some files, each on a thread of its own.
-fn rewrite_all(kind: Kind, files: &[FileChanges<'_>], existing: Vec<Option<Bytes>>) -> Result<Vec<Option<Vec<NewFile>>>, SinkError> {
-    let rewrite = |((_, slice), changes): &FileChanges<'_>, existing| merge::rewrite(kind, *slice, existing, changes);
-    on_threads(kind, files.iter().zip(existing).map(|(file, existing)| move || rewrite(file, existing)))?.into_iter().collect()
-}
-
-/// Does each piece of work on a thread of its own; gives what came of them, in their order.
-fn on_threads<T: Send>(kind: Kind, works: impl Iterator<Item = impl FnOnce() -> T + Send>) -> Result<Vec<T>, SinkError> {
-    let no_thread =
-        |error: std::io::Error| SinkError::Storage { doing: "starting a thread for", table: kind.name(), cause: error.to_string() };
-    std::thread::scope(|scope| {
-        let start = |work| std::thread::Builder::new().name("sink".to_owned()).spawn_scoped(scope, work);
-        let threads: Vec<_> = works.map(start).collect::<Result<_, _>>().map_err(no_thread)?;
-        Ok(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect())
-    })
+/// What came of rewriting a file.
+#[derive(Default)]
+pub struct Rewritten {
+    actions: Vec<Action>,
+    paths: Vec<object_store::path::Path>,
 }
 
 /// Assigns changes to the files that hold their instances' rows, or would.
-fn by_file<'a>(files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>, changes: &[&'a Change]) -> BTreeMap<(Cell, Slice), Vec<&'a Change>> {
+fn by_file<'a>(
+    files: &BTreeMap<Cell, BTreeMap<Slice, Remove>>,
+    changes: &[&'a Change<'a>],
+) -> BTreeMap<(Cell, Slice), Vec<&'a Change<'a>>> {
     let none = BTreeMap::new();
-    let mut grouped: BTreeMap<(Cell, Slice), Vec<&Change>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(Cell, Slice), Vec<&Change<'_>>> = BTreeMap::new();
     for change in changes {
         let slices = files.get(&change.cell).unwrap_or(&none);
         let slice = Slice::for_hash(Slice::hash(&change.key), slices.keys().copied());

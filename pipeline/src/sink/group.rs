@@ -1,11 +1,13 @@
 //! What messages say about a table: whose rows are replaced, and by which rows.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
 use cloudigrade_schemas::interval::MonthEvent;
 use cloudigrade_schemas::table::{self, Table};
-use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, Topic, UtcSecond, instance_type};
+use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, SourceRef, Topic, UtcSecond, instance_type};
 
 use super::columns::file_schema;
 use super::slice::Cell;
@@ -25,13 +27,13 @@ pub enum Kind {
 }
 
 /// Whose rows they are: the values of [`Kind::key_columns`]; a key of fewer columns ends with empty text.
-pub type RowKey = [String; 3];
+pub type RowKey<'a> = [Cow<'a, str>; 3];
 
 /// What a message says.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum Content<'a> {
     /// All of an instance's month.
-    Month(Box<InstanceMonth>),
+    Month(InstanceMonth<'a>),
     /// How far an account's data reaches in a region.
     Coverage(Coverage),
     /// What could not be used.
@@ -39,14 +41,14 @@ pub enum Content {
 }
 
 /// One message: the rows of `key` in `cell` become those of `content`.
-#[derive(Clone, Debug)]
-pub struct Change {
+#[derive(Debug)]
+pub struct Change<'a> {
     /// Where the rows are.
     pub cell: Cell,
     /// Whose rows they are.
-    pub key: RowKey,
+    pub key: RowKey<'a>,
     /// What the rows say.
-    pub content: Content,
+    pub content: Content<'a>,
     /// When the fact behind it entered the log.
     pub entered_at: UtcSecond,
 }
@@ -54,24 +56,24 @@ pub struct Change {
 /// The one cell of a table that is not partitioned.
 const WHOLE: Cell = Cell { month: Month::Open, bucket: 0 };
 
-impl Change {
+impl<'a> Change<'a> {
     /// Reads a message.
-    pub fn read(record: &Record) -> Result<Self, serde_json::Error> {
+    pub fn read(record: &'a Record) -> Result<Self, serde_json::Error> {
         let (cell, key, content) = match record.topic {
             Topic::Coverage => {
                 let coverage: Coverage = serde_json::from_slice(&record.value)?;
-                let key = [coverage.account_id.clone(), coverage.region.clone(), String::new()];
+                let key = [coverage.account_id.clone().into(), coverage.region.clone().into(), Cow::Borrowed("")];
                 (WHOLE, key, Content::Coverage(coverage))
             }
             Topic::DeadLetters => {
                 let letter: DeadLetter = serde_json::from_slice(&record.value)?;
-                (WHOLE, [letter.id.clone(), String::new(), String::new()], Content::DeadLetter(Box::new(letter)))
+                (WHOLE, [letter.id.clone().into(), Cow::Borrowed(""), Cow::Borrowed("")], Content::DeadLetter(Box::new(letter)))
             }
             _ => {
-                let month: InstanceMonth = serde_json::from_slice(&record.value)?;
+                let month: InstanceMonth<'_> = serde_json::from_slice(&record.value)?;
                 let cell = Cell { month: month.month, bucket: table::bucket_of(record.partition) };
                 let of = month.instance.clone();
-                (cell, [of.account_id, of.region, of.instance_id], Content::Month(Box::new(month)))
+                (cell, [of.account_id, of.region, of.instance_id], Content::Month(month))
             }
         };
         Ok(Self { cell, key, content, entered_at: record.entered_at })
@@ -114,7 +116,7 @@ impl Kind {
     }
 
     /// The rows that some changes of one cell make.
-    pub fn rows(self, changes: &[&Change]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    pub fn rows(self, changes: &[&Change<'_>]) -> Result<RecordBatch, arrow::error::ArrowError> {
         let columns = match self {
             Self::Intervals => interval_columns(&changes.iter().flat_map(|change| intervals_of(change)).collect::<Vec<_>>()),
             Self::Events => event_columns(&changes.iter().flat_map(|change| events_of(change)).collect::<Vec<_>>()),
@@ -126,34 +128,34 @@ impl Kind {
 }
 
 struct IntervalRow<'a> {
-    change: &'a Change,
-    month: &'a InstanceMonth,
-    interval: &'a Interval,
+    change: &'a Change<'a>,
+    month: &'a InstanceMonth<'a>,
+    interval: &'a Interval<'a>,
 }
 
-fn intervals_of(change: &Change) -> Vec<IntervalRow<'_>> {
+fn intervals_of<'a>(change: &'a Change<'a>) -> Vec<IntervalRow<'a>> {
     let Content::Month(month) = &change.content else { return Vec::new() };
     month.intervals.iter().map(|interval| IntervalRow { change, month, interval }).collect()
 }
 
 struct EventRow<'a> {
-    change: &'a Change,
-    event: &'a MonthEvent,
+    change: &'a Change<'a>,
+    event: &'a MonthEvent<'a>,
 }
 
-fn events_of(change: &Change) -> Vec<EventRow<'_>> {
+fn events_of<'a>(change: &'a Change<'a>) -> Vec<EventRow<'a>> {
     let Content::Month(month) = &change.content else { return Vec::new() };
     month.events.iter().map(|event| EventRow { change, event }).collect()
 }
 
-fn coverage_of(change: &Change) -> Option<&Coverage> {
+fn coverage_of<'a>(change: &'a Change<'_>) -> Option<&'a Coverage> {
     match &change.content {
         Content::Coverage(coverage) => Some(coverage),
         Content::Month(_) | Content::DeadLetter(_) => None,
     }
 }
 
-fn letter_of(change: &Change) -> Option<&DeadLetter> {
+fn letter_of<'a>(change: &'a Change<'_>) -> Option<&'a DeadLetter> {
     match &change.content {
         Content::DeadLetter(letter) => Some(letter),
         Content::Month(_) | Content::Coverage(_) => None,
@@ -163,7 +165,6 @@ fn letter_of(change: &Change) -> Option<&DeadLetter> {
 /// The columns of [`table::INSTANCE_INTERVALS`] that files hold, in its order.
 fn interval_columns(rows: &[IntervalRow<'_>]) -> Vec<ArrayRef> {
     let size = |row: &IntervalRow<'_>| row.interval.instance_type.as_deref().and_then(instance_type::lookup);
-    let end = |row: &IntervalRow<'_>| row.interval.end.clone();
     let piece_start = |row: &IntervalRow<'_>| match row.month.month {
         Month::Of { year, month } => row.interval.start.at.max(UtcSecond::of_month(i64::from(year), i64::from(month))),
         Month::Open => row.interval.start.at,
@@ -177,18 +178,18 @@ fn interval_columns(rows: &[IntervalRow<'_>]) -> Vec<ArrayRef> {
         text(rows, |row| &row.change.key[0]),
         text(rows, |row| &row.change.key[1]),
         text(rows, |row| &row.change.key[2]),
-        maybe_text(rows, |row| row.interval.image_id.clone()),
-        maybe_text(rows, |row| row.interval.instance_type.clone()),
+        maybe_text(rows, |row| row.interval.image_id.as_deref()),
+        maybe_text(rows, |row| row.interval.instance_type.as_deref()),
         maybe_integer(rows, |row| size(row).map(|size| i64::from(size.vcpu))),
         maybe_integer(rows, |row| size(row).and_then(|size| i64::try_from(size.memory_mib).ok())),
         moment(rows, |row| Some(row.interval.start.at)),
-        moment(rows, |row| end(row).map(|end| end.at)),
+        moment(rows, |row| row.interval.end.as_ref().map(|end| end.at)),
         text(rows, |row| &row.interval.start.event_id.0),
-        maybe_text(rows, |row| end(row).map(|end| end.event_id.0)),
-        maybe_text(rows, |row| Some(row.interval.start.kind.name().to_owned())),
-        maybe_text(rows, |row| end(row).map(|end| end.kind.name().to_owned())),
-        maybe_text(rows, |row| Some(row.interval.start.source.to_string())),
-        maybe_text(rows, |row| end(row).map(|end| end.source.to_string())),
+        maybe_text(rows, |row| row.interval.end.as_ref().map(|end| &*end.event_id.0)),
+        maybe_text(rows, |row| Some(row.interval.start.kind.name())),
+        maybe_text(rows, |row| row.interval.end.as_ref().map(|end| end.kind.name())),
+        source(rows, |row| Some(&row.interval.start.source)),
+        source(rows, |row| row.interval.end.as_ref().map(|end| &end.source)),
         maybe_integer(rows, |row| Some(i64::from(row.month.revision))),
         moment(rows, |row| Some(row.change.entered_at)),
         moment(rows, |row| Some(piece_start(row))),
@@ -204,11 +205,11 @@ fn event_columns(rows: &[EventRow<'_>]) -> Vec<ArrayRef> {
         text(rows, |row| &row.change.key[1]),
         text(rows, |row| &row.change.key[2]),
         moment(rows, |row| Some(row.event.change.occurred_at)),
-        maybe_text(rows, |row| Some(row.event.change.action.name().to_owned())),
-        maybe_text(rows, |row| row.event.change.instance_type.clone()),
-        maybe_text(rows, |row| row.event.change.image_id.clone()),
+        maybe_text(rows, |row| Some(row.event.change.action.name())),
+        maybe_text(rows, |row| row.event.change.instance_type.as_deref()),
+        maybe_text(rows, |row| row.event.change.image_id.as_deref()),
         text(rows, |row| &row.event.event_id.0),
-        maybe_text(rows, |row| Some(row.event.change.source.to_string())),
+        source(rows, |row| Some(&row.event.change.source)),
         moment(rows, |row| Some(row.change.entered_at)),
     ]
 }
@@ -224,19 +225,32 @@ fn letter_columns(rows: &[&DeadLetter]) -> Vec<ArrayRef> {
         text(rows, |row| &row.id),
         text(rows, |row| &row.source),
         maybe_integer(rows, |row| row.index.and_then(|index| i64::try_from(index).ok())),
-        maybe_text(rows, |row| Some(row.reason.word().to_owned())),
+        maybe_text(rows, |row| Some(row.reason.word())),
         text(rows, |row| &row.detail),
         text(rows, |row| &row.first_bytes),
         moment(rows, |row| Some(row.found_at)),
     ]
 }
 
-fn text<R>(rows: &[R], value: impl Fn(&R) -> &String) -> ArrayRef {
+fn text<R>(rows: &[R], value: impl Fn(&R) -> &str) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
 }
 
-fn maybe_text<R>(rows: &[R], value: impl Fn(&R) -> Option<String>) -> ArrayRef {
+fn maybe_text<R>(rows: &[R], value: impl Fn(&R) -> Option<&str>) -> ArrayRef {
     Arc::new(StringArray::from_iter(rows.iter().map(value)))
+}
+
+/// Places as text, each written where it stays.
+fn source<'s, R>(rows: &'s [R], value: impl Fn(&'s R) -> Option<&'s SourceRef<'s>>) -> ArrayRef {
+    let mut column = StringBuilder::with_capacity(rows.len(), rows.len() * 128);
+    for row in rows {
+        match value(row) {
+            // Writing into memory does not fail.
+            Some(source) => drop(write!(column, "{source}").map(|()| column.append_value(""))),
+            None => column.append_null(),
+        }
+    }
+    Arc::new(column.finish())
 }
 
 fn maybe_integer<R>(rows: &[R], value: impl Fn(&R) -> Option<i64>) -> ArrayRef {

@@ -1,5 +1,6 @@
 //! Copy on write: a file's rows with some instances' rows replaced, as one or more new files.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
@@ -19,7 +20,7 @@ use crate::limits::FILE_ROWS_MAX;
 /// The name in the files of who wrote them. Fixed, so that the same rows are the same bytes.
 const CREATED_BY: &str = "cloudigrade";
 /// A fair trade of size for speed: tables are written often.
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_LEVEL: i32 = 1;
 
 /// A new file.
 pub struct NewFile {
@@ -35,15 +36,17 @@ pub struct NewFile {
 ///
 /// # Errors
 /// [`SinkError::Damaged`] for a file that cannot be read.
-pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Change]) -> Result<Option<Vec<NewFile>>, SinkError> {
+pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Change<'_>]) -> Result<Option<Vec<NewFile>>, SinkError> {
     let new = kind.rows(changes).map_err(SinkError::arrow(kind.name()))?;
-    let replaced: HashSet<&RowKey> = changes.iter().map(|change| &change.key).collect();
     let mut parts = Vec::new();
     let mut dropped = 0;
-    for batch in existing.map(|bytes| read(kind, bytes)).transpose()?.unwrap_or_default() {
-        let keep = BooleanArray::from_iter(keys_of(kind, &batch)?.map(|key| Some(!replaced.contains(&key))));
-        dropped += keep.len() - keep.true_count();
-        parts.push(filter_record_batch(&batch, &keep).map_err(SinkError::arrow(kind.name()))?);
+    if let Some(existing) = existing {
+        let replaced: HashSet<&RowKey<'_>> = changes.iter().map(|change| &change.key).collect();
+        for batch in read(kind, existing)? {
+            let keep = BooleanArray::from_iter(keys_of(kind, &batch)?.map(|key| Some(!replaced.contains(&key))));
+            dropped += keep.len() - keep.true_count();
+            parts.push(filter_record_batch(&batch, &keep).map_err(SinkError::arrow(kind.name()))?);
+        }
     }
     if dropped == 0 && new.num_rows() == 0 {
         return Ok(None);
@@ -67,9 +70,9 @@ fn text_column<'a>(kind: Kind, batch: &'a RecordBatch, name: &str) -> Result<&'a
     column.ok_or_else(|| SinkError::Damaged { table: kind.name(), cause: format!("a file has no text column {name}") })
 }
 
-fn keys_of(kind: Kind, batch: &RecordBatch) -> Result<impl Iterator<Item = RowKey> + '_, SinkError> {
+fn keys_of(kind: Kind, batch: &RecordBatch) -> Result<impl Iterator<Item = RowKey<'_>>, SinkError> {
     let columns = kind.key_columns().iter().map(|name| text_column(kind, batch, name)).collect::<Result<Vec<_>, _>>()?;
-    let part = move |row, i: usize| columns.get(i).map_or_else(String::new, |column| column.value(row).to_owned());
+    let part = move |row, i: usize| columns.get(i).map_or(Cow::Borrowed(""), |column| Cow::Borrowed(column.value(row)));
     Ok((0..batch.num_rows()).map(move |row| [part(row, 0), part(row, 1), part(row, 2)]))
 }
 

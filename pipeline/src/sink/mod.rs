@@ -14,6 +14,7 @@ mod merge;
 mod root;
 mod slice;
 mod tables;
+mod threads;
 
 pub use columns::{arrow_schema, file_schema};
 pub use error::SinkError;

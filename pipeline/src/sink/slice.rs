@@ -29,7 +29,7 @@ const SLICE_BITS_MAX: u32 = 32;
 
 impl Slice {
     /// The hash of a row's key, for slices. It is not the one that chooses partitions: those bits are alike within a bucket.
-    pub fn hash(key: &RowKey) -> u64 {
+    pub fn hash(key: &RowKey<'_>) -> u64 {
         let mut hasher = xxhash_rust::xxh3::Xxh3::with_seed(1);
         for part in key {
             hasher.update(part.as_bytes());

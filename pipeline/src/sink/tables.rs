@@ -1,19 +1,22 @@
 //! All stored tables together: catching up with the log, and writing them anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::table::bucket_of;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
 
-use super::delta::DeltaWriter;
-use super::group::{Change, Kind, RowKey};
-use super::slice::Cell;
+use super::delta::{DeltaWriter, Rewritten};
+use super::group::{Change, Kind};
+use super::threads::on_threads;
 use super::{SinkError, TableRoot};
 use crate::limits;
-use crate::log::{Log, PollLimits, Position};
+use crate::log::{Log, PollLimits, Position, Record};
 
 /// What a catch-up did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,15 +54,11 @@ impl Tables {
     /// # Errors
     /// Any [`SinkError`].
     pub async fn open(root: &TableRoot, partitions: u32) -> Result<Self, SinkError> {
-        let mut lanes = Vec::new();
-        for (topic, kinds) in LANES {
-            let mut writers = Vec::new();
-            for kind in kinds {
-                writers.push(DeltaWriter::open(root, *kind, topic, partitions).await?);
-            }
-            lanes.push(Lane { topic, writers });
-        }
-        Ok(Self { lanes, partitions })
+        let lanes = LANES.map(async |(topic, kinds)| {
+            let writers = try_join_all(kinds.iter().map(|kind| DeltaWriter::open(root, *kind, topic, partitions))).await?;
+            Ok::<_, SinkError>(Lane { topic, writers })
+        });
+        Ok(Self { lanes: try_join_all(lanes).await?, partitions })
     }
 
     /// Writes the tables anew from the log: what they held is dropped first. A table that does not even open is deleted.
@@ -87,11 +86,12 @@ impl Tables {
         let mut applied = Applied::default();
         for lane in &mut self.lanes {
             lane.check_against(log, self.partitions)?;
-            while let Some(batch) = lane.read(log, self.partitions)? {
-                applied.messages += batch.messages;
-                for writer in &mut lane.writers {
-                    let due = batch.changes_from(|partition| writer.position(partition));
-                    applied.files += writer.apply(&due, &batch.next).await?;
+            while let Some(stretch) = lane.read(log, self.partitions)? {
+                applied.messages += stretch.records.len() as u64;
+                let changes = stretch.changes()?;
+                let rewritten = lane.rewrite(&changes)?;
+                for (writer, rewritten) in lane.writers.iter_mut().zip(rewritten) {
+                    applied.files += writer.apply(rewritten, &stretch.next).await?;
                     applied.commits += 1;
                     if writer.version().is_multiple_of(limits::COMMITS_BETWEEN_CLEANINGS) {
                         writer.drop_replaced_files(limits::REPLACED_FILES_KEPT).await?;
@@ -117,20 +117,35 @@ impl Tables {
     }
 }
 
-/// A stretch of the log: the latest change of each row group, and where to go on.
+/// A stretch of the log, and where to go on.
 #[derive(Default)]
-struct Batch {
-    changes: BTreeMap<(Cell, RowKey), (Position, Change)>,
+struct Stretch {
+    records: Vec<Record>,
     next: BTreeMap<u32, u64>,
-    messages: u64,
     bytes: usize,
 }
 
-impl Batch {
-    /// The changes that a table at some positions has not applied yet.
-    fn changes_from(&self, position: impl Fn(u32) -> u64) -> Vec<&Change> {
-        self.changes.values().filter(|(at, _)| at.offset >= position(at.partition)).map(|(_, change)| change).collect()
+impl Stretch {
+    /// What its records say, with each: of each key the latest alone.
+    fn changes<'s>(&'s self) -> Result<Vec<(&'s Record, Change<'s>)>, SinkError> {
+        // In a partition later ones follow earlier ones, and a key has one partition.
+        let latest: HashMap<&[u8], &Record> = self.records.iter().map(|record| (record.key.as_slice(), record)).collect();
+        let is_latest = |record: &Record| latest.get(record.key.as_slice()).is_some_and(|latest| latest.offset == record.offset);
+        let latest: Vec<&Record> = self.records.iter().filter(|record| is_latest(record)).collect();
+        let share = latest.len().div_ceil(limits::DECODES_AT_ONCE_MAX).max(1);
+        let read = |records: &[&'s Record]| records.iter().map(|record| Ok((*record, read_change(record)?))).collect::<Result<Vec<_>, _>>();
+        let read = on_threads("all", latest.chunks(share).map(|records| move || read(records)))?;
+        read.into_iter().collect::<Result<Vec<_>, _>>().map(|read| read.into_iter().flatten().collect())
     }
+}
+
+fn read_change(record: &Record) -> Result<Change<'_>, SinkError> {
+    Change::read(record).map_err(|error| SinkError::UnreadableMessage {
+        topic: record.topic.name(),
+        partition: record.partition,
+        offset: record.offset,
+        cause: error.to_string(),
+    })
 }
 
 impl Lane {
@@ -151,39 +166,56 @@ impl Lane {
         Ok(())
     }
 
+    /// Rewrites the files of all its tables that have not applied some changes yet, [`limits::REWRITES_AT_ONCE_MAX`] at a time.
+    ///
+    /// The threads wait for the store themselves, so the caller's runtime needs a thread of its own beside this one for a store in a network.
+    fn rewrite(&self, changes: &[(&Record, Change<'_>)]) -> Result<Vec<Vec<Rewritten>>, SinkError> {
+        let files_of = |writer: &DeltaWriter| {
+            let is_due = |record: &Record| record.offset >= writer.position(record.partition);
+            let due: Vec<_> = changes.iter().filter(|(record, _)| is_due(record)).map(|(_, change)| change).collect();
+            writer.files_of(&due)
+        };
+        let files: Vec<_> = self.writers.iter().map(files_of).collect();
+        let queue = Mutex::new(files.iter().enumerate().flat_map(|(table, files)| files.iter().map(move |file| (table, file))));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let runtime = Handle::current();
+        let rewrite_some = || -> Result<Vec<(usize, Rewritten)>, SinkError> {
+            let mut done = Vec::new();
+            while let Some((table, file)) = next() {
+                done.push((table, runtime.block_on(self.writers[table].rewrite(file))?));
+            }
+            Ok(done)
+        };
+        let mut rewritten: Vec<Vec<Rewritten>> = self.writers.iter().map(|_| Vec::new()).collect();
+        for done in on_threads(self.topic.name(), (0..limits::REWRITES_AT_ONCE_MAX).map(|_| &rewrite_some))? {
+            done?.into_iter().for_each(|(table, file)| rewritten[table].push(file));
+        }
+        Ok(rewritten)
+    }
+
     /// The next stretch of the log, at most [`limits::SINK_BATCH_BYTES`] of it; `None` at its end.
     ///
     /// Partitions of one bucket follow each other, so that a long stretch rewrites few files.
-    fn read<L: Log>(&self, log: &L, partitions: u32) -> Result<Option<Batch>, SinkError> {
-        let mut batch = Batch::default();
+    fn read<L: Log>(&self, log: &L, partitions: u32) -> Result<Option<Stretch>, SinkError> {
+        let mut stretch = Stretch::default();
         let mut order: Vec<u32> = (0..partitions).collect();
         order.sort_by_key(|partition| (bucket_of(*partition), *partition));
         for partition in order {
             let mut from = self.position(partition);
             loop {
-                let room = limits::SINK_BATCH_BYTES.saturating_sub(batch.bytes);
+                let room = limits::SINK_BATCH_BYTES.saturating_sub(stretch.bytes);
                 if room == 0 {
-                    return Ok(Some(batch));
+                    return Ok(Some(stretch));
                 }
                 let records = log.read(from, PollLimits { bytes: room, ..PollLimits::default() })?;
                 let Some(last) = records.last() else { break };
                 from.offset = last.offset + 1;
-                batch.next.insert(partition, from.offset);
-                for record in records {
-                    batch.messages += 1;
-                    batch.bytes += record.key.len() + record.value.len();
-                    let change = Change::read(&record).map_err(|error| SinkError::UnreadableMessage {
-                        topic: self.topic.name(),
-                        partition,
-                        offset: record.offset,
-                        cause: error.to_string(),
-                    })?;
-                    let at = Position { topic: self.topic, partition, offset: record.offset };
-                    batch.changes.insert((change.cell, change.key.clone()), (at, change));
-                }
+                stretch.next.insert(partition, from.offset);
+                stretch.bytes += records.iter().map(|record| record.key.len() + record.value.len()).sum::<usize>();
+                stretch.records.extend(records);
             }
         }
-        Ok((batch.messages > 0).then_some(batch))
+        Ok((!stretch.records.is_empty()).then_some(stretch))
     }
 }
 
