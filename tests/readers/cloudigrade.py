@@ -1,4 +1,4 @@
-"""Runs the binary that is under test."""
+"""Runs the binaries that are under test."""
 
 import json
 import os
@@ -8,14 +8,18 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 BINARY = os.environ.get("CLOUDIGRADE_BINARY", str(TARGET / "debug" / "cloudigrade"))
+# The scanner, built with the feature that sends to a queue.
+SCANNER = os.environ.get("HOUNDIGRADE_BINARY", str(TARGET / "debug" / "houndigrade"))
 # Reports of hundreds of days in a development build; a hang still ends the tests.
 TIMEOUT_SECONDS = 300
 
 
-def run(*args: object, expect: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *args: object, expect: int = 0, env: dict[str, str] | None = None, binary: str = BINARY
+) -> subprocess.CompletedProcess[bytes]:
     """Runs a command and holds its exit code against the expected one."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDIGRADE", "AWS_"))}
-    command = [BINARY, *map(str, args)]
+    command = [binary, *map(str, args)]
     done = subprocess.run(command, env={**inherited, **(env or {})}, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT_SECONDS)
     assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}, not {expect}:\n{done.stderr.decode()}"
     return done

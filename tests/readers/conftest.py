@@ -96,6 +96,6 @@ def aws() -> str:
     """The endpoint of an emulator of AWS."""
     endpoint = os.environ.get("TEST_AWS_ENDPOINT")
     if not endpoint:
-        absent = "TEST_AWS_ENDPOINT is not set: nothing of S3 was tested; scripts/test starts an emulator and sets it"
+        absent = "TEST_AWS_ENDPOINT is not set: nothing of S3 and SQS was tested; scripts/test starts an emulator and sets it"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
     return endpoint

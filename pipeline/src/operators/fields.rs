@@ -202,7 +202,7 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
     use serde_json::value::RawValue;
@@ -243,7 +243,7 @@ mod tests {
     proptest! {
         #[test]
         fn fields_items_and_text_are_those_that_serde_reads(json in any_json()) {
-            let raw = |json: &str| serde_json::from_str::<HashMap<String, Box<RawValue>>>(json).unwrap_or_default();
+            let raw = |json: &str| serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(json).unwrap_or_default();
             let names = ["a", "b", "c", ""];
             let members = raw(&json);
             let expected = names.map(|name| members.get(name).map(|value| value.get()));

@@ -34,7 +34,7 @@ struct Arguments {
     format: Format,
     #[cfg(feature = "sqs")]
     #[command(flatten)]
-    queue: queue::Arguments,
+    queue: queue::Queue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const ESCAPES_BYTES: usize = 16 << 10;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct Queue {
     /// Send the report to this queue of SQS instead of writing it; if that fails, it is written
     #[arg(long, value_name = "URL")]
     pub queue_url: Option<String>,
@@ -23,15 +23,15 @@ pub struct Arguments {
 }
 
 /// Sends a report as one message. Contents of files are left out of what is too large for one, which the message says.
-pub fn send(findings: Findings, url: &str, arguments: &Arguments) -> Result<(), String> {
+pub fn send(findings: Findings, url: &str, queue: &Queue) -> Result<(), String> {
     let message = message(findings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let mut config = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(region) = &arguments.region {
+        if let Some(region) = &queue.region {
             config = config.region(Region::new(region.clone()));
         }
-        if let Some(endpoint) = &arguments.endpoint_url {
+        if let Some(endpoint) = &queue.endpoint_url {
             config = config.endpoint_url(endpoint);
         }
         let config = config.load().await;
