@@ -34,3 +34,7 @@ pub const COMMIT_BYTES: usize = 8 << 20;
 pub const COMMIT_OBJECTS: usize = 1_000;
 /// How long a commit of the source waits for more.
 pub const COMMIT_LINGER: Duration = Duration::from_millis(50);
+/// Entries that wait for the committing thread while serving; finders wait for room.
+pub const COMMIT_QUEUE_MAX: usize = 256;
+/// Entries that one commit joins while serving.
+pub const COMMIT_ENTRIES: usize = 256;

@@ -4,18 +4,23 @@
 //! depend on it.
 //!
 //! * [`ids`], [`time`]: what things are called and when they happen
-//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`]: the messages of the topics
+//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`gap`]: the messages of the topics
+//! * [`observation`]: what EC2 itself said, in the form of a CloudTrail record
 //! * [`findings`]: what is on the disks of machine images
 //! * [`topic`]: the topics, their keys and what they keep
 //! * [`table`]: the SQL contract
 //! * [`instance_type`]: sizes of EC2 instance types, as dated data
 
+pub mod account;
 pub mod coverage;
 pub mod dead_letter;
 pub mod findings;
+pub mod gap;
 pub mod ids;
+pub mod image_fact;
 pub mod instance_type;
 pub mod interval;
+pub mod observation;
 pub mod power;
 pub mod record;
 pub mod table;
@@ -23,11 +28,15 @@ mod text;
 pub mod time;
 pub mod topic;
 
+pub use account::{Account, AccountAction, AccountCommand, AccountProblem, AccountState};
 pub use coverage::Coverage;
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use findings::Findings;
+pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};
+pub use image_fact::ImageFact;
 pub use interval::{InstanceMonth, Interval, Month};
+pub use observation::Observation;
 pub use power::{PowerAction, PowerEvent};
 pub use record::{SourceRef, TrailRecord};
 pub use time::UtcSecond;

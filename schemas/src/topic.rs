@@ -13,6 +13,14 @@ pub enum Topic {
     Coverage,
     /// [`crate::DeadLetter`], keyed by its id.
     DeadLetters,
+    /// [`crate::AccountCommand`], keyed by the tenant.
+    AccountCommands,
+    /// [`crate::Account`], in the tenant's partition, keyed by tenant and account.
+    Accounts,
+    /// [`crate::ImageFact`], in the image's partition, keyed by region, image and fact.
+    ImageFacts,
+    /// [`crate::Gap`], in the partition of account and region.
+    Gaps,
 }
 
 /// How long a topic keeps a record.
@@ -26,7 +34,17 @@ pub enum Keeps {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 5] = [Self::CloudTrailRecords, Self::PowerEvents, Self::InstanceIntervals, Self::Coverage, Self::DeadLetters];
+    pub const ALL: [Self; 9] = [
+        Self::CloudTrailRecords,
+        Self::PowerEvents,
+        Self::InstanceIntervals,
+        Self::Coverage,
+        Self::DeadLetters,
+        Self::AccountCommands,
+        Self::Accounts,
+        Self::ImageFacts,
+        Self::Gaps,
+    ];
 
     /// Its name, as in Kafka.
     pub const fn name(self) -> &'static str {
@@ -36,14 +54,18 @@ impl Topic {
             Self::InstanceIntervals => "instance.intervals",
             Self::Coverage => "coverage",
             Self::DeadLetters => "dead.letters",
+            Self::AccountCommands => "account.commands",
+            Self::Accounts => "accounts",
+            Self::ImageFacts => "image.facts",
+            Self::Gaps => "gaps",
         }
     }
 
     /// What it keeps.
     pub const fn keeps(self) -> Keeps {
         match self {
-            Self::CloudTrailRecords | Self::PowerEvents => Keeps::All,
-            Self::InstanceIntervals | Self::Coverage | Self::DeadLetters => Keeps::Latest,
+            Self::CloudTrailRecords | Self::PowerEvents | Self::AccountCommands => Keeps::All,
+            Self::InstanceIntervals | Self::Coverage | Self::DeadLetters | Self::Accounts | Self::ImageFacts | Self::Gaps => Keeps::Latest,
         }
     }
 }

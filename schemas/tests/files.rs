@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use cloudigrade_schemas::table::{COVERAGE, Column, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
-use cloudigrade_schemas::{Coverage, DeadLetter, Findings, InstanceMonth, PowerEvent, TrailRecord};
+use cloudigrade_schemas::{
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, ImageFact, InstanceMonth, Observation, PowerEvent, TrailRecord,
+};
 use schemars::{JsonSchema, schema_for};
 
 fn hold(file: &str, expected: &str) {
@@ -33,6 +35,11 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<Coverage>("coverage");
     hold_schema::<DeadLetter>("dead.letters");
     hold_schema::<Findings>("inspection.findings");
+    hold_schema::<AccountCommand>("account.commands");
+    hold_schema::<Account>("accounts");
+    hold_schema::<ImageFact>("image.facts");
+    hold_schema::<Gap>("gaps");
+    hold_schema::<Observation<'_>>("observation");
 }
 
 #[test]

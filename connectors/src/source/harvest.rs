@@ -17,6 +17,7 @@ use crate::codec::{Decoded, ObjectKind, Rejected};
 const REACH: Store = Store("source.coverage");
 
 /// What one object gave, ready to be committed.
+#[derive(Debug)]
 pub struct Harvest {
     object: Object,
     messages: Vec<(EventId<'static>, Vec<u8>)>,
@@ -105,7 +106,7 @@ impl Harvest {
 }
 
 /// The latest moment holds.
-fn extend_reach(cx: &mut Cx<'_>, partitions: u32, key: &str, coverage: Coverage, now: UtcSecond) -> Result<(), LogError> {
+pub(super) fn extend_reach(cx: &mut Cx<'_>, partitions: u32, key: &str, coverage: Coverage, now: UtcSecond) -> Result<(), LogError> {
     let partition = partition_of(key.as_bytes(), partitions);
     let known: Option<Coverage> = cx.get_json(REACH, partition, key.as_bytes())?;
     if known.is_some_and(|known| known.complete_through >= coverage.complete_through) {

@@ -3,8 +3,10 @@
 //! * [`Location`], [`Feed`]: what to read, and the objects found there
 //! * [`ledger`]: which objects were read before
 //! * [`harvest`]: what one object gives
+//! * [`committer`]: the way into the log of all that is collected while serving
 //! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
 
+pub mod committer;
 pub mod feed;
 pub mod folder;
 pub mod gate;
@@ -13,5 +15,6 @@ pub mod ingest;
 pub mod ledger;
 pub mod s3;
 
+pub use committer::{Committer, Entry, NotCommitted};
 pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
 pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};

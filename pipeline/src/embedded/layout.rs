@@ -44,6 +44,10 @@ const fn number(topic: Topic) -> u8 {
         Topic::InstanceIntervals => 3,
         Topic::Coverage => 4,
         Topic::DeadLetters => 5,
+        Topic::AccountCommands => 6,
+        Topic::Accounts => 7,
+        Topic::ImageFacts => 8,
+        Topic::Gaps => 9,
     }
 }
 
@@ -108,7 +112,9 @@ mod tests {
     #[test]
     fn the_numbers_of_topics_are_those_of_the_first_files() {
         let numbers = Topic::ALL.map(|topic| (topic.name(), number(topic)));
-        let expected = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
+        let first = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
+        let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9)];
+        let expected: Vec<_> = first.into_iter().chain(accounts).collect();
         assert_eq!(numbers, expected);
     }
 

@@ -1,0 +1,95 @@
+//! `image.facts`: what is known of machine images, each fact by itself.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::UtcSecond;
+
+/// One fact about an image. A message of `image.facts`, in the image's partition; the latest of each key holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageFact {
+    /// The image, `ami-0123456789abcdef0`.
+    pub image_id: String,
+    /// The region that it is in.
+    pub region: String,
+    /// When it was so: of two facts with one key the later one holds.
+    pub at: UtcSecond,
+    /// Where it was learned: an object and index (`uri#index`), or the API that said it.
+    pub source: String,
+    /// What is so.
+    pub fact: Fact,
+}
+
+/// What can be known of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// What EC2 says of it.
+    Metadata(ImageMetadata),
+    /// EC2 does not know it, or does not show it to the account that used it.
+    Unavailable,
+    /// A tag was set or taken away.
+    Tag {
+        /// The tag's key.
+        key: String,
+        /// Its value; `None` when the tag was taken away.
+        #[serde(default)]
+        value: Option<String>,
+    },
+}
+
+/// What `DescribeImages` says. Absent fields are those that EC2 left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageMetadata {
+    /// The account that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<String>,
+    /// `amazon`, `aws-marketplace`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_alias: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `windows`, or absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// `Red Hat Enterprise Linux`, `Linux/UNIX`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_details: Option<String>,
+    /// The billing code, `RunInstances:0010`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_operation: Option<String>,
+    /// `x86_64`, `arm64`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Product codes, as `type:id`: `marketplace:...`, `devpay:...`.
+    #[serde(default)]
+    pub product_codes: Vec<String>,
+    /// When it was made, as EC2 writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<String>,
+    /// Whether everybody may launch it.
+    #[serde(default)]
+    pub public: bool,
+    /// Its root device's snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_snapshot_id: Option<String>,
+    /// Whether its root snapshot is encrypted, where EC2 says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+}
+
+impl ImageFact {
+    /// The key in the topic: `region/image/metadata` (which [`Fact::Unavailable`] shares) or `region/image/tag/KEY`.
+    pub fn to_key(&self) -> String {
+        match &self.fact {
+            Fact::Metadata(_) | Fact::Unavailable => format!("{}/{}/metadata", self.region, self.image_id),
+            Fact::Tag { key, .. } => format!("{}/{}/tag/{key}", self.region, self.image_id),
+        }
+    }
+
+    /// What decides its partition: the image.
+    pub fn partition_key(&self) -> &str {
+        &self.image_id
+    }
+}
