@@ -70,7 +70,11 @@ pub fn events_of(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
         "serviceEventDetails",
     ]);
     let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else {
-        return if text(source).as_deref() == Some(observation::EVENT_SOURCE) { observation::read(record) } else { Ok(TrailEvents::default()) };
+        return if text(source).as_deref() == Some(observation::EVENT_SOURCE) {
+            observation::read(record)
+        } else {
+            Ok(TrailEvents::default())
+        };
     };
     if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(Json::is_something) {
         return Ok(TrailEvents::default());

@@ -122,20 +122,20 @@ fn a_guest_shutdown_ends_a_run_at_the_time_in_its_reason() {
 fn a_stop_without_a_time_ends_a_run_within_bounds() {
     assert_eq!(runs(&[start("09:00"), stopped_between("10:00", "10:30")]), ["09:00..(10:00..)10:30?"]);
     // The bounds are no wider than what CloudTrail says.
-    assert_eq!(runs(&[start("09:00"), stop("09:30"), start("10:10"), stopped_between("09:20", "10:30")]), [
-        "09:00..09:30",
-        "10:10..(10:10..)10:30?"
-    ]);
+    assert_eq!(
+        runs(&[start("09:00"), stop("09:30"), start("10:10"), stopped_between("09:20", "10:30")]),
+        ["09:00..09:30", "10:10..(10:10..)10:30?"]
+    );
 }
 
 #[test]
 fn an_exact_stop_within_the_bounds_takes_their_place_whenever_it_comes() {
     assert_eq!(runs(&[start("09:00"), stopped_between("10:00", "10:30"), stop("10:12")]), ["09:00..10:12"]);
     assert_eq!(runs(&[start("09:00"), stopped_between("10:00", "10:30"), stopped("10:12")]), ["09:00..10:12?"]);
-    assert_eq!(runs(&[start("09:00"), stopped_between("10:00", "10:30"), stop("10:05"), start("10:06"), stop("10:20")]), [
-        "09:00..10:05",
-        "10:06..10:20"
-    ]);
+    assert_eq!(
+        runs(&[start("09:00"), stopped_between("10:00", "10:30"), stop("10:05"), start("10:06"), stop("10:20")]),
+        ["09:00..10:05", "10:06..10:20"]
+    );
     // Of two looks the closer one counts, at one second too.
     assert_eq!(runs(&[start("09:00"), stopped_between("09:30", "10:30"), stopped_between("10:00", "10:30")]), ["09:00..(10:00..)10:30?"]);
     assert_eq!(runs(&[start("09:00"), stopped_between("09:30", "10:30"), stopped("10:30")]), ["09:00..10:30?"]);
