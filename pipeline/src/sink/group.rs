@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
 use cloudigrade_schemas::interval::MonthEvent;
 use cloudigrade_schemas::table::{self, Table};
-use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, SourceRef, Topic, UtcSecond, instance_type};
+use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond, instance_type};
 
 use super::columns::file_schema;
 use super::slice::Cell;
@@ -229,6 +229,10 @@ fn letter_columns(rows: &[&DeadLetter]) -> Vec<ArrayRef> {
         text(rows, |row| &row.detail),
         text(rows, |row| &row.first_bytes),
         moment(rows, |row| Some(row.found_at)),
+        maybe_text(rows, |row| row.version.as_deref()),
+        moment(rows, |row| row.resolved_at),
+        maybe_text(rows, |row| row.resolution.map(Resolution::word)),
+        maybe_text(rows, |row| row.resolved_by.as_deref()),
     ]
 }
 
