@@ -125,3 +125,72 @@ pub const HISTORY_FAILURES_TOLD: u32 = 3;
 pub const VERIFIED_TOLD_SECONDS: i64 = 24 * 3600;
 /// Problems of one account that are told one by one.
 pub const PROBLEMS_TOLD_MAX: usize = 50;
+
+// The queue.
+
+/// Bytes of one message of a queue. SQS takes no larger ones.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Envelopes around a notification that are opened: SNS around whatever was published.
+pub const MESSAGE_WRAPPINGS_MAX: usize = 2;
+/// Objects that one message may name. A message of [`MESSAGE_BYTES_MAX`] has no room for more keys of CloudTrail's length.
+pub const OBJECTS_PER_MESSAGE_MAX: usize = 10_000;
+/// Objects of one message that are worked on at the same time; other messages have theirs.
+pub const OBJECTS_PER_MESSAGE_AT_ONCE: usize = 64;
+/// Bytes of a message that is not understood which its dead letter keeps.
+pub const MESSAGE_BYTES_KEPT: usize = 1024;
+/// Messages that are received but not yet deleted or given back, for each worker. Most of them wait for the log's commit.
+pub const MESSAGES_PER_WORKER: usize = 32;
+/// Messages that are received but not yet deleted or given back.
+pub const MESSAGES_IN_HAND_MAX: usize = 4_096;
+/// Objects, for each worker, that are received but wait for one. With more of them waiting the queue is not asked.
+pub const OBJECTS_WAITING_PER_WORKER: usize = 1;
+/// Bytes of fetched objects that wait to be decoded, and bytes of their harvests that wait to be committed: each no more than this.
+pub const LIVE_BYTES_MAX: usize = 48 << 20;
+/// Requests that wait for messages at the same time.
+pub const RECEIVERS: usize = 2;
+/// Messages that SQS gives, takes back or deletes in one request.
+pub const QUEUE_BATCH_MAX: usize = 10;
+/// How long a delete waits for others to go with it.
+pub const ACK_LINGER: Duration = Duration::from_millis(100);
+/// Batches of deletes that are under way at the same time.
+pub const ACK_BATCHES_AT_ONCE: usize = 4;
+/// Deletes that wait for their batch; whoever has one more waits for room.
+pub const ACK_QUEUE_MAX: usize = 1_024;
+/// How often the delete of a message is tried. If none succeeds it is delivered again, and changes nothing.
+pub const ACK_ATTEMPTS_MAX: u32 = 5;
+/// How often a message is received before what is wrong with its content is believed.
+pub const RECEIVES_BEFORE_BURIAL: u32 = 2;
+/// How often one delivery tries to get an object: answers that break off, besides what the AWS client repeats by itself.
+pub const FETCH_ATTEMPTS_MAX: u32 = 3;
+/// How long a fetch waits before it is tried again; doubled each time.
+pub const FETCH_RETRY_WAIT: Duration = Duration::from_millis(200);
+/// How long an answer of S3 may take from the request to its last byte.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a message rests after the first failure; doubled for each receive.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(5);
+/// How long a message rests at most.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long a message rests at least when somebody must mend something first.
+pub const ENVIRONMENT_BACKOFF_MIN: Duration = Duration::from_secs(60);
+/// How long the queue is not asked after it could not be reached; doubled up to [`QUEUE_BACKOFF_MAX`].
+pub const QUEUE_BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// How long the queue is not asked at most.
+pub const QUEUE_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How long a message can be held by heartbeats. SQS gives it to others after 12 hours, whatever is asked.
+pub const HEARTBEAT_FOR_MAX: Duration = Duration::from_secs(11 * 3600);
+/// How long finishing what is being committed may take once the program is asked to stop.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// Regions whose S3 clients are kept.
+pub const REGION_CLIENTS_MAX: usize = 40;
+/// Buckets whose region is remembered.
+pub const BUCKET_REGIONS_MAX: usize = 1_000;
+/// Problems that readiness tells one by one.
+pub const PROBLEMS_MAX: usize = 64;
+/// Things that show a problem and are remembered, so that it is known to be over when they work.
+pub const PROBLEM_WITNESSES_MAX: usize = 16;
+/// How long a problem that shows no more is told: twice as long as a message rests at most.
+pub const PROBLEM_KEPT: Duration = Duration::from_secs(30 * 60);
+/// Dead letters that one replay or drop takes.
+pub const LETTERS_AT_ONCE_MAX: usize = 10_000;
+/// Objects that one replay reads at the same time.
+pub const REPLAYS_AT_ONCE: usize = 8;

@@ -30,7 +30,7 @@ pub mod topic;
 
 pub use account::{Account, AccountAction, AccountCommand, AccountProblem, AccountState};
 pub use coverage::Coverage;
-pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use dead_letter::{DeadLetter, DeadLetterReason, Resolution};
 pub use findings::Findings;
 pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};

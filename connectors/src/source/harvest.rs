@@ -80,19 +80,26 @@ impl Harvest {
         self.rejected.len() as u64
     }
 
+    /// What the letters of this object would be, had it been found damaged now.
+    pub fn letters(&self, now: UtcSecond) -> impl Iterator<Item = DeadLetter> + '_ {
+        self.rejected.iter().map(move |rejected| {
+            let Rejected { index, reason, detail, first_bytes } = rejected;
+            let letter = DeadLetter::new(self.object.uri.clone(), *index, *reason, detail.clone(), first_bytes, now);
+            letter.with_version(self.object.version.clone())
+        })
+    }
+
     /// Puts all of it into a transaction. An object that is only partly usable is not noted as read: reading it again is how it is
     /// mended, and makes the same dead letters.
     pub fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
         if self.rejected.is_empty() {
             ledger::note(cx, &self.object, partitions);
         }
+        for letter in self.letters(now) {
+            cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
+        }
         for (id, message) in self.messages {
             cx.send(Topic::CloudTrailRecords, id.as_str().as_bytes(), message, now);
-        }
-        for rejected in self.rejected {
-            let letter =
-                DeadLetter::new(self.object.uri.clone(), rejected.index, rejected.reason, rejected.detail, &rejected.first_bytes, now);
-            cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
         }
         let mut reach: BTreeMap<String, Coverage> = BTreeMap::new();
         for coverage in self.coverage {
