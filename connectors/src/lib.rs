@@ -1,9 +1,12 @@
 //! The doors of cloudigrade: where records come in.
 //!
 //! * [`source`]: objects from folders and buckets into the log
+//! * [`completeness`]: how far the data reaches, its gaps, and whether it is what CloudTrail wrote
 //! * [`codec`]: one CloudTrail file's bytes into the records that can be EC2 power events
 
 pub mod codec;
+#[cfg(feature = "source")]
+pub mod completeness;
 pub mod limits;
 #[cfg(feature = "source")]
 pub mod source;

@@ -13,8 +13,10 @@ pub mod gate;
 pub mod harvest;
 pub mod ingest;
 pub mod ledger;
+pub mod list;
 pub mod s3;
 
 pub use committer::{Committer, Entry, NotCommitted};
 pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
 pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};
+pub use list::ListFeed;
