@@ -14,11 +14,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cloudigrade_pipeline::engine::{Counters, Cx, Operator, step};
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Task, TaskId, TaskSpec};
+use cloudigrade_pipeline::engine::{Counters, Cx, Operator};
+use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId, TaskSpec};
 use cloudigrade_pipeline::operators::{Extract, Intervals, counted};
-use cloudigrade_schemas::{DeadLetterReason, Topic, UtcSecond};
+use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
+use super::drive::{EXTRACT, INTERVALS, drive};
 use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
 use super::harvest::Harvest;
@@ -31,10 +32,6 @@ use crate::limits::{
 
 /// The task under which objects enter the log.
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
-/// The task of [`Extract`]. Its name is that of the task which once drove both operators: logs know its positions by it.
-const EXTRACT: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topic::CloudTrailRecords] };
-/// The task of [`Intervals`]. It is its own, so that one operator folds while the other waits for its commit.
-const INTERVALS: TaskSpec = TaskSpec { id: TaskId("operators.intervals"), inputs: &[Topic::PowerEvents] };
 /// How long an operator's task waits for records before it looks whether it may end.
 const OPERATORS_WAIT: Duration = Duration::from_millis(20);
 
@@ -310,19 +307,9 @@ impl<'a> Run<'a> {
         source.commit(txn)
     }
 
-    /// Drives an operator until what it reads is complete and it has caught up.
-    fn fold<T: Task>(&self, mut task: T, operator: &dyn Operator, complete: &AtomicBool) -> Result<Counters, IngestError> {
-        let mut counters = Counters::default();
-        loop {
-            let last = complete.load(Ordering::Acquire);
-            let wait = if last { Duration::ZERO } else { OPERATORS_WAIT };
-            let stepped = step(&mut task, self.partitions, &[operator], PollLimits { wait, ..PollLimits::default() });
-            let stepped = stepped.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
-            counters.merge(&stepped.counters);
-            if last && stepped.consumed == 0 {
-                return Ok(counters);
-            }
-        }
+    fn fold<T: Task>(&self, task: T, operator: &dyn Operator, complete: &AtomicBool) -> Result<Counters, IngestError> {
+        let folded = drive(task, self.partitions, operator, complete, OPERATORS_WAIT, |_| {});
+        Ok(folded.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?)
     }
 }
 

@@ -4,9 +4,11 @@
 //! * [`ledger`]: which objects were read before
 //! * [`harvest`]: what one object gives
 //! * [`committer`]: the way into the log of all that is collected while serving
+//! * [`drive`]: the loop around an operator
 //! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
 
 pub mod committer;
+pub mod drive;
 pub mod feed;
 pub mod folder;
 pub mod gate;

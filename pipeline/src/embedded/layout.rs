@@ -115,7 +115,7 @@ mod tests {
         let first = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
         let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9)];
         let expected: Vec<_> = first.into_iter().chain(accounts).collect();
-        assert_eq!(numbers, expected);
+        assert_eq!(numbers.to_vec(), expected);
     }
 
     #[test]

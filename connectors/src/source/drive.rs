@@ -1,0 +1,45 @@
+//! Drives an operator: the same loop for an ingest, which ends, and for a server, which goes on until it is told to stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cloudigrade_pipeline::engine::{Counters, Operator, step};
+use cloudigrade_pipeline::log::{LogError, PollLimits, Task, TaskId, TaskSpec};
+use cloudigrade_schemas::Topic;
+
+/// The task of [`cloudigrade_pipeline::operators::Extract`]. Its name is that of the task which once drove both operators: logs know its
+/// positions by it.
+pub const EXTRACT: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topic::CloudTrailRecords] };
+/// The task of [`cloudigrade_pipeline::operators::Intervals`]. It is its own, so that one operator folds while the other waits for its
+/// commit.
+pub const INTERVALS: TaskSpec = TaskSpec { id: TaskId("operators.intervals"), inputs: &[Topic::PowerEvents] };
+/// The task of the operator that decides about accounts.
+pub const ACCOUNTS: TaskSpec = TaskSpec { id: TaskId("operators.accounts"), inputs: &[Topic::AccountCommands] };
+
+/// Folds until what the task reads is complete and it has caught up. `wait` is how long one poll waits for records before it looks whether
+/// it may end; `folded` is told what each batch counted.
+///
+/// # Errors
+/// Those of [`step`]. What was committed stays.
+pub fn drive<T: Task>(
+    mut task: T,
+    partitions: u32,
+    operator: &dyn Operator,
+    complete: &AtomicBool,
+    wait: Duration,
+    mut folded: impl FnMut(&Counters),
+) -> Result<Counters, LogError> {
+    let mut counters = Counters::default();
+    loop {
+        let last = complete.load(Ordering::Acquire);
+        let wait = if last { Duration::ZERO } else { wait };
+        let stepped = step(&mut task, partitions, &[operator], PollLimits { wait, ..PollLimits::default() })?;
+        if stepped.consumed > 0 {
+            folded(&stepped.counters);
+        }
+        counters.merge(&stepped.counters);
+        if last && stepped.consumed == 0 {
+            return Ok(counters);
+        }
+    }
+}
