@@ -94,6 +94,22 @@ pub enum IngestError {
     Threads(std::io::Error),
 }
 
+impl Summary {
+    /// Adds what another run did.
+    pub fn merge(&mut self, other: &Self) {
+        self.files += other.files;
+        self.files_known += other.files_known;
+        self.files_other += other.files_other;
+        self.bytes += other.bytes;
+        self.records += other.records;
+        self.power_records += other.power_records;
+        self.power_events += other.power_events;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+        self.interrupted |= other.interrupted;
+    }
+}
+
 impl Progress {
     /// Asks to stop after what is being read now.
     pub fn stop(&self) {

@@ -1,5 +1,9 @@
 //! Public keys from CloudTrail itself. Each region has its own.
 
+use std::collections::BTreeMap;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::error::DisplayErrorContext;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use cloudigrade_schemas::UtcSecond;
@@ -17,12 +21,31 @@ pub struct KeysNotListed {
     cause: String,
 }
 
-/// Adds the keys that a region signed with in a time. `client` is one for that region.
+/// The keys that regions signed with since some time, each by its own, as [`Survey::regions`](super::Survey::regions) tells them. Credentials
+/// come from the environment; so does the endpoint, unless one is given. Digests that name log files later than others do are signed later,
+/// so keys are asked for until `now`.
 ///
 /// # Errors
 /// [`KeysNotListed`].
 pub async fn list_keys(
-    client: &aws_sdk_cloudtrail::Client,
+    regions: &BTreeMap<String, (UtcSecond, UtcSecond)>,
+    endpoint_url: Option<&str>,
+    now: UtcSecond,
+) -> Result<Keys, KeysNotListed> {
+    let mut keys = Keys::default();
+    for (region, (from, until)) in regions {
+        let mut config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.clone()));
+        if let Some(endpoint_url) = endpoint_url {
+            config = config.endpoint_url(endpoint_url);
+        }
+        let client = Client::new(&config.load().await);
+        list_keys_of(&client, region, (*from, (*until).max(now)), &mut keys).await?;
+    }
+    Ok(keys)
+}
+
+async fn list_keys_of(
+    client: &Client,
     region: &str,
     (from, until): (UtcSecond, UtcSecond),
     keys: &mut Keys,

@@ -74,7 +74,7 @@ fn what_nobody_changed_is_verified() {
 fn a_copy_without_metadata_is_verified_by_the_chain_but_for_its_newest_digest() {
     let trail = Trail::new(&[2, 1, 1]);
     let report = Bucket::of(&trail).without_metadata().verify(&keys(&trail));
-    let newest = vec![(uri(&trail.logs[3]), FileVerdict::DigestNotValid), (uri(&trail.digests[2]), FileVerdict::SignatureAbsent)];
+    let newest = vec![(uri(&trail.digests[2]), FileVerdict::SignatureAbsent), (uri(&trail.logs[3]), FileVerdict::DigestNotValid)];
     assert_eq!((report.verdict, findings(&report)), (Verdict::NotProven, newest));
 }
 
@@ -116,7 +116,7 @@ fn a_removed_digest_is_found_and_its_log_files_are_named_by_none() {
     let mut bucket = Bucket::of(&trail);
     bucket.0.remove(&uri(&trail.digests[1]));
     let report = bucket.verify(&keys(&trail));
-    let expected = vec![(uri(&trail.logs[1]), FileVerdict::NotNamed), (uri(&trail.digests[1]), FileVerdict::Missing)];
+    let expected = vec![(uri(&trail.digests[1]), FileVerdict::Missing), (uri(&trail.logs[1]), FileVerdict::NotNamed)];
     assert_eq!((report.verdict, findings(&report)), (Verdict::Failed, expected));
     assert_eq!(report.digests[&FileVerdict::Missing], 1);
 }
