@@ -13,6 +13,8 @@ mod fields;
 mod fold;
 mod history;
 mod intervals;
+mod observation;
+mod observed;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -22,3 +24,4 @@ pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;
 pub use intervals::Intervals;
+pub use observed::OBSERVATION_SLACK;
