@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudigrade_connectors::codec::CodecLimits;
+use cloudigrade_connectors::completeness;
 use cloudigrade_connectors::source::feed::{self, Feed};
 use cloudigrade_connectors::source::s3::S3Options;
-use cloudigrade_connectors::completeness;
 use cloudigrade_connectors::source::{self, IngestOptions, ListFeed, Location, Progress, Summary, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;

@@ -68,7 +68,11 @@ fn write_report(out: &mut dyn Write, report: &VerifyReport) -> std::io::Result<(
         writeln!(out, "not looked at      before {}: {} names {}, which is not here", beginning.from, beginning.first, beginning.previous)?;
     }
     for pause in &report.pauses {
-        writeln!(out, "no digest          from {} until {}: the trail was stopped or changed before {}", pause.from, pause.until, pause.digest)?;
+        writeln!(
+            out,
+            "no digest          from {} until {}: the trail was stopped or changed before {}",
+            pause.from, pause.until, pause.digest
+        )?;
     }
     if let (Some(from), Some(until)) = (report.from, report.until) {
         writeln!(out, "time               {from} until {until}")?;

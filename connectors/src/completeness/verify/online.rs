@@ -44,12 +44,7 @@ pub async fn list_keys(
     Ok(keys)
 }
 
-async fn list_keys_of(
-    client: &Client,
-    region: &str,
-    (from, until): (UtcSecond, UtcSecond),
-    keys: &mut Keys,
-) -> Result<(), KeysNotListed> {
+async fn list_keys_of(client: &Client, region: &str, (from, until): (UtcSecond, UtcSecond), keys: &mut Keys) -> Result<(), KeysNotListed> {
     let not_listed = |cause: String| KeysNotListed { region: region.to_owned(), cause };
     let mut next = None;
     for _ in 0..PUBLIC_KEY_PAGES_MAX {
