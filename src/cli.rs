@@ -44,6 +44,10 @@ pub enum Command {
     /// What could not be used, and why
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Where data is missing, by CloudTrail's digest files or by silence
+    Gaps(Gaps),
+    /// Hold log files and digest files against CloudTrail's signatures
+    Verify(Verify),
     /// The tables: write them anew, or tell whether two are the same
     #[command(subcommand)]
     Tables(Tables),
@@ -63,8 +67,11 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Ingest {
     /// Files, folders or s3://bucket/prefix
-    #[arg(required = true, value_name = "PLACE")]
+    #[arg(required_unless_present = "missing", value_name = "PLACE")]
     pub places: Vec<String>,
+    /// Read what `cloudigrade gaps` says is missing, and nothing else
+    #[arg(long, conflicts_with = "places")]
+    pub missing: bool,
     /// Threads that read and decode [default: the number of processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<std::num::NonZeroUsize>,
@@ -167,6 +174,40 @@ pub enum DeadLetters {
         #[command(flatten)]
         output: Output,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "CloudTrail's digest files name every log file that was delivered, so what is missing is known by name. They come where a trail has\nlog file validation. `cloudigrade ingest --missing` reads what is missing.\n\nExample:\n  cloudigrade gaps --format json"
+)]
+pub struct Gaps {
+    /// With those that were filled since
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Keys come from CloudTrail (ListPublicKeys, in each region), or from --keys: what `aws cloudtrail list-public-keys` prints, PEM or DER.\nA digest's signature is in the metadata of its S3 object, which copies lose. It is then taken from the next digest; only the newest of\neach chain needs a file beside it, named like it with `.signature` behind.\n\nExit code 0: all verified. 1: nothing wrong, but not all of it could be proven. 7: something was changed, removed or moved.\n\nExamples:\n  cloudigrade verify s3://bucket/AWSLogs/123456789012\n  cloudigrade verify logs --keys keys.json --format json"
+)]
+pub struct Verify {
+    /// A folder or s3://bucket/prefix with log files and digest files
+    #[arg(value_name = "PLACE")]
+    pub place: String,
+    /// A file of public keys, instead of asking CloudTrail
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// An endpoint other than AWS's, for S3 and CloudTrail [env: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The bucket's region [env: AWS_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Table)]
+    pub format: SummaryFormat,
 }
 
 #[derive(Debug, Subcommand)]

@@ -194,3 +194,31 @@ pub const PROBLEM_KEPT: Duration = Duration::from_secs(30 * 60);
 pub const LETTERS_AT_ONCE_MAX: usize = 10_000;
 /// Objects that one replay reads at the same time.
 pub const REPLAYS_AT_ONCE: usize = 8;
+/// Bytes of one digest file once inflated. A digest has some 500 bytes for each log file.
+pub const DIGEST_BYTES_MAX: usize = 32 << 20;
+/// Log files that one digest file names. CloudTrail writes a few hundred in a busy hour.
+pub const DIGEST_LOG_FILES_MAX: usize = 50_000;
+/// Digest files of one chain that are looked at while log files or digests before them are missing: two years of hours. The others wait
+/// until those before them are complete.
+pub const DIGESTS_WAITING_MAX: usize = 20_000;
+/// How long CloudTrail takes to deliver, typically at most: a digest's time tells when log files were delivered, and their events happened
+/// up to this long before.
+pub const CLOUDTRAIL_DELIVERY: Duration = Duration::from_secs(15 * 60);
+/// How long a log file or a digest may be underway, once another digest named it, before it is missing.
+pub const UNDERWAY: Duration = Duration::from_secs(20 * 60);
+/// How long nothing may be heard from a region that is in use before it is a silence: digests come hourly, log files within 15 minutes.
+pub const SILENCE_AFTER: Duration = Duration::from_secs(75 * 60);
+/// A region of which nothing was heard for this long before anybody looked is not in use.
+pub const REGION_FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Missing objects that one round of reading takes on.
+pub const MISSING_AT_ONCE_MAX: usize = 100_000;
+/// Objects of one place that are verified at a time; each costs its name in memory.
+pub const VERIFIED_OBJECTS_MAX: usize = 2_000_000;
+/// Files that a report of verification lists one by one; those beyond are counted.
+pub const VERIFY_RESULTS_MAX: usize = 1_000_000;
+/// Digests whose results are gathered before they enter the report.
+pub const VERIFY_DIGESTS_AT_ONCE: usize = 1_024;
+/// Threads that read and hash while verifying.
+pub const VERIFY_THREADS: usize = 8;
+/// Pages of public keys of one region.
+pub const PUBLIC_KEY_PAGES_MAX: usize = 100;

@@ -131,7 +131,12 @@ pub const COVERAGE: Table = Table {
     columns: &[
         column("account_id", Text, false, "AWS account."),
         column("region", Text, false, "AWS region."),
-        column("complete_through", Timestamp, false, "The latest eventTime seen; what lies after it is provisional in reports."),
+        column(
+            "complete_through",
+            Timestamp,
+            false,
+            "The latest eventTime seen, or up to when digest files vouch that all was read; what lies after it is provisional in reports.",
+        ),
     ],
     stored: &[],
 };
@@ -197,6 +202,7 @@ pub const GAPS: Table = Table {
         column("detail", Text, false, "What is known, and what to do."),
         column("found_at", Timestamp, false, "When it was found."),
         column("closed_at", Timestamp, true, "When it was found to be filled; null while it is open."),
+        column("objects", Text, false, "JSON array: the objects to read, s3://bucket/key or a file's path."),
     ],
     stored: &[],
 };

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod demo;
+mod gaps;
 mod ingest;
 mod inspect;
 mod report;
@@ -9,6 +10,7 @@ mod serve;
 mod shell;
 mod sql;
 mod tables;
+mod verify;
 
 use clap::CommandFactory;
 
@@ -27,6 +29,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
         Command::Sql(args) => sql::run(&data, &args, &handle),
         Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args)),
+        Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
+        Command::Verify(args) => verify::run(&args, &handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
         Command::Demo(args) => demo::run(&args, &handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args)),

@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod letters;
 pub mod readiness;
+pub mod list;
 pub mod s3;
 pub mod sqs;
 
@@ -28,3 +29,4 @@ pub use committer::{Committer, Entry, NotCommitted};
 pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
 pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};
 pub use readiness::{Problem, Readiness};
+pub use list::ListFeed;

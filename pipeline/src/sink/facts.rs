@@ -32,9 +32,10 @@ pub(super) fn account_columns(rows: &[&Account]) -> Result<Vec<ArrayRef>, ArrowE
 }
 
 /// The columns of [`cloudigrade_schemas::table::GAPS`], in its order.
-pub(super) fn gap_columns(rows: &[&Gap]) -> Vec<ArrayRef> {
+pub(super) fn gap_columns(rows: &[&Gap]) -> Result<Vec<ArrayRef>, ArrowError> {
     let ids: Vec<String> = rows.iter().map(|gap| gap.to_key()).collect();
-    vec![
+    let objects = texts(rows, |row| json!(row.missing))?;
+    Ok(vec![
         text(&ids, |id| id),
         text(rows, |row| &row.account_id),
         text(rows, |row| &row.region),
@@ -45,7 +46,8 @@ pub(super) fn gap_columns(rows: &[&Gap]) -> Vec<ArrayRef> {
         text(rows, |row| &row.detail),
         moment(rows, |row| Some(row.found_at)),
         moment(rows, |row| row.closed_at),
-    ]
+        text(&objects, |json| json),
+    ])
 }
 
 /// The columns of [`cloudigrade_schemas::table::IMAGE_FACTS`], in its order.

@@ -172,7 +172,7 @@ impl Kind {
             Self::Gaps => facts::gap_columns(&told(changes, |content| match content {
                 Content::Gap(gap) => Some(&**gap),
                 _ => None,
-            })),
+            }))?,
             Self::ImageFacts => facts::image_columns(&told(changes, |content| match content {
                 Content::ImageFact(fact) => Some(&**fact),
                 _ => None,
