@@ -126,11 +126,9 @@ class TrailBucket:
             arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
             attributes["RedrivePolicy"] = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": max_receives})
         url = sqs.create_queue(QueueName=f"trail-{tag}", Attributes=attributes)["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bucket = cls(aws, f"trail-{tag}", f"trail-{tag}", url)
         s3.create_bucket(Bucket=bucket.name)
-        what = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "AWSLogs/"}]}}}
-        s3.put_bucket_notification_configuration(Bucket=bucket.name, NotificationConfiguration={"QueueConfigurations": [what]})
+        bucket.notify(True)
         return bucket
 
     def put(self, key: str, body: bytes, **more: Any) -> None:
@@ -146,6 +144,18 @@ class TrailBucket:
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
         told = self.aws.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=wanted)["Attributes"]
         return sum(int(told[name]) for name in wanted)
+
+    def show_hidden(self) -> None:
+        """Ends the time for which received messages are hidden, as if the back-off had passed."""
+        self.aws.admin("hidden-messages", {"account": HUB, "region": REGION, "name": self.queue_name})
+
+    def notify(self, on: bool) -> None:
+        """Whether the queue is told of new objects."""
+        sqs, s3 = self.aws.client("sqs"), self.aws.client("s3")
+        arn = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        rules = [{"Name": "prefix", "Value": "AWSLogs/"}]
+        what = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
+        s3.put_bucket_notification_configuration(Bucket=self.name, NotificationConfiguration={"QueueConfigurations": [what] if on else []})
 
     def drained(self, seconds: float = 90.0) -> None:
         """Waits until the queue is empty."""

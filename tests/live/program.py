@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudigrade
-from aws import KEYS, REGION, TrailBucket, until
+from aws import KEYS, REGION, Aws, TrailBucket, until
 
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -38,14 +38,14 @@ class Program:
     @property
     def env(self) -> dict[str, str]:
         """The environment of all commands."""
-        return {**KEYS, "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true", "RUST_BACKTRACE": "1"}
+        return {**KEYS, "AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true", "RUST_BACKTRACE": "1"}
 
     def configure(self, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> "Program":
         """Writes the configuration: what all tests want, a source if there is a bucket, and what one test wants."""
         config: dict[str, dict[str, Any]] = {
             "aws": {"region": REGION, "endpoint_url": self.endpoint},
             "accounts": {"reconcile_every": "15m", "history_days": 90},
-            "serve": {"listen": "127.0.0.1:0"},
+            "serve": {"listen": "127.0.0.1:0", "tables_every": "1s"},
         }
         if bucket is not None:
             config["source.sqs"] = {"queue_url": bucket.queue_url, "visibility_timeout": "30s", "wait_time": "1s", "buckets": [bucket.name]}
@@ -152,6 +152,31 @@ class Program:
     def account(self, account: str, *args: object) -> dict[str, Any]:
         """An account as it stands."""
         return self.rows("accounts", "show", account, *args)[0]
+
+    def external_id(self, tenant: str | None = None) -> str:
+        """What roles of a tenant are to ask for."""
+        tenant_args = ["--tenant", tenant] if tenant else []
+        told = self.accounts("policy", "--format", "cloudformation", *tenant_args).stdout.decode()
+        found = re.search(r"cloudigrade-[0-9a-f]{32}", told)
+        assert found, told
+        return found[0]
+
+    def enroll(self, aws: Aws, account: str, *args: str, **role: Any) -> dict[str, Any]:
+        """Makes a role that asks for the external id, and registers its account."""
+        tenant = args[args.index("--tenant") + 1] if "--tenant" in args else None
+        return self.register(aws.role(account, self.external_id(tenant), **role), *args)
+
+    def report(self, start: str, end: str, by: str = "account,instance", granularity: str = "month") -> list[dict[str, Any]]:
+        """`cloudigrade report usage`."""
+        return self.rows("report", "usage", "--start", start, "--end", end, "--by", by, "--granularity", granularity)
+
+    def used(self, account: str, start: str, end: str) -> dict[str, int]:
+        """Seconds of each of an account's instances in `[start, end)`, as the report says."""
+        seconds: dict[str, int] = {}
+        for row in self.report(start, end):
+            if row["account_id"] == account:
+                seconds[row["instance_id"]] = seconds.get(row["instance_id"], 0) + row["runtime_seconds"]
+        return seconds
 
     def runs(self, account: str | None = None) -> dict[str, list[tuple[str, str | None]]]:
         """Start and end of the runs of each instance."""

@@ -140,6 +140,8 @@ class MotoPlus:
                 return self.roles.change(given)
             case "POST", "queues":
                 return self.queues.change(given)
+            case "POST", "hidden-messages":
+                return self.queues.show_all(given)
             case _:
                 raise ValueError(f"there is no {method} {what}")
         return {}

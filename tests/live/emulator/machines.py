@@ -31,6 +31,8 @@ def change_instance(given: dict[str, Any]) -> dict[str, Any]:
         if not holder.instances:
             del backend.reservations[holder.id]
         return {"id": instance.id}
+    if "new_id" in given:
+        instance.id = given["new_id"]
     if "state" in given:
         instance._state.name, instance._state.code = given["state"], STATES[given["state"]]
     if "reason" in given:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import moto.sqs.models
-from moto.sqs.models import Message, Queue, SQSBackend
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 
 @dataclass
@@ -40,6 +40,16 @@ class Queues:
         name = given.pop("name")
         self.unkind[name] = Unkind(**given)
         return {"name": name}
+
+    def show_all(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Ends the time for which messages of a queue are hidden: back-off takes minutes, and a test seconds."""
+        queue = sqs_backends[given["account"]][given["region"]].get_queue(given["name"])
+        with queue._messages_lock:
+            hidden = [message for message in queue._messages if not message.visible]
+            for message in hidden:
+                message.visible_at = 0.0
+            queue._messages_lock.notify_all()
+        return {"shown": len(hidden)}
 
 
 def install(queues: Queues) -> None:
