@@ -99,6 +99,24 @@ def test_what_somebody_must_mend_never_loses_its_message_and_says_what_to_mend(p
     until("readiness", lambda: program.get("readyz")[0] == 200)
 
 
+REDIRECT = {"code": "PermanentRedirect", "status": 301, "message": "Use the endpoint.", "headers": {"x-amz-bucket-region": "eu-west-1"}}
+
+
+def test_a_bucket_in_another_region_is_followed_there_once(program: Program, cloud: Cloud) -> None:
+    cloud.aws.fault(service="s3", action="GetObject", region=REGION, path=f"/{cloud.bucket.name}/*", count=None, **REDIRECT)
+    cloud.run(AT)
+    until("the run", lambda: program.runs(cloud.account) == cloud.truth)
+    cloud.bucket.drained()
+    assert cloud.aws.calls(service="s3", action="GetObject")[-1]["region"] == "eu-west-1"
+
+
+def test_a_bucket_that_is_in_no_region_that_it_names_is_told(program: Program, cloud: Cloud) -> None:
+    cloud.aws.fault(service="s3", action="GetObject", path=f"/{cloud.bucket.name}/*", count=None, **REDIRECT)
+    cloud.run(AT)
+    status, said = until("readiness to degrade", lambda: (answer := program.get("readyz"))[0] == 503 and answer)
+    assert "region" in said and cloud.bucket.depth() == 1 and letters(program) == []
+
+
 def test_an_object_that_is_gone_is_a_dead_letter_after_its_last_receive(program: Program, cloud: Cloud) -> None:
     cloud.bucket.notify(False)
     gone = f"AWSLogs/{cloud.account}/CloudTrail/{REGION}/2024/03/01/{cloud.account}_CloudTrail_{REGION}_20240301T1000Z_gone.json.gz"

@@ -25,7 +25,7 @@ def generated(tmp_path: Path) -> Path:
         absent = "CLOUDIGRADE_REFERENCE is not set: what comes through the queue was not compared with the independent reference"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
     out = tmp_path / "generated"
-    options = ["--seed", "23", "--mb", "8", "--days", "2", "--accounts", "4", "--regions", "3", "--dup", "0.2", "--late", "0.1", "--org"]
+    options = ["--seed", "23", "--mb", "4", "--days", "2", "--accounts", "4", "--regions", "3", "--records-per-file", "12", "--power-share", "0.1", "--dup", "0.2", "--late", "0.1", "--org"]
     subprocess.run([sys.executable, f"{folder}/gen/gen.py", out, *options], check=True, capture_output=True, timeout=SECONDS)
     return out
 
