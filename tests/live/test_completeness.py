@@ -50,14 +50,14 @@ def test_a_log_that_a_digest_names_and_nobody_read_is_a_gap_until_it_is_read(aws
         notary.digest(START + number * HOUR, {key: body})
     (gap,) = until("the gap", lambda: gaps(served, account))
     assert (gap["kind"], gap["region"]) == ("log_files_missing", REGION)
-    assert f"s3://{bucket.name}/{logs[1][0]}" in json.dumps(gap)
+    assert gap["missing_objects"] == 1 and logs[1][0] in json.dumps(gap)
     assert served.sql(f"SELECT count(*) AS n FROM sys.gaps WHERE account_id = '{account}'") == [{"n": 1}]
     aws.admin("calls", method="DELETE")
     served.stop()
     served.run("ingest", "--missing")
+    until("the gap to be closed", lambda: gaps(served, account) == [])
     read = [call["path"] for call in aws.calls(service="s3", action="GetObject")]
     assert read == [f"/{bucket.name}/{logs[1][0]}"], "exactly what is missing"
-    assert gaps(served, account) == []
     assert sorted(served.runs(account)) == [instance for _, _, instance in logs]
 
 
@@ -69,7 +69,7 @@ def test_a_missing_digest_is_a_gap(served: Program, bucket: TrailBucket, account
         notary.digest(START + number * HOUR, {key: body}, put=number != 2)
     (gap,) = until("the gap", lambda: gaps(served, account))
     assert gap["kind"] == "digest_missing"
-    assert (gap["from"], gap["until"]) == (trail.stamp(START + 2 * HOUR), trail.stamp(START + 3 * HOUR))
+    assert (gap["missing_from"], gap["missing_until"]) == (trail.stamp(START + 2 * HOUR), trail.stamp(START + 3 * HOUR))
 
 
 def test_digests_in_any_order_and_twice_are_one_chain(served: Program, bucket: TrailBucket, account: str) -> None:
@@ -109,4 +109,4 @@ def test_silence_of_a_region_that_was_heard_of_is_a_gap_until_it_speaks(aws: Aws
     cloud = Cloud(aws, bucket, account)
     cloud.run("2024-03-01T10:00:00Z")
     (gap,) = until("the silence", lambda: [gap for gap in gaps(program, account) if gap["kind"] == "silence"])
-    assert gap["region"] == REGION and gap.get("until") is None
+    assert gap["region"] == REGION and gap.get("missing_until") is None

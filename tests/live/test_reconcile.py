@@ -37,6 +37,8 @@ def test_a_lost_stop_ends_the_run_at_the_time_in_ec2s_reason(program: Program, c
     found = ended(program, cloud.account)
     assert found["ended_at"] == "2024-03-02T11:22:33Z" and found.get("end_not_before") is None
     assert found["end_event_id"].startswith("observe:")
+    counted = "SELECT count(*) AS n FROM instance_intervals WHERE 'ObservedStopped' IN (start_kind, end_kind)"
+    assert program.sql(counted) == [{"n": 1}], "what looking changed can be counted"
 
 
 def test_a_guest_shutdown_ends_the_run_between_the_last_and_the_first_look(program: Program, cloud: Cloud) -> None:
