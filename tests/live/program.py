@@ -17,6 +17,8 @@ from aws import KEYS, REGION, Aws, TrailBucket, until
 START_SECONDS = 60
 STOP_SECONDS = 60
 ANSWER_SECONDS = 30
+# Exit codes.
+DONE, FAILED, USAGE, DEAD_LETTERS, IN_USE, OBSTRUCTED = 0, 1, 2, 4, 5, 7
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Program:
         pattern = re.compile(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)$", re.MULTILINE)
         return sum(float(value) for value in pattern.findall(self.get("metrics")[1]))
 
-    def run(self, *args: object, expect: int = 0) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *args: object, expect: int | tuple[int, ...] = 0) -> subprocess.CompletedProcess[bytes]:
         """Another command on the same data and configuration."""
         env = {**self.env, "CLOUDIGRADE_CONFIG": str(self.config_file)}
         return cloudigrade.run(*args, "--data", self.data, env=env, expect=expect)
@@ -141,22 +143,27 @@ class Program:
         """The rows of a query."""
         return self.rows("sql", query)
 
-    def accounts(self, *args: object, expect: int = 0) -> subprocess.CompletedProcess[bytes]:
+    def accounts(self, *args: object, expect: int | tuple[int, ...] = 0) -> subprocess.CompletedProcess[bytes]:
         """`cloudigrade accounts ...`."""
         return self.run("accounts", *args, expect=expect)
 
+    def listed(self, *args: object) -> list[dict[str, Any]]:
+        """All accounts of a tenant."""
+        return json.loads(self.accounts("list", *args, "--format", "json").stdout)["accounts"]
+
+    def account(self, *args: object) -> dict[str, Any]:
+        """What `accounts COMMAND ...` says of one account; that it has problems is no failure here."""
+        command = args if len(args) > 1 else ("show", *args)
+        return json.loads(self.accounts(*command, "--format", "json", expect=(DONE, OBSTRUCTED)).stdout)["accounts"][0]
+
     def register(self, arn: str, *args: object) -> dict[str, Any]:
         """Registers an account and gives what it is then."""
-        return self.rows("accounts", "register", arn, *args)[0]
-
-    def account(self, account: str, *args: object) -> dict[str, Any]:
-        """An account as it stands."""
-        return self.rows("accounts", "show", account, *args)[0]
+        return self.account("register", arn, *args)
 
     def external_id(self, tenant: str | None = None) -> str:
         """What roles of a tenant are to ask for."""
         tenant_args = ["--tenant", tenant] if tenant else []
-        told = self.accounts("policy", "--format", "cloudformation", *tenant_args).stdout.decode()
+        told = self.accounts("policy", "--as", "json", *tenant_args).stdout.decode()
         found = re.search(r"cloudigrade-[0-9a-f]{32}", told)
         assert found, told
         return found[0]
