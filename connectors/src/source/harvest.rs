@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{LogError, Store};
+use cloudigrade_pipeline::log::{LogError, StateRead, Store};
 use cloudigrade_schemas::dead_letter::FIRST_BYTES_MAX;
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Coverage, DeadLetter, DeadLetterReason, EventId, SourceRef, Topic, TrailRecord, UtcSecond};
@@ -136,6 +136,25 @@ fn unusable_digest(error: &DigestError, text: &[u8]) -> Rejected {
     };
     let first_bytes = text[..text.len().min(FIRST_BYTES_MAX)].to_vec();
     Rejected { index: None, reason, detail: error.to_string(), first_bytes }
+}
+
+/// How far the data of each account and region reaches.
+///
+/// # Errors
+/// Those of reading state.
+pub fn reach(state: &impl StateRead, partitions: u32) -> Result<Vec<Coverage>, LogError> {
+    let mut all = Vec::new();
+    for partition in 0..partitions {
+        for (_, value) in state.scan(REACH, partition, b"")? {
+            let coverage = serde_json::from_slice(&value).map_err(|error| LogError::Storage {
+                doing: "reading how far data reaches",
+                cause: error.to_string(),
+                help: "the log is damaged or was written by a newer version",
+            })?;
+            all.push(coverage);
+        }
+    }
+    Ok(all)
 }
 
 /// The latest moment holds.
