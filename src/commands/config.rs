@@ -1,7 +1,5 @@
 //! `cloudigrade config`: whether the configuration can be used, and what is in force.
 
-use std::io::Write;
-
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Code;
@@ -11,7 +9,8 @@ use crate::output::print;
 pub fn run(args: &cli::Config, config: &Config) -> anyhow::Result<Code> {
     match args {
         cli::Config::Check => {
-            let collects = if config.collects() { "`serve` collects" } else { "`serve` only answers: there is no [source.sqs] and no [accounts]" };
+            let collects =
+                if config.collects() { "`serve` collects" } else { "`serve` only answers: there is no [source.sqs] and no [accounts]" };
             eprintln!("the configuration is in order; {collects}");
         }
         cli::Config::Show => {

@@ -224,8 +224,14 @@ impl Config {
         }
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();
-            hold((1..=1800).contains(&seconds), format!("accounts.reconcile_every is {seconds} s: terminated instances disappear from EC2 within an hour, so 30m at most"));
-            hold(accounts.history_days <= 90, format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days));
+            hold(
+                (1..=1800).contains(&seconds),
+                format!("accounts.reconcile_every is {seconds} s: terminated instances disappear from EC2 within an hour, so 30m at most"),
+            );
+            hold(
+                accounts.history_days <= 90,
+                format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days),
+            );
         }
         hold(!self.serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
         faults
