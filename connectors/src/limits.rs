@@ -38,6 +38,96 @@ pub const COMMIT_LINGER: Duration = Duration::from_millis(50);
 pub const COMMIT_QUEUE_MAX: usize = 256;
 /// Entries that one commit joins while serving.
 pub const COMMIT_ENTRIES: usize = 256;
+
+// Calls to AWS.
+
+/// Attempts of one call, the first included. Standard back-off lies between them.
+pub const AWS_ATTEMPTS_MAX: u32 = 4;
+/// How long the back-off between two attempts of one call grows.
+pub const AWS_BACKOFF_MAX: Duration = Duration::from_secs(20);
+/// How long a connection to AWS may take to be made.
+pub const AWS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long AWS may take until the first byte of an answer.
+pub const AWS_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one attempt of a call may take.
+pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long one call may take with all its attempts.
+pub const AWS_CALL_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long before they expire the credentials of a role are renewed.
+pub const CREDENTIALS_RENEWED_BEFORE: Duration = Duration::from_secs(300);
+/// How long getting credentials may take.
+pub const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the session of a role is good for. An hour is what every role allows.
+pub const ROLE_SESSION: Duration = Duration::from_secs(3600);
+/// Characters of an inline session policy that STS takes.
+pub const SESSION_POLICY_CHARS_MAX: usize = 2048;
+/// Characters of AWS's own words that are kept of an error.
+pub const AWS_MESSAGE_CHARS_MAX: usize = 400;
+/// Sessions of roles that are kept; the one that was used least recently goes.
+pub const SESSIONS_MAX: usize = 1_000;
+/// Clients of regions that one session keeps; there are fewer regions than this.
+pub const CLIENTS_PER_SESSION_MAX: usize = 64;
+/// Paces of account, region and API that are kept; those at rest go first.
+pub const PACES_MAX: usize = 50_000;
+/// How many times slower than its quota an API is called at most, when AWS throttles.
+pub const PACE_SLOWEST: u32 = 32;
+/// How much of the wait between two calls is added at random.
+pub const PACE_JITTER_PERCENT: u32 = 20;
+
+// Describing and looking up.
+
+/// Instances of one page of `DescribeInstances`, which AWS limits to 1000.
+pub const DESCRIBE_PAGE: i32 = 1_000;
+/// Pages of one description of a region.
+pub const DESCRIBE_PAGES_MAX: usize = 500;
+/// Images that one `DescribeImages` asks for.
+pub const IMAGES_PER_CALL: usize = 100;
+/// How long a description of an image is good for before EC2 is asked again.
+pub const IMAGE_REFRESH_SECONDS: i64 = 24 * 3600;
+/// Events of one page of `LookupEvents`, which AWS limits to 50.
+pub const LOOKUP_PAGE: i32 = 50;
+/// How far back `LookupEvents` reaches.
+pub const HISTORY_DAYS_MAX: u32 = 90;
+/// How long CloudTrail may take until an event can be looked up.
+pub const LOOKUP_LAG_SECONDS: i64 = 15 * 60;
+/// How often one pass begins anew where it stopped, because its token was refused, without getting any further.
+pub const LOOKUP_RESTARTS_MAX: u32 = 3;
+/// Image ids of one region that are remembered while its history is read.
+pub const HISTORY_IMAGES_MAX: usize = 20_000;
+
+// Accounts.
+
+/// Accounts that are verified or reconciled at the same time.
+pub const ACCOUNTS_AT_ONCE_MAX: usize = 8;
+/// Accounts whose history is read at the same time.
+pub const HISTORIES_AT_ONCE_MAX: usize = 4;
+/// Regions of one account that are worked on at the same time.
+pub const REGIONS_AT_ONCE_MAX: usize = 6;
+/// Observations that one entry of the log joins.
+pub const OBSERVATIONS_PER_ENTRY: usize = 2_000;
+/// How often an account is compared with EC2, unless it is configured.
+pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// How rarely it may be: a terminated instance is gone from descriptions after about an hour.
+pub const RECONCILE_INTERVAL_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often it may be.
+pub const RECONCILE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How long the reconciliation of one account may take.
+pub const RECONCILE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long the verification of one account may take.
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often role, permissions and trail of an account are verified while nothing is wrong.
+pub const VERIFY_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+/// How long after a failure an account is tried again at first; it doubles up to the interval of reconciliation.
+pub const ACCOUNT_RETRY: Duration = Duration::from_secs(30);
+/// Failures of an account's history in a row after which they are told.
+pub const HISTORY_FAILURES_TOLD: u32 = 3;
+/// How old the last verification may become before it is told again although nothing changed.
+pub const VERIFIED_TOLD_SECONDS: i64 = 24 * 3600;
+/// Problems of one account that are told one by one.
+pub const PROBLEMS_TOLD_MAX: usize = 50;
+
+// The queue.
+
 /// Bytes of one message of a queue. SQS takes no larger ones.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Envelopes around a notification that are opened: SNS around whatever was published.
@@ -104,3 +194,31 @@ pub const PROBLEM_KEPT: Duration = Duration::from_secs(30 * 60);
 pub const LETTERS_AT_ONCE_MAX: usize = 10_000;
 /// Objects that one replay reads at the same time.
 pub const REPLAYS_AT_ONCE: usize = 8;
+/// Bytes of one digest file once inflated. A digest has some 500 bytes for each log file.
+pub const DIGEST_BYTES_MAX: usize = 32 << 20;
+/// Log files that one digest file names. CloudTrail writes a few hundred in a busy hour.
+pub const DIGEST_LOG_FILES_MAX: usize = 50_000;
+/// Digest files of one chain that are looked at while log files or digests before them are missing: two years of hours. The others wait
+/// until those before them are complete.
+pub const DIGESTS_WAITING_MAX: usize = 20_000;
+/// How long CloudTrail takes to deliver, typically at most: a digest's time tells when log files were delivered, and their events happened
+/// up to this long before.
+pub const CLOUDTRAIL_DELIVERY: Duration = Duration::from_secs(15 * 60);
+/// How long a log file or a digest may be underway, once another digest named it, before it is missing.
+pub const UNDERWAY: Duration = Duration::from_secs(20 * 60);
+/// How long nothing may be heard from a region that is in use before it is a silence: digests come hourly, log files within 15 minutes.
+pub const SILENCE_AFTER: Duration = Duration::from_secs(75 * 60);
+/// A region of which nothing was heard for this long before anybody looked is not in use.
+pub const REGION_FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Missing objects that one round of reading takes on.
+pub const MISSING_AT_ONCE_MAX: usize = 100_000;
+/// Objects of one place that are verified at a time; each costs its name in memory.
+pub const VERIFIED_OBJECTS_MAX: usize = 2_000_000;
+/// Files that a report of verification lists one by one; those beyond are counted.
+pub const VERIFY_RESULTS_MAX: usize = 1_000_000;
+/// Digests whose results are gathered before they enter the report.
+pub const VERIFY_DIGESTS_AT_ONCE: usize = 1_024;
+/// Threads that read and hash while verifying.
+pub const VERIFY_THREADS: usize = 8;
+/// Pages of public keys of one region.
+pub const PUBLIC_KEY_PAGES_MAX: usize = 100;

@@ -2,25 +2,105 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on panics")]
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::log::{Log, Output, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_pipeline::sink::{TableRoot, Tables};
+use cloudigrade_schemas::account::Unmetered;
+use cloudigrade_schemas::image_fact::Fact;
+use cloudigrade_schemas::interval::Edge;
+use cloudigrade_schemas::table::BUCKETS;
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{Coverage, Topic, UtcSecond};
+use cloudigrade_schemas::{
+    Account, AccountState, Coverage, EventId, Gap, GapKind, ImageFact, InstanceKey, InstanceMonth, Interval, Month, PowerAction, SourceRef,
+    Topic, UtcSecond,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Serialize;
+use serde_json::Value;
 
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source"), inputs: &[] };
+
+fn send(log: &EmbeddedLog, topic: Topic, key: &str, message: &impl Serialize) {
+    let partition = partition_of(key.as_bytes(), log.partitions());
+    let (key, value) = (key.as_bytes().to_vec(), serde_json::to_vec(message).unwrap());
+    let output = Output { topic, partition, key, value, entered_at: UtcSecond(0) };
+    let mut task = log.open_task(SOURCE, &(0..log.partitions()).collect::<Vec<_>>()).unwrap();
+    task.commit(Txn { outputs: vec![output], ..Txn::default() }).unwrap();
+}
 
 /// Says in the log how far an account's data reaches.
 fn extend(log: &EmbeddedLog, through: i64) {
     let coverage = Coverage { account_id: "1".into(), region: "r".into(), complete_through: UtcSecond(through) };
-    let (key, value) = (coverage.to_key().into_bytes(), serde_json::to_vec(&coverage).unwrap());
-    let partition = partition_of(&key, log.partitions());
-    let output = Output { topic: Topic::Coverage, partition, key, value, entered_at: UtcSecond(0) };
-    let mut task = log.open_task(SOURCE, &(0..log.partitions()).collect::<Vec<_>>()).unwrap();
-    task.commit(Txn { outputs: vec![output], ..Txn::default() }).unwrap();
+    send(log, Topic::Coverage, &coverage.to_key(), &coverage);
+}
+
+/// Says in the log that an instance ran, and stopped within bounds.
+fn ran(log: &EmbeddedLog, instance: &str) {
+    let edge = |kind, at, not_before: Option<i64>| Edge {
+        at: UtcSecond(at),
+        kind,
+        event_id: EventId("e".into()),
+        source: SourceRef { uri: "f".into(), version: None, index: 0 },
+        not_before: not_before.map(UtcSecond),
+    };
+    let interval = Interval {
+        start: edge(PowerAction::ObservedRunning, 0, None),
+        end: Some(edge(PowerAction::ObservedStopped, 3600, Some(1800))),
+        instance_type: None,
+        image_id: None,
+    };
+    let instance = InstanceKey { account_id: "1".into(), region: "r".into(), instance_id: instance.into() };
+    let key = instance.to_key();
+    let month = InstanceMonth { instance, month: Month::containing(UtcSecond(0)), revision: 1, intervals: vec![interval], events: vec![] };
+    send(log, Topic::InstanceIntervals, &key, &month);
+}
+
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() { files.extend(files_of(&entry)) } else { files.push(entry) }
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "parquet"));
+    files
+}
+
+fn rows_of(file: &Path) -> RecordBatch {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap().build().unwrap();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// Makes of a table one as it was before it had a column.
+fn take_column_away(folder: &Path, column: &str) {
+    for file in files_of(folder) {
+        let mut rows = rows_of(&file);
+        rows.remove_column(rows.schema().index_of(column).unwrap());
+        let mut writer = ArrowWriter::try_new(File::create(&file).unwrap(), rows.schema(), None).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+    }
+    let first = folder.join("_delta_log/00000000000000000000.json");
+    let lines: Vec<String> = std::fs::read_to_string(&first).unwrap().lines().map(str::to_owned).collect();
+    let without = lines.iter().map(|line| {
+        let mut action: Value = serde_json::from_str(line).unwrap();
+        if let Some(text) = action["metaData"]["schemaString"].as_str() {
+            let mut schema: Value = serde_json::from_str(text).unwrap();
+            schema["fields"].as_array_mut().unwrap().retain(|field| field["name"] != column);
+            action["metaData"]["schemaString"] = Value::String(schema.to_string());
+        } else if action.get("metaData").is_some() {
+            action.as_object_mut().unwrap().remove("metaData");
+        }
+        format!("{action}\n")
+    });
+    std::fs::write(&first, without.collect::<String>()).unwrap();
 }
 
 fn parquet_files(folder: &Path) -> usize {
@@ -51,4 +131,91 @@ async fn replaced_files_are_deleted_once_old_and_the_table_goes_on_from_where_it
     assert_eq!(tables.catch_up(&log).await.unwrap().messages, 0);
     tables.drop_replaced_files(Duration::ZERO).await.unwrap();
     assert_eq!(parquet_files(&coverage), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_an_earlier_version_made_gets_the_columns_that_have_come_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+    ran(&log, "i-1");
+    Tables::open(&root, log.partitions()).await.unwrap().catch_up(&log).await.unwrap();
+    let table = folder.path().join("tables/instance_intervals");
+    take_column_away(&table, "end_not_before");
+
+    // Opened again, it goes on from where it was, in the same files.
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    assert_eq!(tables.catch_up(&log).await.unwrap().messages, 0);
+    // A row is written beside one that has no bound: `i-1` and `i-2` are in one bucket.
+    let bucket = |instance: &str| partition_of(format!("1/r/{instance}").as_bytes(), log.partitions()) % BUCKETS;
+    let other = (2..).map(|number| format!("i-{number}")).find(|other| bucket(other) == bucket("i-1")).unwrap();
+    ran(&log, &other);
+    assert_eq!(tables.catch_up(&log).await.unwrap().messages, 1);
+    let newest = files_of(&table).into_iter().max_by_key(|file| rows_of(file).num_rows()).unwrap();
+    let rows = rows_of(&newest);
+    let bounds: &TimestampMicrosecondArray = rows.column_by_name("end_not_before").unwrap().as_any().downcast_ref().unwrap();
+    assert_eq!(bounds.iter().collect::<Vec<_>>(), [None, Some(1_800_000_000)]);
+
+    // It is told once.
+    let commits = std::fs::read_dir(table.join("_delta_log")).unwrap().count();
+    Tables::open(&root, log.partitions()).await.unwrap();
+    assert_eq!(std::fs::read_dir(table.join("_delta_log")).unwrap().count(), commits);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    for (state, until) in [(AccountState::Paused, None), (AccountState::Enabled, Some(UtcSecond(9)))] {
+        let account = Account {
+            tenant: "one".into(),
+            account_id: "000000000012".into(),
+            arn: "arn:aws:iam::000000000012:role/r".into(),
+            name: None,
+            state,
+            created_at: UtcSecond(1),
+            changed_at: UtcSecond(2),
+            verified_at: None,
+            unmetered: vec![Unmetered { from: UtcSecond(5), until }],
+            trail: None,
+            problems: Vec::new(),
+        };
+        send(&log, Topic::Accounts, &account.to_key(), &account);
+        for (kind, closed_at) in [(GapKind::Silence, until), (GapKind::LogFilesMissing, None)] {
+            let (account_id, region) = ("000000000012".to_owned(), "r".to_owned());
+            let missing = vec!["s3://b/k".to_owned()];
+            let gap =
+                Gap { account_id, region, kind, from: UtcSecond(3), until, missing, detail: "d".into(), found_at: UtcSecond(4), closed_at };
+            send(&log, Topic::Gaps, &gap.to_key(), &gap);
+        }
+        for fact in [
+            Fact::Unavailable,
+            Fact::Tag { key: "a/b".into(), value: until.map(|_| "v".into()) },
+            Fact::Tag { key: "c".into(), value: None },
+        ] {
+            let fact = ImageFact { image_id: "ami-1".into(), region: "r".into(), at: UtcSecond(6), source: "describe".into(), fact };
+            send(&log, Topic::ImageFacts, &fact.to_key(), &fact);
+        }
+        tables.catch_up(&log).await.unwrap();
+    }
+    // The files of the version before are still there.
+    let current = |name: &str| {
+        let files = files_of(&folder.path().join("tables").join(name)).into_iter();
+        files.max_by_key(|file| std::fs::metadata(file).unwrap().modified().unwrap()).map(|file| rows_of(&file)).unwrap()
+    };
+    let texts = |rows: &RecordBatch, column: &str| -> Vec<String> {
+        let column: &StringArray = rows.column_by_name(column).unwrap().as_any().downcast_ref().unwrap();
+        column.iter().map(|text| text.unwrap_or("-").to_owned()).collect()
+    };
+    let accounts = current("accounts");
+    assert_eq!((texts(&accounts, "state"), texts(&accounts, "name")), (vec!["enabled".to_owned()], vec!["-".to_owned()]));
+    assert_eq!(texts(&accounts, "unmetered"), [r#"[{"from":"1970-01-01T00:00:05Z","until":"1970-01-01T00:00:09Z"}]"#]);
+    let gaps = current("gaps");
+    assert_eq!(texts(&gaps, "kind"), ["log_files_missing", "silence"]);
+    assert_eq!(gaps.column_by_name("closed_at").unwrap().null_count(), 1);
+    let facts = current("image_facts");
+    assert_eq!(texts(&facts, "fact"), ["metadata", "tag/a/b", "tag/c"]);
+    assert_eq!(texts(&facts, "value"), ["{}", r#"{"key":"a/b","value":"v"}"#, r#"{"key":"c","value":null}"#]);
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cloudigrade_schemas::UtcSecond;
-use datafusion::common::{Result, UnnestOptions};
+use cloudigrade_schemas::{PowerAction, UtcSecond};
+use datafusion::common::{DataFusionError, Result, UnnestOptions};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
@@ -119,6 +119,7 @@ fn folded<F: Fold>(snapshot: &Snapshot, period: &Period, by: &[Dimension], only:
     let scope = Scope {
         period: period.clone(),
         reach: Arc::clone(&snapshot.reach),
+        metered: Arc::clone(&snapshot.metered),
         every_bucket: by.is_empty(),
         one_instance: [Dimension::Account, Dimension::Region, Dimension::Instance].iter().all(|part| by.contains(part)),
     };
@@ -185,5 +186,38 @@ pub(crate) fn unknown_type_table(intervals: LogicalPlan, now: UtcSecond) -> Resu
             [count(lit(1)).alias("intervals"), sum(greatest(vec![seconds, lit(0_i64)])).alias("runtime_seconds")],
         )?
         .project([col("instance_type").alias("instance_type"), col("intervals"), col("runtime_seconds")])?
+        .build()
+}
+
+/// The rows of `sys.reconciled`: what observations changed in `instance_intervals`, one row an account and region in which they did.
+///
+/// `observed_starts` and `observed_ends` count the runs with an edge that CloudTrail did not tell, `bounded_ends` those of which the exact
+/// end is not known, and `uncertain_seconds` is by how much these can be too long together.
+pub(crate) fn reconciled_table(intervals: LogicalPlan) -> Result<LogicalPlan> {
+    use datafusion::functions::expr_fn::to_unixtime;
+    use datafusion::functions_aggregate::expr_fn::{count, sum};
+    use datafusion::logical_expr::when;
+
+    let seen = |kind: &str| {
+        let observed = PowerAction::ALL.into_iter().filter(|action| action.is_observation());
+        col(kind).in_list(observed.map(|action| lit(action.name())).collect(), false)
+    };
+    let counted = |is_so: Expr| Ok::<_, DataFusionError>(count(when(is_so, lit(1)).end()?));
+    let mut uncertain =
+        when(col("end_not_before").is_not_null(), to_unixtime(vec![col("ended_at")]) - to_unixtime(vec![col("end_not_before")]));
+    let uncertain = uncertain.otherwise(lit(0_i64))?;
+    let columns = ["account_id", "region", "observed_starts", "observed_ends", "bounded_ends", "uncertain_seconds"];
+    LogicalPlanBuilder::from(intervals)
+        .filter(seen("start_kind").or(seen("end_kind")))?
+        .aggregate(
+            [col("account_id").alias("account_id"), col("region").alias("region")],
+            [
+                counted(seen("start_kind"))?.alias("observed_starts"),
+                counted(seen("end_kind"))?.alias("observed_ends"),
+                count(col("end_not_before")).alias("bounded_ends"),
+                sum(uncertain).alias("uncertain_seconds"),
+            ],
+        )?
+        .project(columns.map(col))?
         .build()
 }

@@ -15,7 +15,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -94,8 +94,11 @@ fn build(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Lim
         schema.register_table(name, table)?;
     }
     let system = MemorySchemaProvider::new();
-    let unknown_types = unknown_instance_types(&schema, now)?;
-    system.register_table("unknown_instance_types".to_owned(), unknown_types)?;
+    for (name, table) in snapshot.system_tables() {
+        system.register_table(name, table)?;
+    }
+    system.register_table("unknown_instance_types".to_owned(), view(plan::unknown_type_table(intervals(&schema)?, now)?))?;
+    system.register_table("reconciled".to_owned(), view(plan::reconciled_table(intervals(&schema)?)?))?;
 
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
@@ -107,12 +110,16 @@ fn build(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Lim
     Ok(context)
 }
 
-fn unknown_instance_types(schema: &MemorySchemaProvider, now: UtcSecond) -> Result<Arc<dyn TableProvider>> {
+/// A scan of `instance_intervals`, as SQL sees it.
+fn intervals(schema: &MemorySchemaProvider) -> Result<LogicalPlan> {
     let name = cloudigrade_schemas::table::INSTANCE_INTERVALS.name;
     let intervals = futures::FutureExt::now_or_never(schema.table(name)).transpose()?.flatten();
     let missing = || datafusion::error::DataFusionError::Internal(format!("{name} is not registered"));
-    let scan = LogicalPlanBuilder::scan(name, provider_as_source(intervals.ok_or_else(missing)?), None)?.build()?;
-    Ok(Arc::new(ViewTable::new(plan::unknown_type_table(scan, now)?, None)))
+    LogicalPlanBuilder::scan(name, provider_as_source(intervals.ok_or_else(missing)?), None)?.build()
+}
+
+fn view(plan: LogicalPlan) -> Arc<dyn TableProvider> {
+    Arc::new(ViewTable::new(plan, None))
 }
 
 /// Lets joins be cancelled. They loop over their whole output without giving way, so that a query that was given up runs on; with

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use cloudigrade_query::{Format, Limit, Limits, PeriodError, QueryError, RowWriter, Tables, run_sql, tables_digest};
 use cloudigrade_schemas::UtcSecond;
-use common::{Run, at, write_coverage, write_tables};
+use cloudigrade_schemas::account::Unmetered;
+use common::{Run, at, write_accounts, write_coverage, write_tables};
 use futures::StreamExt;
 use tempfile::TempDir;
 
@@ -64,7 +65,8 @@ async fn only_the_contract_is_shown() {
     .await;
     assert_eq!(
         shown.unwrap(),
-        "table_schema,table_name\npublic,coverage\npublic,dead_letters\npublic,instance_intervals\npublic,instance_types\npublic,power_events\nsys,unknown_instance_types\n"
+        "table_schema,table_name\npublic,accounts\npublic,coverage\npublic,dead_letters\npublic,image_facts\npublic,instance_intervals\n\
+         public,instance_types\npublic,power_events\nsys,gaps\nsys,reconciled\nsys,unknown_instance_types\n"
     );
     let described = query(&tables, "DESCRIBE instance_intervals").await.unwrap();
     assert!(described.contains("recorded_at") && !described.contains("piece_start"), "{described}");
@@ -212,6 +214,52 @@ async fn unknown_types_are_in_sys() {
     let (_folder, tables) = open().await;
     let unknown = query(&tables, "SELECT * FROM sys.unknown_instance_types").await.unwrap();
     assert_eq!(unknown, format!("instance_type,intervals,runtime_seconds\nx9.imaginary,1,{}\n", 17 * 43_200));
+}
+
+#[tokio::test]
+async fn what_observations_changed_can_be_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = Run::new("i-c", "2024-02-01T00:00:00Z", Some("2024-02-02T01:00:00Z")).ended_after("2024-02-02T00:30:00Z");
+    write_tables(folder.path(), &[runs(), vec![seen]].concat(), &[]);
+    let tables = Tables::open_dir(folder.path()).await.unwrap();
+    assert_eq!(
+        query(&tables, "SELECT * FROM sys.reconciled").await.unwrap(),
+        "account_id,region,observed_starts,observed_ends,bounded_ends,uncertain_seconds\n000000000012,eu-west-1,0,1,1,1800\n"
+    );
+    // Files from before there were observations lack the column.
+    assert_eq!(
+        query(&tables, "SELECT instance_id, end_not_before FROM instance_intervals ORDER BY 1").await.unwrap(),
+        "instance_id,end_not_before\ni-a,\ni-b,\ni-c,2024-02-02T00:30:00Z\n"
+    );
+    assert_eq!(query(&tables, "SELECT count(*) AS n FROM power_events WHERE not_before IS NULL").await.unwrap(), "n\n1\n");
+}
+
+#[tokio::test]
+async fn tables_of_a_folder_that_an_earlier_version_wrote_are_empty_until_they_are_there() {
+    let (folder, tables) = open().await;
+    for table in ["accounts", "image_facts", "sys.gaps"] {
+        assert_eq!(query(&tables, &format!("SELECT count(*) AS n FROM {table}")).await.unwrap(), "n\n0\n", "{table}");
+    }
+    write_accounts(folder.path(), &[("one", "000000000012", Vec::new())]);
+    tables.refresh().await.unwrap();
+    assert_eq!(
+        query(&tables, "SELECT tenant, account_id, state FROM accounts").await.unwrap(),
+        "tenant,account_id,state\none,000000000012,enabled\n"
+    );
+}
+
+#[tokio::test]
+async fn table_functions_leave_out_what_is_not_metered_and_instance_intervals_does_not() {
+    let (folder, tables) = open().await;
+    let until = |until: &str| Some(UtcSecond(at(until)));
+    let unmetered = vec![Unmetered { from: UtcSecond(at("2024-02-01T06:00:00Z")), until: until("2024-02-01T18:00:00Z") }];
+    write_accounts(folder.path(), &[("one", "000000000012", unmetered)]);
+    tables.refresh().await.unwrap();
+    let usage = "SELECT instance_id, runtime_seconds FROM usage('2024-02-01', '2024-02-02') ORDER BY 1";
+    assert_eq!(query(&tables, usage).await.unwrap(), "instance_id,runtime_seconds\ni-a,43200\ni-b,21600\n");
+    let peak = "SELECT peak_instances, peak_at FROM concurrency('2024-02-01', '2024-02-02')";
+    assert_eq!(query(&tables, peak).await.unwrap(), "peak_instances,peak_at\n2,2024-02-01T18:00:00Z\n");
+    assert_eq!(query(&tables, "SELECT count(*) AS n FROM instance_intervals").await.unwrap(), "n\n2\n");
 }
 
 #[tokio::test]

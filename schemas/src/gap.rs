@@ -42,7 +42,7 @@ pub struct Gap {
     /// Until, exclusive; `None` for a silence that lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UtcSecond>,
-    /// The objects to read: `s3://bucket/key`.
+    /// The objects to read: `s3://bucket/key`, or paths of files where files were read.
     #[serde(default)]
     pub missing: Vec<String>,
     /// What is known, and what to do.

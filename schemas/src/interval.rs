@@ -96,14 +96,17 @@ impl JsonSchema for Month {
 pub struct Edge<'a> {
     /// When.
     pub at: UtcSecond,
-    /// By what.
+    /// By what. An end by [`PowerAction::ObservedRunning`] was told by a new launch: the instance had stopped at some moment before it.
     pub kind: PowerAction,
-    /// The CloudTrail event.
+    /// The CloudTrail event, or the observation.
     #[serde(borrow)]
     pub event_id: EventId<'a>,
     /// Where it was read.
     #[serde(borrow)]
     pub source: SourceRef<'a>,
+    /// Only for an end whose exact time is not known: it lies between this moment and `at`, so the run is not longer than it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<UtcSecond>,
 }
 
 /// A half-open run `[start, end)` of an instance. It still runs when `end` is absent. `start.at <= end.at`.
@@ -210,9 +213,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for MonthEvent<'a> {
             image_id: Option<Cow<'a, str>>,
             #[serde(borrow)]
             source: SourceRef<'a>,
+            #[serde(default)]
+            not_before: Option<UtcSecond>,
         }
-        let Flat { event_id, occurred_at, action, instance_type, image_id, source } = Flat::deserialize(deserializer)?;
-        Ok(Self { event_id, change: PowerChange { occurred_at, action, instance_type, image_id, source } })
+        let Flat { event_id, occurred_at, action, instance_type, image_id, source, not_before } = Flat::deserialize(deserializer)?;
+        Ok(Self { event_id, change: PowerChange { occurred_at, action, instance_type, image_id, source, not_before } })
     }
 }
 
@@ -226,6 +231,7 @@ mod tests {
             kind: PowerAction::RunInstances,
             event_id: EventId("e".into()),
             source: SourceRef { uri: "f".into(), version: None, index: 0 },
+            not_before: None,
         }
     }
 

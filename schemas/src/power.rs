@@ -7,10 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{EventId, InstanceKey, SourceRef, UtcSecond};
 
-/// The six CloudTrail events that can change whether an instance runs, or its type.
+/// What can change whether an instance runs, or its type: six CloudTrail events, and what EC2 itself showed.
 ///
 /// The order of the variants is the order of events of one instance within one second: a running instance can be stopped in its
-/// first second, but a stopping one cannot be started within a second.
+/// first second, but a stopping one cannot be started within a second. Observations come last: they say how things stand once the calls of
+/// that second were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum PowerAction {
     /// Launch: on.
@@ -25,6 +26,10 @@ pub enum PowerAction {
     TerminateInstances,
     /// Spot interruption, an AWS service event: off.
     BidEvictedEvent,
+    /// Seen running, since its launch time: on. [`crate::observation::Observed::Running`].
+    ObservedRunning,
+    /// Seen stopped or terminated: off. [`crate::observation::Observed::Stopped`].
+    ObservedStopped,
 }
 
 /// What an action does to an instance.
@@ -39,8 +44,8 @@ pub enum Effect {
 }
 
 impl PowerAction {
-    /// All actions, in their order within one second.
-    pub const ALL: [Self; 6] = [
+    /// What CloudTrail says, in the order within one second.
+    pub const CLOUDTRAIL: [Self; 6] = [
         Self::RunInstances,
         Self::ModifyInstanceAttribute,
         Self::StartInstances,
@@ -49,7 +54,19 @@ impl PowerAction {
         Self::BidEvictedEvent,
     ];
 
-    /// CloudTrail's `eventName`, which is also the name in `start_kind` and `end_kind`.
+    /// All actions, in their order within one second.
+    pub const ALL: [Self; 8] = [
+        Self::RunInstances,
+        Self::ModifyInstanceAttribute,
+        Self::StartInstances,
+        Self::StopInstances,
+        Self::TerminateInstances,
+        Self::BidEvictedEvent,
+        Self::ObservedRunning,
+        Self::ObservedStopped,
+    ];
+
+    /// The `eventName` of CloudTrail or of the observation, which is also the name in `start_kind` and `end_kind`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::RunInstances => "RunInstances",
@@ -58,25 +75,32 @@ impl PowerAction {
             Self::StopInstances => "StopInstances",
             Self::TerminateInstances => "TerminateInstances",
             Self::BidEvictedEvent => "BidEvictedEvent",
+            Self::ObservedRunning => "ObservedRunning",
+            Self::ObservedStopped => "ObservedStopped",
         }
     }
 
-    /// The action of an `eventName`, if it is one.
+    /// Whether it was observed, not told by CloudTrail.
+    pub const fn is_observation(self) -> bool {
+        matches!(self, Self::ObservedRunning | Self::ObservedStopped)
+    }
+
+    /// The action of an `eventName` of CloudTrail, if it is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.name() == name)
+        Self::CLOUDTRAIL.into_iter().find(|action| action.name() == name)
     }
 
     /// What it does.
     pub const fn effect(self) -> Effect {
         match self {
-            Self::RunInstances | Self::StartInstances => Effect::On,
-            Self::StopInstances | Self::TerminateInstances | Self::BidEvictedEvent => Effect::Off,
+            Self::RunInstances | Self::StartInstances | Self::ObservedRunning => Effect::On,
+            Self::StopInstances | Self::TerminateInstances | Self::BidEvictedEvent | Self::ObservedStopped => Effect::Off,
             Self::ModifyInstanceAttribute => Effect::Retype,
         }
     }
 }
 
-/// What one CloudTrail event says about one instance. A message of `power.events`, keyed by the instance.
+/// What one CloudTrail event, or one observation, says about one instance. A message of `power.events`, keyed by the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PowerEvent<'a> {
     /// The instance.
@@ -122,7 +146,7 @@ fn is_zero(n: &u32) -> bool {
 /// The content of a power event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PowerChange<'a> {
-    /// CloudTrail's `eventTime`.
+    /// The `eventTime`.
     pub occurred_at: UtcSecond,
     /// What happened.
     pub action: PowerAction,
@@ -135,6 +159,9 @@ pub struct PowerChange<'a> {
     /// Where the record was read first.
     #[serde(borrow)]
     pub source: SourceRef<'a>,
+    /// Only for [`PowerAction::ObservedStopped`] whose exact time is not known: it stopped between this moment and `occurred_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<UtcSecond>,
 }
 
 impl PowerChange<'_> {
@@ -146,6 +173,7 @@ impl PowerChange<'_> {
             instance_type: self.instance_type.as_deref().map(Cow::Borrowed),
             image_id: self.image_id.as_deref().map(Cow::Borrowed),
             source: self.source.borrowed(),
+            not_before: self.not_before,
         }
     }
 }

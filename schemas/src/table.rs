@@ -75,14 +75,25 @@ pub const INSTANCE_INTERVALS: Table = Table {
         column("memory_mib", Integer, true, "Memory of the type in MiB; null where the type is not known."),
         column("started_at", Timestamp, false, "Start, inclusive: eventTime of the event that turned it on."),
         column("ended_at", Timestamp, true, "End, exclusive: eventTime of the event that turned it off; null while it runs."),
-        column("start_event_id", Text, false, "CloudTrail eventID of the start."),
-        column("end_event_id", Text, true, "CloudTrail eventID of the end; null while it runs."),
-        column("start_kind", Text, false, "CloudTrail eventName of the start."),
-        column("end_kind", Text, true, "CloudTrail eventName of the end; null while it runs."),
+        column("start_event_id", Text, false, "CloudTrail eventID of the start, or the id of the observation."),
+        column("end_event_id", Text, true, "CloudTrail eventID of the end, or the id of the observation; null while it runs."),
+        column("start_kind", Text, false, "CloudTrail eventName of the start, or ObservedRunning."),
+        column(
+            "end_kind",
+            Text,
+            true,
+            "CloudTrail eventName of the end, or ObservedStopped, or ObservedRunning where a new launch showed that it had ended; null while it runs.",
+        ),
         column("start_source", Text, false, "The object and record index that told the start: uri#index."),
         column("end_source", Text, true, "The object and record index that told the end; null while it runs."),
         column("revision", Integer, false, "How often the instance's intervals had changed when this row was written, from 1."),
         column("recorded_at", Timestamp, false, "When the record that led to this row entered the log."),
+        column(
+            "end_not_before",
+            Timestamp,
+            true,
+            "Where the exact end is not known: it lies between this and ended_at; null for an exact end, and while it runs.",
+        ),
     ],
     stored: &[
         column("piece_start", Timestamp, false, "The part of the run that lies in the row's month: its start, inclusive."),
@@ -102,12 +113,13 @@ pub const POWER_EVENTS: Table = Table {
         column("region", Text, false, "AWS region; empty where CloudTrail did not say."),
         column("instance_id", Text, false, "EC2 instance id."),
         column("occurred_at", Timestamp, false, "eventTime."),
-        column("action", Text, false, "eventName."),
+        column("action", Text, false, "eventName; ObservedRunning and ObservedStopped for what EC2 itself showed."),
         column("instance_type", Text, true, "Instance type, where the event gives it."),
         column("image_id", Text, true, "Machine image, where the event gives it."),
         column("event_id", Text, false, "CloudTrail eventID."),
         column("source", Text, false, "The object and record index it was read from: uri#index."),
         column("recorded_at", Timestamp, false, "When the record that led to this row entered the log."),
+        column("not_before", Timestamp, true, "Of a stop that was seen without its time: when it was last seen running."),
     ],
     stored: &[MONTH, BUCKET],
 };
@@ -119,7 +131,12 @@ pub const COVERAGE: Table = Table {
     columns: &[
         column("account_id", Text, false, "AWS account."),
         column("region", Text, false, "AWS region."),
-        column("complete_through", Timestamp, false, "The latest eventTime seen; what lies after it is provisional in reports."),
+        column(
+            "complete_through",
+            Timestamp,
+            false,
+            "The latest eventTime seen, or up to when digest files vouch that all was read; what lies after it is provisional in reports.",
+        ),
     ],
     stored: &[],
 };
@@ -144,6 +161,73 @@ pub const DEAD_LETTERS: Table = Table {
     stored: &[],
 };
 
+/// The AWS accounts that are collected from.
+pub const ACCOUNTS: Table = Table {
+    name: "accounts",
+    meaning: "One row an AWS account that a tenant registered, as it stands.",
+    columns: &[
+        column("tenant", Text, false, "Whose account."),
+        column("account_id", Text, false, "AWS account, text with leading zeros."),
+        column("arn", Text, false, "The role that is assumed in it."),
+        column("name", Text, true, "What its tenant calls it."),
+        column("state", Text, false, "pending, enabled, paused, disabled or deleted."),
+        column("created_at", Timestamp, false, "When it was first registered."),
+        column("changed_at", Timestamp, false, "When it last changed."),
+        column("verified_at", Timestamp, true, "When its role, permissions and trail were last found in order."),
+        column(
+            "unmetered",
+            Text,
+            false,
+            "JSON: the times in which it is not metered, [{\"from\":..,\"until\":..}]; without until while it lasts.",
+        ),
+        column("problems", Text, false, "JSON: what is in the way of collecting from it, [{\"code\":..,\"detail\":..,\"help\":..}]."),
+        column("trail_arn", Text, true, "The trail that its events come from."),
+        column("trail_bucket", Text, true, "The bucket that the trail writes to."),
+    ],
+    stored: &[],
+};
+
+/// Where data is known to be missing. SQL shows it as `sys.gaps`.
+pub const GAPS: Table = Table {
+    name: "gaps",
+    meaning: "One row a time for which an account's data in a region is, or was, known to be incomplete. In SQL: sys.gaps.",
+    columns: &[
+        column("id", Text, false, "account/region/kind/beginning."),
+        column("account_id", Text, false, "AWS account."),
+        column("region", Text, false, "AWS region."),
+        column("kind", Text, false, "log_files_missing, digest_missing or silence."),
+        column("missing_from", Timestamp, false, "Beginning of the time, inclusive."),
+        column("missing_until", Timestamp, true, "End of the time, exclusive; null for a silence that lasts."),
+        column("missing_objects", Integer, false, "How many objects are known to be missing."),
+        column("detail", Text, false, "What is known, and what to do."),
+        column("found_at", Timestamp, false, "When it was found."),
+        column("closed_at", Timestamp, true, "When it was found to be filled; null while it is open."),
+        column("objects", Text, false, "JSON array: the objects to read, s3://bucket/key or a file's path."),
+    ],
+    stored: &[],
+};
+
+/// What is known of machine images.
+pub const IMAGE_FACTS: Table = Table {
+    name: "image_facts",
+    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not know it, or a tag.",
+    columns: &[
+        column("image_id", Text, false, "Machine image."),
+        column("region", Text, false, "AWS region."),
+        column("fact", Text, false, "Which fact: metadata, or tag/KEY."),
+        column("kind", Text, false, "metadata, unavailable or tag."),
+        column("at", Timestamp, false, "When it was so."),
+        column("source", Text, false, "Where it was learned: the object and record index uri#index, or the API that said it."),
+        column(
+            "value",
+            Text,
+            false,
+            "JSON: the metadata, or the tag with its key and value; the value is null where the tag was taken away.",
+        ),
+    ],
+    stored: &[],
+};
+
 /// The reference data of [`crate::instance_type`].
 pub const INSTANCE_TYPES: Table = Table {
     name: "instance_types",
@@ -158,7 +242,7 @@ pub const INSTANCE_TYPES: Table = Table {
 };
 
 /// The stored tables.
-pub const STORED: [Table; 4] = [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS];
+pub const STORED: [Table; 7] = [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS, ACCOUNTS, GAPS, IMAGE_FACTS];
 
 /// How many groups of instances share a month's files: the number of files of a month, at most.
 pub const BUCKETS: u32 = 8;

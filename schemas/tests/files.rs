@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use cloudigrade_schemas::table::{COVERAGE, Column, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
+use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
     Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, ImageFact, InstanceMonth, Observation, PowerEvent, TrailRecord,
 };
@@ -47,7 +47,7 @@ fn the_description_of_the_tables_is_that_of_the_sql_contract() {
     let mut text = String::from(
         "# Tables\n\nNames and types are a contract: they change only by addition. Null means \"not known\", and for an end \"not yet\".\n",
     );
-    for table in [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS, INSTANCE_TYPES] {
+    for table in STORED.into_iter().chain([INSTANCE_TYPES]) {
         describe(&mut text, &table).unwrap();
     }
     hold("tables.md", &text);

@@ -1,5 +1,6 @@
 //! `cloudigrade ingest`: CloudTrail files into the data folder.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudigrade_connectors::codec::CodecLimits;
+use cloudigrade_connectors::completeness;
 use cloudigrade_connectors::source::feed::{self, Feed};
 use cloudigrade_connectors::source::s3::S3Options;
-use cloudigrade_connectors::source::{self, IngestOptions, Location, Progress, Summary, ledger};
+use cloudigrade_connectors::source::{self, IngestOptions, ListFeed, Location, Progress, Summary, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::Tables;
@@ -37,7 +39,10 @@ pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result
     let log = data.open_log()?;
     let s3 = S3Options { endpoint_url: args.endpoint_url.clone(), region: args.region.clone(), runtime: runtime.clone() };
     let threads = args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let summary = read_places(data, &log, &places, &s3, threads, runtime)?;
+    let summary = match args.missing {
+        true => read_missing(data, &log, &s3, threads, runtime)?,
+        false => read_places(data, &log, &places, &s3, threads, runtime)?,
+    };
     match args.format {
         SummaryFormat::Table => output::print(|out| write_summary(out, &summary, started.elapsed()))?,
         SummaryFormat::Json => {
@@ -59,10 +64,39 @@ pub fn read_places(
 ) -> anyhow::Result<Summary> {
     let known = ledger::known(log.clone(), log.partitions());
     let feeds = places.iter().map(|place| feed::open(place, s3, known.clone())).collect::<Result<Vec<Box<dyn Feed>>, _>>()?;
+    read_feeds(data, log, &feeds, threads, runtime)
+}
+
+/// Reads what the open gaps name. A digest that is read back may name more, so this goes on until nothing new is named.
+fn read_missing(data: &DataFolder, log: &EmbeddedLog, s3: &S3Options, threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
+    let mut tried = HashSet::new();
+    let mut absent = 0;
+    let mut whole = Summary::default();
+    while !whole.interrupted {
+        let missing = completeness::missing(log, log.partitions())?;
+        let new: Vec<&str> = missing.iter().map(String::as_str).filter(|uri| tried.insert((*uri).to_owned())).collect();
+        if new.is_empty() {
+            break;
+        }
+        let feed = ListFeed::open(new, s3, ledger::known(log.clone(), log.partitions()))?;
+        let not_there = feed.absent();
+        whole.merge(&read_feeds(data, log, &[Box::new(feed)], threads, runtime)?);
+        absent += not_there.load(Ordering::Relaxed);
+    }
+    if tried.is_empty() {
+        eprintln!("cloudigrade: no objects are known to be missing; `cloudigrade gaps` lists what else is");
+    }
+    if absent > 0 {
+        eprintln!("cloudigrade: {absent} of {} missing objects are not where they should be; their gaps stay open", tried.len());
+    }
+    Ok(whole)
+}
+
+fn read_feeds(data: &DataFolder, log: &EmbeddedLog, feeds: &[Box<dyn Feed>], threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
     let progress = Arc::new(Progress::default());
     let listener = runtime.spawn(stop_on_signal(progress.clone()));
     let options = IngestOptions { threads, codec: CodecLimits::default() };
-    let summary = with_progress_line(&progress, || source::ingest(log, &feeds, options, &progress));
+    let summary = with_progress_line(&progress, || source::ingest(log, feeds, options, &progress));
     listener.abort();
     if matches!(&summary, Ok(summary) if found_nothing(summary)) {
         // Tables without anything in them would make reports say 0.
@@ -148,7 +182,7 @@ fn judge(summary: &Summary, args: &Ingest) -> anyhow::Result<Code> {
         eprintln!("cloudigrade: interrupted; run the same command again to go on");
         return Ok(Code::Interrupted);
     }
-    if found_nothing(summary) {
+    if found_nothing(summary) && !args.missing {
         return Err(error(Code::NoInput, format!("no CloudTrail files (*.json.gz, *.json, *.ndjson) in {}", args.places.join(", "))));
     }
     if summary.dead_letters == 0 {

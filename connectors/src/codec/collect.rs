@@ -125,7 +125,10 @@ impl<'a> Collector<'a> {
         let is_cloudtrail =
             if ends.is_empty() { self.is_cloudtrail } else { !self.relevant.is_empty() || ends.iter().any(|end| end.is_cloudtrail) };
         if !is_cloudtrail {
-            return if self.is_digest { empty(ObjectKind::Digest, inflated_bytes) } else { not_cloudtrail(self.text) };
+            return match self.is_digest {
+                true => Decoded { digest: Some(self.text), ..empty(ObjectKind::Digest, inflated_bytes) },
+                false => not_cloudtrail(self.text),
+            };
         }
         let is_insight = !ends.is_empty() && self.relevant.is_empty() && ends.iter().all(|end| end.is_insight);
         self.tell_of_the_rest();
@@ -136,6 +139,7 @@ impl<'a> Collector<'a> {
             relevant: self.relevant,
             rejected: self.rejected,
             coverage: ends.into_iter().filter_map(|end| end.coverage).collect(),
+            digest: None,
         }
     }
 
@@ -165,7 +169,7 @@ pub(super) fn unusable<'a>(inflated_bytes: u64, reason: DeadLetterReason, detail
 }
 
 fn empty<'a>(kind: ObjectKind, inflated_bytes: u64) -> Decoded<'a> {
-    Decoded { kind, records: 0, inflated_bytes, relevant: Vec::new(), rejected: Vec::new(), coverage: Vec::new() }
+    Decoded { kind, records: 0, inflated_bytes, relevant: Vec::new(), rejected: Vec::new(), coverage: Vec::new(), digest: None }
 }
 
 /// Says why a text without anything of CloudTrail's is that.

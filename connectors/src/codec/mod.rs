@@ -9,7 +9,7 @@
 //! * a JSON array of records;
 //! * records in an EventBridge envelope, `{"detail-type":..., "detail":{record}}`, wherever a record may stand.
 //!
-//! Digest and Insight files are recognised and hold no records. Anything else is one rejection of the object.
+//! Digest and Insight files are recognised and hold no records; a digest is given as it is. Anything else is one rejection of the object.
 //!
 //! # How it reads
 //! More than 99 of 100 records are of no interest, so they are not parsed. One pass over the text (the private modules `marks` and `fast`)
@@ -125,6 +125,8 @@ pub struct Decoded<'a> {
     pub rejected: Vec<Rejected>,
     /// How far the data reaches: none, one or two samples.
     pub coverage: Vec<CoverageSample>,
+    /// The whole text, if it is a [`ObjectKind::Digest`].
+    pub digest: Option<&'a [u8]>,
 }
 
 /// Decodes one object after the other. It holds the inflate buffer: have one for each thread.

@@ -298,7 +298,7 @@ fn records_of(object: &[u8]) -> Option<usize> {
 fn could_matter(item: &[u8]) -> bool {
     tokens(item, 0).any(|(_, token)| match token {
         Token::String(content, _) => {
-            PowerAction::ALL.iter().any(|action| action.name().as_bytes() == content) || has_code_point_escape(content)
+            PowerAction::CLOUDTRAIL.iter().any(|action| action.name().as_bytes() == content) || has_code_point_escape(content)
         }
         _ => false,
     })

@@ -28,11 +28,11 @@ pub(super) const EC2: &str = "ec2.amazonaws.com";
 pub(super) const INSIGHT: &str = "Insight";
 
 /// The first four bytes of each power event's name: enough to tell them from almost any other string.
-const NAME_BEGINNINGS: [u32; PowerAction::ALL.len()] = {
-    let mut beginnings = [0; PowerAction::ALL.len()];
+const NAME_BEGINNINGS: [u32; PowerAction::CLOUDTRAIL.len()] = {
+    let mut beginnings = [0; PowerAction::CLOUDTRAIL.len()];
     let mut at = 0;
     while at < beginnings.len() {
-        let name = PowerAction::ALL[at].name().as_bytes();
+        let name = PowerAction::CLOUDTRAIL[at].name().as_bytes();
         beginnings[at] = u32::from_le_bytes([name[0], name[1], name[2], name[3]]);
         at += 1;
     }
@@ -49,7 +49,7 @@ pub(super) const fn is_initial(byte: u8) -> bool {
 pub(super) fn is_power_name(text: &[u8]) -> bool {
     let Some(beginning) = text.first_chunk() else { return false };
     NAME_BEGINNINGS.contains(&u32::from_le_bytes(*beginning))
-        && PowerAction::ALL
+        && PowerAction::CLOUDTRAIL
             .into_iter()
             .any(|action| text.strip_prefix(action.name().as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
 }

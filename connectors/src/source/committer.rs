@@ -66,7 +66,8 @@ impl Entry {
         self.harvest.as_ref().map_or(0, Harvest::bytes) + records + messages + state
     }
 
-    fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
+    /// Puts all of it into a transaction.
+    pub(crate) fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
         if let Some(harvest) = self.harvest {
             harvest.put_into(cx, partitions, now)?;
         }

@@ -88,11 +88,11 @@ impl Feed for FolderFeed {
     }
 }
 
-fn unread(path: &Path) -> Object {
+pub(super) fn unread(path: &Path) -> Object {
     Object { uri: path.to_string_lossy().into_owned(), version: None, fingerprint: String::new(), size: 0 }
 }
 
-fn describe(path: &Path, metadata: &Metadata) -> Object {
+pub(super) fn describe(path: &Path, metadata: &Metadata) -> Object {
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let changed = changed.map_or(0, |since| since.as_nanos());
     let size = metadata.len();
@@ -100,7 +100,7 @@ fn describe(path: &Path, metadata: &Metadata) -> Object {
 }
 
 /// Reads a file, but never more than the limit, even of one that grows while it is read.
-fn read(path: &Path, object: Object) -> Delivery {
+pub(super) fn read(path: &Path, object: Object) -> Delivery {
     let limit = if object.size > INFLATED_BYTES_MAX as u64 { FIRST_BYTES_OF_LARGE as u64 } else { INFLATED_BYTES_MAX as u64 };
     let mut content = Vec::with_capacity(object.size.min(limit) as usize + 1);
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content));

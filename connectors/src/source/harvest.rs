@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{LogError, Store};
+use cloudigrade_pipeline::log::{LogError, StateRead, Store};
+use cloudigrade_schemas::dead_letter::FIRST_BYTES_MAX;
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Coverage, DeadLetter, DeadLetterReason, EventId, SourceRef, Topic, TrailRecord, UtcSecond};
 
 use super::feed::Object;
 use super::ledger;
 use crate::codec::{Decoded, ObjectKind, Rejected};
+use crate::completeness::{Digest, DigestError, keep};
 
 /// How far each account's data reaches in a region, by [`Coverage::to_key`].
-const REACH: Store = Store("source.coverage");
+pub(crate) const REACH: Store = Store("source.coverage");
 
 /// What one object gave, ready to be committed.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub struct Harvest {
     messages: Vec<(EventId<'static>, Vec<u8>)>,
     rejected: Vec<Rejected>,
     coverage: Vec<Coverage>,
+    digest: Option<Box<Digest>>,
     /// What it was.
     pub kind: ObjectKind,
     /// CloudTrail records in it.
@@ -32,7 +35,7 @@ pub struct Harvest {
 impl Harvest {
     /// Takes what a decoded object holds.
     pub fn of(object: Object, decoded: Decoded<'_>) -> Self {
-        let Decoded { kind, records, relevant, mut rejected, coverage, .. } = decoded;
+        let Decoded { kind, records, relevant, mut rejected, coverage, digest, .. } = decoded;
         let mut messages = Vec::with_capacity(relevant.len());
         for record in relevant {
             let source =
@@ -48,18 +51,25 @@ impl Harvest {
                 }),
             }
         }
+        let digest = digest.and_then(|text| match Digest::parse(text, &object.uri) {
+            Ok(digest) => Some(Box::new(digest)),
+            Err(error) => {
+                rejected.push(unusable_digest(&error, text));
+                None
+            }
+        });
         let reach = |sample: crate::codec::CoverageSample| Coverage {
             account_id: sample.account_id,
             region: sample.region,
             complete_through: sample.event_time,
         };
-        Self { object, messages, rejected, coverage: coverage.into_iter().map(reach).collect(), kind, records }
+        Self { object, messages, rejected, coverage: coverage.into_iter().map(reach).collect(), digest, kind, records }
     }
 
     /// An object that could not be used at all.
     pub fn unusable(object: Object, reason: DeadLetterReason, detail: String, content: Bytes) -> Self {
         let rejected = vec![Rejected { index: None, reason, detail, first_bytes: content.to_vec() }];
-        Self { object, messages: Vec::new(), rejected, coverage: Vec::new(), kind: ObjectKind::Unusable, records: 0 }
+        Self { object, messages: Vec::new(), rejected, coverage: Vec::new(), digest: None, kind: ObjectKind::Unusable, records: 0 }
     }
 
     /// Its weight in memory, in bytes.
@@ -67,7 +77,8 @@ impl Harvest {
         let per_object = 512;
         let messages: usize = self.messages.iter().map(|(id, message)| id.0.len() + message.len()).sum();
         let rejected: usize = self.rejected.iter().map(|rejected| rejected.first_bytes.len() + rejected.detail.len()).sum();
-        per_object + messages + rejected
+        let digest = self.digest.as_ref().map_or(0, |digest| digest.log_files.len() * BYTES_PER_LOG_FILE);
+        per_object + messages + rejected + digest
     }
 
     /// How many messages it has for `cloudtrail.records`.
@@ -98,6 +109,9 @@ impl Harvest {
         for letter in self.letters(now) {
             cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
         }
+        if let Some(digest) = &self.digest {
+            keep::note(cx, &self.object.uri, digest, partitions, now)?;
+        }
         for (id, message) in self.messages {
             cx.send(Topic::CloudTrailRecords, id.as_str().as_bytes(), message, now);
         }
@@ -110,6 +124,37 @@ impl Harvest {
         }
         reach.into_iter().try_for_each(|(key, coverage)| extend_reach(cx, partitions, &key, coverage, now))
     }
+}
+
+/// What one log file that a digest names weighs in memory, about, in bytes.
+const BYTES_PER_LOG_FILE: usize = 512;
+
+fn unusable_digest(error: &DigestError, text: &[u8]) -> Rejected {
+    let reason = match error {
+        DigestError::TooLarge { .. } | DigestError::TooManyLogFiles { .. } => DeadLetterReason::TooLarge,
+        DigestError::Malformed { .. } | DigestError::BadTime { .. } | DigestError::NoRegion { .. } => DeadLetterReason::NotCloudTrail,
+    };
+    let first_bytes = text[..text.len().min(FIRST_BYTES_MAX)].to_vec();
+    Rejected { index: None, reason, detail: error.to_string(), first_bytes }
+}
+
+/// How far the data of each account and region reaches.
+///
+/// # Errors
+/// Those of reading state.
+pub fn reach(state: &impl StateRead, partitions: u32) -> Result<Vec<Coverage>, LogError> {
+    let mut all = Vec::new();
+    for partition in 0..partitions {
+        for (_, value) in state.scan(REACH, partition, b"")? {
+            let coverage = serde_json::from_slice(&value).map_err(|error| LogError::Storage {
+                doing: "reading how far data reaches",
+                cause: error.to_string(),
+                help: "the log is damaged or was written by a newer version",
+            })?;
+            all.push(coverage);
+        }
+    }
+    Ok(all)
 }
 
 /// The latest moment holds.

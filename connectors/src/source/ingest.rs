@@ -4,6 +4,8 @@
 //! feed -> worker (fetch, inflate, scan) --\
 //! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
 //! ```
+//! When all was read, a look at the digests among it says which log files are missing.
+//!
 //! What an object gave and that it was read are committed together, so a run that is interrupted anywhere is continued by the next one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +24,7 @@ use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
 use super::harvest::Harvest;
 use crate::codec::{CodecLimits, Decoder, ObjectKind};
+use crate::completeness::{Rules, look};
 use crate::limits::{
     COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX, INFLATED_BYTES_MAX,
     LARGE_OBJECT_BYTES,
@@ -89,6 +92,22 @@ pub enum IngestError {
     /// The system gives no thread.
     #[error("no thread can be started: {0}; raise the limit of processes (ulimit -u), or ask for fewer with --threads")]
     Threads(std::io::Error),
+}
+
+impl Summary {
+    /// Adds what another run did.
+    pub fn merge(&mut self, other: &Self) {
+        self.files += other.files;
+        self.files_known += other.files_known;
+        self.files_other += other.files_other;
+        self.bytes += other.bytes;
+        self.records += other.records;
+        self.power_records += other.power_records;
+        self.power_events += other.power_events;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+        self.interrupted |= other.interrupted;
+    }
 }
 
 impl Progress {
@@ -265,7 +284,32 @@ impl<'a> Run<'a> {
             dead_letters += batch.iter().map(Harvest::dead_letters).sum::<u64>();
             self.commit(&mut source, batch).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
         }
+        // What was not read yet because somebody stopped the reading is not missing.
+        if !self.stopping() {
+            self.look_for_gaps(&mut source).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+        }
         Ok(dead_letters)
+    }
+
+    /// Says what is missing by the digests that were read, now or before.
+    fn look_for_gaps<T: Task>(&self, source: &mut T) -> Result<(), LogError> {
+        let now = now();
+        for partition in 0..self.partitions {
+            let mut entries = look(&*source, self.partitions, partition, &Rules::at_the_end(), now)?.into_iter().peekable();
+            while entries.peek().is_some() {
+                let mut bytes = 0;
+                let mut cx = Cx::new(&*source, self.partitions);
+                while let Some(entry) = entries.next_if(|_| bytes < COMMIT_BYTES) {
+                    bytes += entry.bytes();
+                    entry.put_into(&mut cx, self.partitions, now)?;
+                }
+                let (txn, _) = cx.finish();
+                if !txn.is_empty() {
+                    source.commit(txn)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn commit<T: Task>(&self, source: &mut T, batch: Vec<Harvest>) -> Result<(), LogError> {

@@ -22,6 +22,15 @@ pub fn known(state: impl StateRead + Send + Sync + 'static, partitions: u32) -> 
     })
 }
 
+/// Whether an object was read, as it is now or as it was: one that nothing could be made of was not.
+///
+/// # Errors
+/// Those of [`StateRead::get`].
+pub fn was_read(state: &(impl StateRead + ?Sized), uri: &str, partitions: u32) -> Result<bool, LogError> {
+    let noted = state.get(OBJECTS, partition_of(uri.as_bytes(), partitions), uri.as_bytes())?;
+    Ok(noted.is_some())
+}
+
 /// Notes that an object was read.
 pub fn note(cx: &mut Cx<'_>, object: &Object, partitions: u32) {
     let partition = partition_of(object.uri.as_bytes(), partitions);

@@ -39,15 +39,8 @@ impl S3Feed {
     /// # Errors
     /// [`FeedError::Bucket`] for settings that make no client.
     pub fn open(bucket: &str, prefix: &str, options: &S3Options, known: Known) -> Result<Self, FeedError> {
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
-        if let Some(endpoint) = options.endpoint_url.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()) {
-            builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
-        }
-        if let Some(region) = &options.region {
-            builder = builder.with_region(region);
-        }
         let place = Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
-        let store = Arc::new(builder.build().map_err(|error| place.error(&error))?);
+        let store = Arc::new(client(bucket, prefix, options)?);
         // Room for what is being fetched and nothing more: the workers' pace is the pace of reading.
         let (sender, deliveries) = mpsc::channel(1);
         options.runtime.spawn(fetch_all(store, place, known, sender));
@@ -59,6 +52,32 @@ impl Feed for S3Feed {
     fn next(&self) -> Result<Option<Delivery>, FeedError> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv().transpose()
     }
+}
+
+/// A client of a bucket. `prefix` is what will be asked for, to be told in errors.
+///
+/// # Errors
+/// [`FeedError::Bucket`] for settings that make no client.
+pub(crate) fn client(bucket: &str, prefix: &str, options: &S3Options) -> Result<AmazonS3, FeedError> {
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    if let Some(endpoint) = options.endpoint_url.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()) {
+        builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
+    }
+    if let Some(region) = &options.region {
+        builder = builder.with_region(region);
+    }
+    let place = Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+    builder.build().map_err(|error| place.error(&error))
+}
+
+/// A key or prefix as it is written in a bucket.
+pub(crate) fn path_of(key: &str) -> object_store::path::Path {
+    object_store::path::Path::parse(key).unwrap_or_else(|_| object_store::path::Path::from(key))
+}
+
+/// An error about a bucket.
+pub(crate) fn bucket_error(bucket: &str, prefix: &str, error: &object_store::Error) -> FeedError {
+    Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() }.error(error)
 }
 
 #[derive(Clone)]
@@ -74,7 +93,7 @@ impl Place {
 }
 
 /// The innermost message: what the service said, without the layers that carried it.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -83,7 +102,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 async fn fetch_all(store: Arc<AmazonS3>, place: Place, known: Known, sender: mpsc::Sender<Result<Delivery, FeedError>>) {
-    let prefix = object_store::path::Path::parse(&place.prefix).unwrap_or_else(|_| object_store::path::Path::from(place.prefix.as_str()));
+    let prefix = path_of(&place.prefix);
     // A listing gives what is below a prefix; an object that is named itself is not below it.
     let named = match is_log_name(&place.prefix) {
         true => store.head(&prefix).await.ok(),
@@ -112,7 +131,7 @@ async fn fetch_all(store: Arc<AmazonS3>, place: Place, known: Known, sender: mps
     }
 }
 
-fn describe(bucket: &str, meta: &ObjectMeta) -> Object {
+pub(super) fn describe(bucket: &str, meta: &ObjectMeta) -> Object {
     let etag = meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.timestamp_millis().to_string());
     Object {
         uri: format!("s3://{bucket}/{}", meta.location),
@@ -122,7 +141,7 @@ fn describe(bucket: &str, meta: &ObjectMeta) -> Object {
     }
 }
 
-async fn fetch(store: &AmazonS3, meta: &ObjectMeta, object: Object) -> Delivery {
+pub(super) async fn fetch(store: &AmazonS3, meta: &ObjectMeta, object: Object) -> Delivery {
     let too_large = meta.size > INFLATED_BYTES_MAX as u64;
     let content: object_store::Result<Bytes> = match too_large {
         true => store.get_range(&meta.location, 0..FIRST_BYTES_OF_LARGE as u64).await,

@@ -1,4 +1,4 @@
-//! `extract`: CloudTrail records to power events, each event once.
+//! `extract`: CloudTrail records, and observations in their form, to power events, each event once.
 //!
 //! All deliveries of one `eventID` are in one partition. The state remembers the winning delivery of each: the one whose canonical
 //! text sorts first. A delivery with other contents that sorts before it takes its place, and what it says replaces what was said.
@@ -106,8 +106,8 @@ fn tell(
     source: Option<&SourceRef<'_>>,
     entered_at: UtcSecond,
 ) -> Result<(), LogError> {
-    let TrailEvent { instance, occurred_at, action, instance_type, image_id } = event;
-    let change = source.map(|source| PowerChange { occurred_at, action, instance_type, image_id, source: source.borrowed() });
+    let TrailEvent { instance, occurred_at, action, instance_type, image_id, not_before } = event;
+    let change = source.map(|source| PowerChange { occurred_at, action, instance_type, image_id, source: source.borrowed(), not_before });
     let key = instance.to_key();
     cx.send_json(Topic::PowerEvents, key.as_bytes(), &PowerEvent { instance, event_id: event_id.borrowed(), telling, change }, entered_at)
 }

@@ -1,6 +1,7 @@
 //! An instance's state: the set of what its events say.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use cloudigrade_schemas::power::PowerChange;
@@ -10,7 +11,9 @@ use super::binary::{self, Reader, put_maybe_text, put_number, put_signed, put_te
 use crate::log::LogError;
 
 /// The first byte of the encoding.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The first byte of the encoding before there were observations. It is the same but for them.
+const FORMAT_WITHOUT_OBSERVATIONS: u8 = 2;
 /// What stands in place of an action where an event no longer names the instance.
 const NOTHING: u8 = u8::MAX;
 
@@ -75,6 +78,9 @@ impl<'a> History<'a> {
             put_text_after(&mut out, uri_before, &change.source.uri);
             put_maybe_text(&mut out, change.source.version.as_deref());
             put_number(&mut out, change.source.index);
+            if change.action == PowerAction::ObservedStopped {
+                put_bound(&mut out, change.not_before);
+            }
             uri_before = &change.source.uri;
         }
         out
@@ -89,7 +95,7 @@ impl<'a> History<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
-        if reader.byte()? != FORMAT {
+        if !matches!(reader.byte()?, FORMAT | FORMAT_WITHOUT_OBSERVATIONS) {
             return None;
         }
         let mut history = Self { revision: u32::try_from(reader.number()?).ok()?, told: Vec::new() };
@@ -125,25 +131,50 @@ pub fn add<'h>(tellings: &mut Tellings<'h>, arrived: &'h [Told<'h>]) -> bool {
 
 /// The distinct events in their order: by time, then by the order of actions within one second.
 ///
-/// Two events of one action in one second are one; the first by event id is kept.
+/// Two events of one action in one second are one; the first by event id is kept. Of observations, the one that tells most is: a stop
+/// that is exact or within the closest bounds, then one that names the type.
 pub fn distinct<'h>(tellings: &Tellings<'h>) -> Vec<HistoryEvent<'h>> {
     let told = tellings.values().filter_map(|told| Some(HistoryEvent { event_id: &told.event_id, change: told.change.as_ref()? }));
     let mut events: Vec<_> = told.collect();
     let order = |event: &HistoryEvent<'_>| (event.change.occurred_at, event.change.action);
-    events.sort_by_key(order);
+    events.sort_by_key(|event| (order(event), worth(event.change)));
     events.dedup_by_key(|event| order(event));
     events
 }
 
+/// How much an observation tells, the most first. All CloudTrail events are alike.
+fn worth(change: &PowerChange<'_>) -> (Reverse<i64>, bool) {
+    match change.action.is_observation() {
+        true => (Reverse(change.not_before.map_or(i64::MAX, |bound| bound.0)), change.instance_type.is_none()),
+        false => (Reverse(i64::MAX), false),
+    }
+}
+
 fn read_change<'a>(reader: &mut Reader<'a>, action: u8, uri_before: &str) -> Option<PowerChange<'a>> {
     let maybe = |text: Option<&'a str>| text.map(Cow::Borrowed);
+    let action = PowerAction::ALL.into_iter().find(|known| number_of(*known) == action)?;
     Some(PowerChange {
-        action: PowerAction::ALL.into_iter().find(|known| number_of(*known) == action)?,
+        action,
         occurred_at: UtcSecond(reader.signed()?),
         instance_type: maybe(reader.maybe_text()?),
         image_id: maybe(reader.maybe_text()?),
         source: SourceRef { uri: reader.text_after(uri_before)?, version: maybe(reader.maybe_text()?), index: reader.number()? },
+        not_before: if action == PowerAction::ObservedStopped { read_bound(reader)? } else { None },
     })
+}
+
+/// Writes the bound of an observed stop, if it has one.
+fn put_bound(out: &mut Vec<u8>, bound: Option<UtcSecond>) {
+    out.push(u8::from(bound.is_some()));
+    bound.into_iter().for_each(|bound| put_signed(out, bound.0));
+}
+
+fn read_bound(reader: &mut Reader<'_>) -> Option<Option<UtcSecond>> {
+    match reader.byte()? {
+        0 => Some(None),
+        1 => Some(Some(UtcSecond(reader.signed()?))),
+        _ => None,
+    }
 }
 
 /// The number that stands for an action in what is kept. Never change or reuse one.
@@ -155,6 +186,8 @@ const fn number_of(action: PowerAction) -> u8 {
         PowerAction::StopInstances => 4,
         PowerAction::TerminateInstances => 5,
         PowerAction::BidEvictedEvent => 6,
+        PowerAction::ObservedRunning => 7,
+        PowerAction::ObservedStopped => 8,
     }
 }
 
@@ -168,16 +201,18 @@ mod tests {
 
     fn change(action: PowerAction, uri: &'static str, told: Option<&'static str>) -> Option<PowerChange<'static>> {
         let source = SourceRef { uri: uri.into(), version: told.map(Cow::Borrowed), index: 300 };
-        Some(PowerChange { occurred_at: UtcSecond(-1), action, instance_type: told.map(Cow::Borrowed), image_id: None, source })
+        let not_before = Some(UtcSecond(-300)).filter(|_| action == PowerAction::ObservedStopped && told.is_some());
+        Some(PowerChange { occurred_at: UtcSecond(-1), action, instance_type: told.map(Cow::Borrowed), image_id: None, source, not_before })
     }
 
     #[test]
     fn a_history_comes_back_and_what_is_none_is_refused() {
-        let uris = ["/logs/é1", "/logs/è2", "", "/logs/è22", "x", "/l"];
-        let ids = ["e0", "e1", "e2", "e3", "e4", "e5"];
+        let uris = ["/logs/é1", "/logs/è2", "", "/logs/è22", "x", "/l", "ec2://1/r/i", "ec2://1/r/i"];
+        let ids = ["e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7"];
         let events = PowerAction::ALL.into_iter().zip(uris).zip(ids);
         let mut arrived: Vec<Told<'_>> = events.map(|((action, uri), id)| told(id, 0, change(action, uri, Some("m5.large")))).collect();
         arrived.push(told("e2", 7, None));
+        arrived.push(told("e8", 0, change(PowerAction::ObservedStopped, "", None)));
         arrived.push(told("e9", 0, change(PowerAction::StopInstances, "", None)));
         let mut tellings = Tellings::new();
         assert!(add(&mut tellings, &arrived) && !add(&mut tellings, &arrived[..3]));
@@ -190,6 +225,18 @@ mod tests {
 
     #[test]
     fn the_numbers_of_actions_are_those_of_the_first_histories() {
-        assert_eq!(PowerAction::ALL.map(number_of), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(PowerAction::ALL.map(number_of), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn histories_from_before_there_were_observations_are_read() {
+        let arrived = [told("e0", 0, change(PowerAction::StopInstances, "/logs/1", Some("t3.micro"))), told("e1", 1, None)];
+        let mut tellings = Tellings::new();
+        add(&mut tellings, &arrived);
+        let mut kept = History::encode(7, &tellings);
+        kept[0] = FORMAT_WITHOUT_OBSERVATIONS;
+        assert_eq!(History::decode(&kept).unwrap().tellings(), tellings);
+        kept[0] = FORMAT + 1;
+        assert!(History::decode(&kept).is_err());
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! They know no clock, no storage and no network. A file's path is no evidence of anything: what a record says is.
 
+pub mod accounts;
 mod binary;
 mod canonical;
 mod extract;
@@ -13,12 +14,16 @@ mod fields;
 mod fold;
 mod history;
 mod intervals;
+mod observation;
+mod observed;
 mod seen;
 #[cfg(test)]
 mod tests;
 mod trail_event;
 
+pub use accounts::Accounts;
 pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;
 pub use intervals::Intervals;
+pub use observed::OBSERVATION_SLACK;

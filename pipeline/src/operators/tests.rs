@@ -12,6 +12,8 @@ use super::{Extract, Intervals, counted};
 use crate::engine::{Counters, Cx, Operator};
 use crate::log::{LogError, Output, Record, StateRead, Store, Txn};
 
+mod observations;
+
 const PARTITIONS: u32 = 4;
 
 /// Committed state and records, with the two operators over them.
@@ -232,14 +234,19 @@ fn an_event_that_cannot_be_used_becomes_a_dead_letter_and_its_neighbours_count()
     assert_eq!(pipeline.counters.get(counted::DEAD_LETTERS), 1);
 }
 
-/// Few instances and times, so that ties, repeats and redundant calls are common.
+/// Few instances and times, so that ties, repeats and redundant calls are common; some are near enough to be seen as one, some are not.
 fn any_record() -> impl Strategy<Value = Value> {
     let action = proptest::sample::select(&PowerAction::ALL[..]);
     let instances = subsequence(vec!["i-1", "i-2", "i-3"], 1..=3);
-    let second = prop_oneof![0..30_i64, 2_678_390..2_678_410_i64, 6_000_000..6_000_005_i64];
+    let second = prop_oneof![0..30_i64, 2_678_390..2_678_410_i64, 6_000_000..6_000_005_i64, (0..20_i64).prop_map(|step| step * 101)];
     let kind = proptest::sample::select(vec![None, Some("m5.large"), Some("t3.micro")]);
     (action, instances, second, kind, 0..40_u32, 0..10_u32).prop_map(|(action, instances, second, kind, id, oddity)| {
-        let time = UtcSecond(1_704_067_200 + second).to_string();
+        let at = UtcSecond(1_704_067_200 + second);
+        let time = at.to_string();
+        if action.is_observation() {
+            let bound = (action == PowerAction::ObservedStopped && oddity < 5).then(|| UtcSecond(at.0 - 250 * i64::from(oddity)));
+            return observations::observed(&format!("event-{id}"), action, instances[0], at, kind, bound);
+        }
         let request = match action {
             PowerAction::ModifyInstanceAttribute => json!({"instanceId": instances[0], "instanceType": {"value": kind}}),
             _ => json!({"instanceType": kind}),

@@ -2,6 +2,8 @@
 //!
 //! The rules: only `ec2.amazonaws.com`; only without an `errorCode`; ids of runs, starts, stops and terminations from
 //! `responseElements`, never from the request; the account from `recipientAccountId`, else from the caller.
+//!
+//! Observations of ours have the form of such records: [`observation`](super::observation) reads them.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,6 +11,7 @@ use std::collections::HashSet;
 use cloudigrade_schemas::{DeadLetterReason, InstanceKey, PowerAction, UtcSecond};
 
 use super::fields::{Cursor, Json};
+use super::observation;
 
 /// The only source of events that count. Lightsail, OpsWorks and RDS have calls of the same names.
 const EVENT_SOURCE: &str = "ec2.amazonaws.com";
@@ -26,6 +29,8 @@ pub struct TrailEvent<'a> {
     pub instance_type: Option<Cow<'a, str>>,
     /// The image, where told.
     pub image_id: Option<Cow<'a, str>>,
+    /// The earliest moment at which it can have happened, where that is not `occurred_at` itself.
+    pub not_before: Option<UtcSecond>,
 }
 
 /// A power event that cannot be used.
@@ -49,7 +54,7 @@ pub struct TrailEvents<'a> {
 /// Reads a record. It is gone through once, and the part that names the instances once more.
 ///
 /// # Errors
-/// [`Unusable`] for a power event without a readable time.
+/// [`Unusable`] for a power event without a readable time, and for an observation with anything that ours do not have.
 pub fn events_of(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
     let [name, source, error, time, region, recipient, caller, event_id, request, response, details] = record.fields([
         "eventName",
@@ -64,7 +69,13 @@ pub fn events_of(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
         "responseElements",
         "serviceEventDetails",
     ]);
-    let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else { return Ok(TrailEvents::default()) };
+    let Some(action) = text(name).and_then(|name| PowerAction::from_name(&name)) else {
+        return if text(source).as_deref() == Some(observation::EVENT_SOURCE) {
+            observation::read(record)
+        } else {
+            Ok(TrailEvents::default())
+        };
+    };
     if text(source).as_deref() != Some(EVENT_SOURCE) || error.is_some_and(Json::is_something) {
         return Ok(TrailEvents::default());
     }
@@ -80,7 +91,7 @@ pub fn events_of(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
     for Told { instance_id, instance_type, image_id } in told {
         if named.insert(instance_id.clone()) {
             let instance = InstanceKey { account_id: account_id.clone(), region: region.clone(), instance_id };
-            events.push(TrailEvent { instance, occurred_at, action, instance_type, image_id });
+            events.push(TrailEvent { instance, occurred_at, action, instance_type, image_id, not_before: None });
         }
     }
     Ok(TrailEvents { event_id: text(event_id), events })
@@ -143,6 +154,8 @@ fn instances_told<'a>(
         PowerAction::StartInstances | PowerAction::StopInstances | PowerAction::TerminateInstances => {
             response_items(response, ["instanceId"]).into_iter().filter_map(|[id]| only_id(id)).collect()
         }
+        // No CloudTrail event has these names.
+        PowerAction::ObservedRunning | PowerAction::ObservedStopped => Vec::new(),
     }
 }
 

@@ -45,8 +45,23 @@ impl DeltaWriter {
         if exists {
             writer.positions = writer.read_positions().await?;
             writer.files = writer.read_files()?;
+            writer.add_new_columns().await?;
         }
         Ok(writer)
+    }
+
+    /// Tells a table that an earlier version made of the columns which have come since. Its files stay: what they lack is null.
+    async fn add_new_columns(&mut self) -> Result<(), SinkError> {
+        let name = self.kind.name();
+        let known = self.table.snapshot().map_err(SinkError::delta("reading", name))?.schema();
+        let columns = contract_columns(self.kind)?;
+        let new: Vec<_> = columns.fields().filter(|column| known.field(column.name()).is_none()).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let add = self.table.clone().add_columns().with_fields(new).with_commit_properties(self.properties(&self.positions));
+        self.table = add.await.map_err(SinkError::delta("adding columns to", name))?;
+        self.root.sync(&self.root.file_path(name, &commit_path(self.version()))).map_err(SinkError::storage("writing", name))
     }
 
     /// Which table it is.
@@ -281,9 +296,13 @@ fn owned(names: Vec<&str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
+/// The columns of the SQL contract, as Delta has them.
+fn contract_columns(kind: Kind) -> Result<StructType, SinkError> {
+    arrow_schema(&kind.table()).as_ref().try_into_kernel().map_err(SinkError::arrow(kind.name()))
+}
+
 async fn create(table: DeltaTable, kind: Kind) -> Result<DeltaTable, SinkError> {
-    let schema = arrow_schema(&kind.table());
-    let columns: StructType = schema.as_ref().try_into_kernel().map_err(SinkError::arrow(kind.name()))?;
+    let columns = contract_columns(kind)?;
     let create = table.create().with_table_name(kind.name()).with_comment(kind.table().meaning).with_columns(columns.fields().cloned());
     create.with_partition_columns(partition_columns(&kind.table())).await.map_err(SinkError::delta("making", kind.name()))
 }

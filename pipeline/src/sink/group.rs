@@ -7,9 +7,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
 use cloudigrade_schemas::interval::MonthEvent;
 use cloudigrade_schemas::table::{self, Table};
-use cloudigrade_schemas::{Coverage, DeadLetter, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond, instance_type};
+use cloudigrade_schemas::{
+    Account, Coverage, DeadLetter, Gap, ImageFact, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond, instance_type,
+};
 
 use super::columns::file_schema;
+use super::facts;
 use super::slice::Cell;
 use crate::log::Record;
 
@@ -24,6 +27,12 @@ pub enum Kind {
     Coverage,
     /// [`table::DEAD_LETTERS`].
     DeadLetters,
+    /// [`table::ACCOUNTS`].
+    Accounts,
+    /// [`table::GAPS`].
+    Gaps,
+    /// [`table::IMAGE_FACTS`].
+    ImageFacts,
 }
 
 /// Whose rows they are: the values of [`Kind::key_columns`]; a key of fewer columns ends with empty text.
@@ -38,6 +47,12 @@ pub enum Content<'a> {
     Coverage(Coverage),
     /// What could not be used.
     DeadLetter(Box<DeadLetter>),
+    /// An account as it stands.
+    Account(Box<Account>),
+    /// Where data is missing.
+    Gap(Box<Gap>),
+    /// What is known of an image.
+    ImageFact(Box<ImageFact>),
 }
 
 /// One message: the rows of `key` in `cell` become those of `content`.
@@ -69,6 +84,20 @@ impl<'a> Change<'a> {
                 let letter: DeadLetter = serde_json::from_slice(&record.value)?;
                 (WHOLE, [letter.id.clone().into(), Cow::Borrowed(""), Cow::Borrowed("")], Content::DeadLetter(Box::new(letter)))
             }
+            Topic::Accounts => {
+                let account: Account = serde_json::from_slice(&record.value)?;
+                let key = [account.tenant.clone().into(), account.account_id.clone().into(), Cow::Borrowed("")];
+                (WHOLE, key, Content::Account(Box::new(account)))
+            }
+            Topic::Gaps => {
+                let gap: Gap = serde_json::from_slice(&record.value)?;
+                (WHOLE, [gap.to_key().into(), Cow::Borrowed(""), Cow::Borrowed("")], Content::Gap(Box::new(gap)))
+            }
+            Topic::ImageFacts => {
+                let fact: ImageFact = serde_json::from_slice(&record.value)?;
+                let key = [fact.image_id.clone().into(), fact.region.clone().into(), facts::name_of(&fact.fact)];
+                (WHOLE, key.map(|part: Cow<'_, str>| Cow::Owned(part.into_owned())), Content::ImageFact(Box::new(fact)))
+            }
             _ => {
                 let month: InstanceMonth<'_> = serde_json::from_slice(&record.value)?;
                 let cell = Cell { month: month.month, bucket: table::bucket_of(record.partition) };
@@ -88,6 +117,9 @@ impl Kind {
             Self::Events => table::POWER_EVENTS,
             Self::Coverage => table::COVERAGE,
             Self::DeadLetters => table::DEAD_LETTERS,
+            Self::Accounts => table::ACCOUNTS,
+            Self::Gaps => table::GAPS,
+            Self::ImageFacts => table::IMAGE_FACTS,
         }
     }
 
@@ -103,6 +135,9 @@ impl Kind {
             Self::Events => &["account_id", "region", "instance_id", "occurred_at", "event_id"],
             Self::Coverage => &["account_id", "region"],
             Self::DeadLetters => &["source", "record_index", "id"],
+            Self::Accounts => &["tenant", "account_id"],
+            Self::Gaps => &["account_id", "region", "missing_from", "id"],
+            Self::ImageFacts => &["image_id", "region", "fact"],
         }
     }
 
@@ -111,7 +146,9 @@ impl Kind {
         match self {
             Self::Intervals | Self::Events => &["account_id", "region", "instance_id"],
             Self::Coverage => &["account_id", "region"],
-            Self::DeadLetters => &["id"],
+            Self::DeadLetters | Self::Gaps => &["id"],
+            Self::Accounts => &["tenant", "account_id"],
+            Self::ImageFacts => &["image_id", "region", "fact"],
         }
     }
 
@@ -120,8 +157,26 @@ impl Kind {
         let columns = match self {
             Self::Intervals => interval_columns(&changes.iter().flat_map(|change| intervals_of(change)).collect::<Vec<_>>()),
             Self::Events => event_columns(&changes.iter().flat_map(|change| events_of(change)).collect::<Vec<_>>()),
-            Self::Coverage => coverage_columns(&changes.iter().filter_map(|change| coverage_of(change)).collect::<Vec<_>>()),
-            Self::DeadLetters => letter_columns(&changes.iter().filter_map(|change| letter_of(change)).collect::<Vec<_>>()),
+            Self::Coverage => coverage_columns(&told(changes, |content| match content {
+                Content::Coverage(coverage) => Some(coverage),
+                _ => None,
+            })),
+            Self::DeadLetters => letter_columns(&told(changes, |content| match content {
+                Content::DeadLetter(letter) => Some(&**letter),
+                _ => None,
+            })),
+            Self::Accounts => facts::account_columns(&told(changes, |content| match content {
+                Content::Account(account) => Some(&**account),
+                _ => None,
+            }))?,
+            Self::Gaps => facts::gap_columns(&told(changes, |content| match content {
+                Content::Gap(gap) => Some(&**gap),
+                _ => None,
+            }))?,
+            Self::ImageFacts => facts::image_columns(&told(changes, |content| match content {
+                Content::ImageFact(fact) => Some(&**fact),
+                _ => None,
+            }))?,
         };
         RecordBatch::try_new(file_schema(&self.table()), columns)
     }
@@ -148,18 +203,9 @@ fn events_of<'a>(change: &'a Change<'a>) -> Vec<EventRow<'a>> {
     month.events.iter().map(|event| EventRow { change, event }).collect()
 }
 
-fn coverage_of<'a>(change: &'a Change<'_>) -> Option<&'a Coverage> {
-    match &change.content {
-        Content::Coverage(coverage) => Some(coverage),
-        Content::Month(_) | Content::DeadLetter(_) => None,
-    }
-}
-
-fn letter_of<'a>(change: &'a Change<'_>) -> Option<&'a DeadLetter> {
-    match &change.content {
-        Content::DeadLetter(letter) => Some(letter),
-        Content::Month(_) | Content::Coverage(_) => None,
-    }
+/// What changes of a table with one row a message say.
+fn told<'a, T>(changes: &[&'a Change<'a>], of: impl Fn(&'a Content<'a>) -> Option<&'a T>) -> Vec<&'a T> {
+    changes.iter().filter_map(|change| of(&change.content)).collect()
 }
 
 /// The columns of [`table::INSTANCE_INTERVALS`] that files hold, in its order.
@@ -192,6 +238,7 @@ fn interval_columns(rows: &[IntervalRow<'_>]) -> Vec<ArrayRef> {
         source(rows, |row| row.interval.end.as_ref().map(|end| &end.source)),
         maybe_integer(rows, |row| Some(i64::from(row.month.revision))),
         moment(rows, |row| Some(row.change.entered_at)),
+        moment(rows, |row| row.interval.end.as_ref().and_then(|end| end.not_before)),
         moment(rows, |row| Some(piece_start(row))),
         moment(rows, piece_end),
         Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(first_month(row))))),
@@ -211,6 +258,7 @@ fn event_columns(rows: &[EventRow<'_>]) -> Vec<ArrayRef> {
         text(rows, |row| &row.event.event_id.0),
         source(rows, |row| Some(&row.event.change.source)),
         moment(rows, |row| Some(row.change.entered_at)),
+        moment(rows, |row| row.event.change.not_before),
     ]
 }
 
@@ -236,11 +284,11 @@ fn letter_columns(rows: &[&DeadLetter]) -> Vec<ArrayRef> {
     ]
 }
 
-fn text<R>(rows: &[R], value: impl Fn(&R) -> &str) -> ArrayRef {
+pub(super) fn text<R>(rows: &[R], value: impl Fn(&R) -> &str) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
 }
 
-fn maybe_text<R>(rows: &[R], value: impl Fn(&R) -> Option<&str>) -> ArrayRef {
+pub(super) fn maybe_text<R>(rows: &[R], value: impl Fn(&R) -> Option<&str>) -> ArrayRef {
     Arc::new(StringArray::from_iter(rows.iter().map(value)))
 }
 
@@ -257,11 +305,11 @@ fn source<'s, R>(rows: &'s [R], value: impl Fn(&'s R) -> Option<&'s SourceRef<'s
     Arc::new(column.finish())
 }
 
-fn maybe_integer<R>(rows: &[R], value: impl Fn(&R) -> Option<i64>) -> ArrayRef {
+pub(super) fn maybe_integer<R>(rows: &[R], value: impl Fn(&R) -> Option<i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter(rows.iter().map(value)))
 }
 
-fn moment<R>(rows: &[R], value: impl Fn(&R) -> Option<UtcSecond>) -> ArrayRef {
+pub(super) fn moment<R>(rows: &[R], value: impl Fn(&R) -> Option<UtcSecond>) -> ArrayRef {
     const MICROSECONDS: i64 = 1_000_000;
     let values = rows.iter().map(|row| value(row).map(|moment| moment.0 * MICROSECONDS));
     Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))

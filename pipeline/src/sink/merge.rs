@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -62,7 +65,18 @@ pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Ch
 fn read(kind: Kind, bytes: Bytes) -> Result<Vec<RecordBatch>, SinkError> {
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build()).map_err(SinkError::parquet(kind.name()))?;
-    reader.collect::<Result<_, _>>().map_err(SinkError::arrow(kind.name()))
+    let schema = file_schema(&kind.table());
+    let current = |batch: Result<RecordBatch, _>| with_new_columns(&schema, &batch?);
+    reader.map(current).collect::<Result<_, _>>().map_err(SinkError::arrow(kind.name()))
+}
+
+/// Rows of a file that an earlier version wrote: columns that it did not know are null. Fails for those that cannot be.
+fn with_new_columns(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), batch.num_rows()),
+    };
+    RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect())
 }
 
 fn text_column<'a>(kind: Kind, batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, SinkError> {
@@ -76,7 +90,7 @@ fn keys_of(kind: Kind, batch: &RecordBatch) -> Result<impl Iterator<Item = RowKe
     Ok((0..batch.num_rows()).map(move |row| [part(row, 0), part(row, 1), part(row, 2)]))
 }
 
-fn sort(kind: Kind, batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn sort(kind: Kind, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let by = kind.sort_columns().iter().filter_map(|name| batch.column_by_name(name));
     let by: Vec<SortColumn> = by.map(|values| SortColumn { values: values.clone(), options: None }).collect();
     take_record_batch(batch, &lexsort_to_indices(&by, None)?)

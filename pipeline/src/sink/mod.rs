@@ -1,4 +1,4 @@
-//! The table sink: `instance.intervals` and `coverage` to Delta tables, each message applied once.
+//! The table sink: topics to Delta tables, each message applied once.
 //!
 //! The sink keeps no state of its own. Each Delta commit holds, beside the files, how far each partition of the log was applied
 //! (Delta's `txn` actions: application id = topic and partition, version = next offset). After a crash the table itself says where to go
@@ -9,6 +9,7 @@
 mod columns;
 mod delta;
 mod error;
+mod facts;
 mod group;
 mod merge;
 mod root;

@@ -42,10 +42,13 @@ pub struct Tables {
 }
 
 /// Which topic fills which tables.
-const LANES: [(Topic, &[Kind]); 3] = [
+const LANES: [(Topic, &[Kind]); 6] = [
     (Topic::InstanceIntervals, &[Kind::Intervals, Kind::Events]),
     (Topic::Coverage, &[Kind::Coverage]),
     (Topic::DeadLetters, &[Kind::DeadLetters]),
+    (Topic::Accounts, &[Kind::Accounts]),
+    (Topic::Gaps, &[Kind::Gaps]),
+    (Topic::ImageFacts, &[Kind::ImageFacts]),
 ];
 
 impl Tables {

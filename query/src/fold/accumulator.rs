@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
 use super::bytes::{Reader, put_i64};
+use super::metered::outside;
 use super::pieces::{Clip, Origin, Pieces};
 use super::{Fold, FoldError, NO_PIECE, Scope, UNKNOWN};
 use crate::tables::contract::timestamp;
@@ -65,15 +66,22 @@ impl<F: Fold> FoldGroups<F> {
     /// Takes in each row for which `group_of` gives a group.
     fn add_rows(&mut self, values: &[ArrayRef], group_of: impl Fn(usize) -> Option<usize>) -> Result<(), FoldError> {
         let pieces = Pieces::new(values)?;
-        let reaches = Arc::clone(&self.scope.reach);
+        let (reaches, metered) = (Arc::clone(&self.scope.reach), Arc::clone(&self.scope.metered));
         let mut origin = Origin::new(&pieces, &reaches);
         for row in 0..pieces.len() {
             let (Some(group), Some(mut piece)) = (group_of(row), pieces.clip(row, &self.clip)?) else { continue };
             let (reach, instance) = origin.at(row);
             piece.instance = instance;
             let held = &mut self.groups[group];
-            held.reach = held.reach.min(reach);
-            self.fold.add(&mut held.group, piece)?;
+            let mut add = |piece| {
+                held.reach = held.reach.min(reach);
+                self.fold.add(&mut held.group, piece)
+            };
+            if metered.is_always() {
+                add(piece)?;
+            } else {
+                outside(piece, metered.unmetered(pieces.account(row))).try_for_each(add)?;
+            }
         }
         self.heap_bytes += self.fold.take_growth();
         Ok(())
@@ -274,7 +282,7 @@ mod tests {
 
     fn scope() -> Scope {
         let period = Period::new("2024-02-01", "2024-02-05", Granularity::Hour, "UTC", UtcSecond(1_706_900_000)).unwrap();
-        Scope { period, reach: Arc::default(), every_bucket: false, one_instance: false }
+        Scope { period, reach: Arc::default(), metered: Arc::default(), every_bucket: false, one_instance: false }
     }
 
     fn columns(rows: &[Row]) -> (Vec<ArrayRef>, Vec<usize>) {

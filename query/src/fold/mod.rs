@@ -1,6 +1,6 @@
 //! The two folds behind every report, as aggregate functions: [`Usage`] sums, [`Concurrency`] sweeps.
 //!
-//! A fold sees the pieces of runs, clips them to its period, and gives one row a bucket. Neither knows where the pieces come from
+//! A fold sees the pieces of runs, clips them to its period and to when their account is metered, and gives one row a bucket. Neither knows where the pieces come from
 //! nor by what they are grouped. Their results do not depend on the order or the batches in which pieces arrive.
 
 mod accumulator;
@@ -8,6 +8,7 @@ mod bytes;
 mod concurrency;
 mod distinct;
 mod function;
+mod metered;
 mod pieces;
 mod timeline;
 mod usage;
@@ -21,6 +22,7 @@ use datafusion::error::DataFusionError;
 
 pub(crate) use concurrency::Concurrency;
 pub(crate) use function::FoldFunction;
+pub(crate) use metered::Metered;
 pub(crate) use usage::Usage;
 
 use crate::period::Period;
@@ -78,6 +80,7 @@ const NO_PIECE: i64 = i64::MAX;
 pub(crate) struct Scope {
     pub(crate) period: Period,
     pub(crate) reach: Arc<Reach>,
+    pub(crate) metered: Arc<Metered>,
     /// Whether buckets in which nothing ran have a row.
     pub(crate) every_bucket: bool,
     /// Whether a group is one instance, so that its instances need no counting.

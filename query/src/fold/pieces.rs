@@ -67,6 +67,11 @@ impl<'a> Pieces<'a> {
         self.starts.len()
     }
 
+    /// The account of a row.
+    pub(crate) fn account(&self, row: usize) -> &str {
+        self.account.value(row)
+    }
+
     /// The part of a row that lies in the period, without its instance; `None` if nothing does.
     #[inline]
     pub(crate) fn clip(&self, row: usize, clip: &Clip) -> Result<Option<Piece>, FoldError> {

@@ -37,7 +37,7 @@ pub(crate) struct DataFile {
 }
 
 /// The live files of a table at one version. A table that nothing was written to has none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FileSet {
     pub(crate) table: Table,
     /// The columns of the files.

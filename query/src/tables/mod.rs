@@ -2,6 +2,7 @@
 
 pub(crate) mod contract;
 pub(crate) mod files;
+mod metered;
 pub(crate) mod providers;
 
 use std::path::Path;
@@ -10,7 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use cloudigrade_pipeline::sink::delta_table;
-use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table};
+use cloudigrade_schemas::table::{
+    ACCOUNTS, COVERAGE, DEAD_LETTERS, GAPS, IMAGE_FACTS, INSTANCE_INTERVALS, INSTANCE_TYPES, POWER_EVENTS, Table,
+};
 use cloudigrade_schemas::{UtcSecond, instance_type};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -23,7 +26,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::error::QueryError;
-use crate::fold::Reach;
+use crate::fold::{Metered, Reach};
 use crate::limits::FOOTER_CACHE_BYTES;
 use contract::visible_schema;
 use files::{FileSet, store_url};
@@ -35,9 +38,28 @@ use providers::Contract;
 #[derive(Debug)]
 pub struct Tables {
     /// Held while the logs are read, so that refreshes follow each other.
-    stored: Mutex<[StoredTable; 4]>,
+    stored: Mutex<Stored>,
     current: RwLock<Arc<Snapshot>>,
     runtime: Arc<RuntimeEnv>,
+}
+
+/// The tables in the storage.
+#[derive(Debug)]
+struct Stored {
+    intervals: StoredTable,
+    events: StoredTable,
+    coverage: StoredTable,
+    dead_letters: StoredTable,
+    accounts: StoredTable,
+    gaps: StoredTable,
+    image_facts: StoredTable,
+}
+
+impl Stored {
+    fn all(&mut self) -> [&mut StoredTable; 7] {
+        let Self { intervals, events, coverage, dead_letters, accounts, gaps, image_facts } = self;
+        [intervals, events, coverage, dead_letters, accounts, gaps, image_facts]
+    }
 }
 
 /// A table in the storage: its log, and whether it was loaded.
@@ -62,6 +84,12 @@ impl StoredTable {
     fn files(&self) -> Result<FileSet, QueryError> {
         FileSet::new(self.table, self.is_loaded.then_some(&self.delta))
     }
+
+    /// Its files; the last ones, if its version is theirs.
+    fn files_since(&self, last: &Arc<FileSet>) -> Result<Arc<FileSet>, QueryError> {
+        let files = self.files()?;
+        Ok(if files.version == last.version { Arc::clone(last) } else { Arc::new(files) })
+    }
 }
 
 /// A table of SQL and its name.
@@ -73,10 +101,15 @@ pub(crate) struct Snapshot {
     pub(crate) intervals: Arc<FileSet>,
     pub(crate) events: Arc<FileSet>,
     dead_letters: Arc<FileSet>,
+    accounts: Arc<FileSet>,
+    gaps: Arc<FileSet>,
+    image_facts: Arc<FileSet>,
     coverage_version: Option<u64>,
     coverage: Vec<RecordBatch>,
     /// What `coverage` says, for the folds.
     pub(crate) reach: Arc<Reach>,
+    /// What `accounts` says, for the folds.
+    pub(crate) metered: Arc<Metered>,
     instance_types: RecordBatch,
 }
 
@@ -102,14 +135,26 @@ impl Tables {
             runtime.register_object_store(store_url(&table)?.as_ref(), delta.object_store());
             Ok::<_, QueryError>(StoredTable { table, delta, is_loaded: false })
         };
-        let stored = [open(INSTANCE_INTERVALS)?, open(POWER_EVENTS)?, open(COVERAGE)?, open(DEAD_LETTERS)?];
+        let stored = Stored {
+            intervals: open(INSTANCE_INTERVALS)?,
+            events: open(POWER_EVENTS)?,
+            coverage: open(COVERAGE)?,
+            dead_letters: open(DEAD_LETTERS)?,
+            accounts: open(ACCOUNTS)?,
+            gaps: open(GAPS)?,
+            image_facts: open(IMAGE_FACTS)?,
+        };
         let empty = Snapshot {
-            intervals: Arc::new(stored[0].files()?),
-            events: Arc::new(stored[1].files()?),
-            dead_letters: Arc::new(stored[3].files()?),
+            intervals: Arc::new(stored.intervals.files()?),
+            events: Arc::new(stored.events.files()?),
+            dead_letters: Arc::new(stored.dead_letters.files()?),
+            accounts: Arc::new(stored.accounts.files()?),
+            gaps: Arc::new(stored.gaps.files()?),
+            image_facts: Arc::new(stored.image_facts.files()?),
             coverage_version: None,
             coverage: Vec::new(),
             reach: Arc::default(),
+            metered: Arc::default(),
             instance_types: instance_types()?,
         };
         let tables = Self { stored: Mutex::new(stored), current: RwLock::new(Arc::new(empty)), runtime };
@@ -120,16 +165,11 @@ impl Tables {
     /// Looks for newer versions of the tables. Reads only what was added to their logs.
     pub async fn refresh(&self) -> Result<(), QueryError> {
         let mut stored = self.stored.lock().await;
-        for table in stored.iter_mut() {
+        for table in stored.all() {
             table.refresh().await?;
         }
         let last = self.snapshot();
-        let files = |at: usize, last: &Arc<FileSet>| {
-            let files = stored[at].files()?;
-            Ok::<_, QueryError>(if files.version == last.version { Arc::clone(last) } else { Arc::new(files) })
-        };
-        let (intervals, events, dead_letters) = (files(0, &last.intervals)?, files(1, &last.events)?, files(3, &last.dead_letters)?);
-        let coverage = stored[2].files()?;
+        let coverage = stored.coverage.files()?;
         let coverage_version = coverage.version;
         let (coverage, reach) = if coverage_version == last.coverage_version {
             (last.coverage.clone(), Arc::clone(&last.reach))
@@ -138,8 +178,25 @@ impl Tables {
             let reach = Arc::new(read_reach(&rows)?);
             (rows, reach)
         };
-        let instance_types = last.instance_types.clone();
-        let next = Snapshot { intervals, events, dead_letters, coverage_version, coverage, reach, instance_types };
+        let accounts = stored.accounts.files_since(&last.accounts)?;
+        let metered = if Arc::ptr_eq(&accounts, &last.accounts) {
+            Arc::clone(&last.metered)
+        } else {
+            Arc::new(metered::read(&self.read_all(accounts.as_ref().clone()).await?)?)
+        };
+        let next = Snapshot {
+            intervals: stored.intervals.files_since(&last.intervals)?,
+            events: stored.events.files_since(&last.events)?,
+            dead_letters: stored.dead_letters.files_since(&last.dead_letters)?,
+            accounts,
+            gaps: stored.gaps.files_since(&last.gaps)?,
+            image_facts: stored.image_facts.files_since(&last.image_facts)?,
+            coverage_version,
+            coverage,
+            reach,
+            metered,
+            instance_types: last.instance_types.clone(),
+        };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(())
     }
@@ -168,7 +225,6 @@ impl Tables {
 impl Snapshot {
     /// The tables of SQL by name.
     pub(crate) fn contract_tables(&self) -> datafusion::error::Result<Vec<NamedTable>> {
-        let stored = |files: &Arc<FileSet>| -> NamedTable { (files.table.name.to_owned(), Arc::new(Contract::new(Arc::clone(files)))) };
         let in_memory = |table: &Table, rows: &[RecordBatch]| -> datafusion::error::Result<NamedTable> {
             let rows = MemTable::try_new(visible_schema(table), vec![rows.to_vec()])?;
             Ok((table.name.to_owned(), Arc::new(rows)))
@@ -177,10 +233,21 @@ impl Snapshot {
             stored(&self.intervals),
             stored(&self.events),
             stored(&self.dead_letters),
+            stored(&self.accounts),
+            stored(&self.image_facts),
             in_memory(&COVERAGE, &self.coverage)?,
             in_memory(&INSTANCE_TYPES, std::slice::from_ref(&self.instance_types))?,
         ])
     }
+
+    /// The stored tables that SQL shows in the schema `sys`.
+    pub(crate) fn system_tables(&self) -> Vec<NamedTable> {
+        vec![stored(&self.gaps)]
+    }
+}
+
+fn stored(files: &Arc<FileSet>) -> NamedTable {
+    (files.table.name.to_owned(), Arc::new(Contract::new(Arc::clone(files))))
 }
 
 /// The reference data as rows.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use cloudigrade_schemas::table::{BUCKETS, COVERAGE, Column, ColumnType, INSTANCE_INTERVALS, POWER_EVENTS, Table};
+use cloudigrade_schemas::account::Unmetered;
+use cloudigrade_schemas::table::{ACCOUNTS, BUCKETS, COVERAGE, Column, ColumnType, INSTANCE_INTERVALS, POWER_EVENTS, Table};
 use cloudigrade_schemas::{Month, UtcSecond, instance_type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -30,6 +31,8 @@ pub struct Run {
     pub instance_type: Option<Arc<str>>,
     pub start: i64,
     pub end: Option<i64>,
+    /// Of an end that was observed within bounds, the earlier one.
+    pub end_not_before: Option<i64>,
 }
 
 impl Run {
@@ -42,7 +45,12 @@ impl Run {
             instance_type: Some("m5.large".into()),
             start: at(start),
             end: end.map(at),
+            end_not_before: None,
         }
+    }
+
+    pub fn ended_after(self, not_before: &str) -> Self {
+        Self { end_not_before: Some(at(not_before)), ..self }
     }
 
     pub fn typed(self, instance_type: Option<&str>) -> Self {
@@ -180,7 +188,7 @@ fn interval_rows(pieces: &[&Piece]) -> RecordBatch {
         Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
     };
     let ended = |text: &'static str| move |run: &Run| run.end.map(|_| text.to_owned());
-    let columns: Vec<(&str, ArrayRef)> = vec![
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("account_id", texts(&|run| Some(run.account.to_string()))),
         ("region", texts(&|run| Some(run.region.to_string()))),
         ("instance_id", texts(&|run| Some(run.instance.clone()))),
@@ -193,7 +201,7 @@ fn interval_rows(pieces: &[&Piece]) -> RecordBatch {
         ("start_event_id", texts(&|_| Some("event-1".into()))),
         ("end_event_id", texts(&ended("event-2"))),
         ("start_kind", texts(&|_| Some("RunInstances".into()))),
-        ("end_kind", texts(&ended("StopInstances"))),
+        ("end_kind", texts(&|run| run.end.map(|_| if run.end_not_before.is_some() { "ObservedStopped" } else { "StopInstances" }.into()))),
         ("start_source", texts(&|_| Some("file#0".into()))),
         ("end_source", texts(&ended("file#1"))),
         ("revision", integers(&|_| Some(1))),
@@ -202,6 +210,10 @@ fn interval_rows(pieces: &[&Piece]) -> RecordBatch {
         ("piece_end", times(&|piece| piece.end)),
         ("first_month", Arc::new(pieces.iter().map(|piece| Some(piece.first)).collect::<BooleanArray>())),
     ];
+    // Files from before there were observations do not have it.
+    if pieces.iter().any(|piece| piece.run.end_not_before.is_some()) {
+        columns.push(("end_not_before", times(&|piece| piece.run.end_not_before)));
+    }
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
@@ -235,6 +247,31 @@ pub fn write_tables(root: &Path, runs: &[Run], coverage: &[(&str, &str, &str)]) 
     }
     events.commit();
     write_coverage(root, coverage);
+}
+
+/// Writes the table `accounts`: tenant, account, and the times in which it is not metered.
+pub fn write_accounts(root: &Path, accounts: &[(&str, &str, Vec<Unmetered>)]) {
+    type Row<'a> = (&'a str, &'a str, Vec<Unmetered>);
+    let texts = |text: &dyn Fn(&Row<'_>) -> Option<String>| -> ArrayRef { Arc::new(accounts.iter().map(text).collect::<StringArray>()) };
+    let fixed = |value: &'static str| texts(&move |_| Some(value.to_owned()));
+    let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0; accounts.len()]).with_timezone("UTC"));
+    let columns = [
+        ("tenant", texts(&|row| Some(row.0.to_owned()))),
+        ("account_id", texts(&|row| Some(row.1.to_owned()))),
+        ("arn", fixed("arn:aws:iam::000000000012:role/r")),
+        ("name", texts(&|_| None)),
+        ("state", fixed("enabled")),
+        ("created_at", Arc::clone(&time)),
+        ("changed_at", Arc::clone(&time)),
+        ("verified_at", time),
+        ("unmetered", texts(&|row| Some(json!(row.2).to_string()))),
+        ("problems", fixed("[]")),
+        ("trail_arn", texts(&|_| None)),
+        ("trail_bucket", texts(&|_| None)),
+    ];
+    let mut table = TableWriter::new(root, ACCOUNTS);
+    table.add_file(&[], &RecordBatch::try_from_iter(columns).unwrap());
+    table.commit();
 }
 
 /// Writes the table `coverage`.

@@ -81,7 +81,7 @@ fn every_byte_is_classified_as_the_words_say() {
 
 #[test]
 fn each_power_events_name_begins_with_an_initial() {
-    for action in cloudigrade_schemas::PowerAction::ALL {
+    for action in cloudigrade_schemas::PowerAction::CLOUDTRAIL {
         assert!(is_initial(action.name().as_bytes()[0]), "{action:?}");
         assert!(is_power_name(format!("{}\"", action.name()).as_bytes()), "{action:?}");
         assert!(!is_power_name(format!("{}s\"", action.name()).as_bytes()), "{action:?}");

@@ -1,0 +1,88 @@
+//! The rows of the tables about accounts, gaps and images.
+
+use std::borrow::Cow;
+
+use arrow::array::ArrayRef;
+use arrow::error::ArrowError;
+use cloudigrade_schemas::image_fact::Fact;
+use cloudigrade_schemas::{Account, Gap, ImageFact};
+use serde::Serialize;
+use serde_json::json;
+
+use super::group::{maybe_integer, maybe_text, moment, text};
+
+/// The columns of [`cloudigrade_schemas::table::ACCOUNTS`], in its order.
+pub(super) fn account_columns(rows: &[&Account]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let unmetered = texts(rows, |row| &row.unmetered)?;
+    let problems = texts(rows, |row| &row.problems)?;
+    Ok(vec![
+        text(rows, |row| &row.tenant),
+        text(rows, |row| &row.account_id),
+        text(rows, |row| &row.arn),
+        maybe_text(rows, |row| row.name.as_deref()),
+        maybe_text(rows, |row| Some(row.state.word())),
+        moment(rows, |row| Some(row.created_at)),
+        moment(rows, |row| Some(row.changed_at)),
+        moment(rows, |row| row.verified_at),
+        text(&unmetered, |json| json),
+        text(&problems, |json| json),
+        maybe_text(rows, |row| row.trail.as_ref().map(|trail| &*trail.arn)),
+        maybe_text(rows, |row| row.trail.as_ref().map(|trail| &*trail.bucket)),
+    ])
+}
+
+/// The columns of [`cloudigrade_schemas::table::GAPS`], in its order.
+pub(super) fn gap_columns(rows: &[&Gap]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let ids: Vec<String> = rows.iter().map(|gap| gap.to_key()).collect();
+    let objects = texts(rows, |row| json!(row.missing))?;
+    Ok(vec![
+        text(&ids, |id| id),
+        text(rows, |row| &row.account_id),
+        text(rows, |row| &row.region),
+        maybe_text(rows, |row| Some(row.kind.word())),
+        moment(rows, |row| Some(row.from)),
+        moment(rows, |row| row.until),
+        maybe_integer(rows, |row| i64::try_from(row.missing.len()).ok()),
+        text(rows, |row| &row.detail),
+        moment(rows, |row| Some(row.found_at)),
+        moment(rows, |row| row.closed_at),
+        text(&objects, |json| json),
+    ])
+}
+
+/// The columns of [`cloudigrade_schemas::table::IMAGE_FACTS`], in its order.
+pub(super) fn image_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let names: Vec<Cow<'_, str>> = rows.iter().map(|row| name_of(&row.fact)).collect();
+    let values = texts(rows, |row| match &row.fact {
+        Fact::Metadata(metadata) => json!(metadata),
+        Fact::Unavailable => json!({}),
+        Fact::Tag { key, value } => json!({"key": key, "value": value}),
+    })?;
+    let kind = |fact: &Fact| match fact {
+        Fact::Metadata(_) => "metadata",
+        Fact::Unavailable => "unavailable",
+        Fact::Tag { .. } => "tag",
+    };
+    Ok(vec![
+        text(rows, |row| &row.image_id),
+        text(rows, |row| &row.region),
+        text(&names, |name| name),
+        maybe_text(rows, |row| Some(kind(&row.fact))),
+        moment(rows, |row| Some(row.at)),
+        text(rows, |row| &row.source),
+        text(&values, |json| json),
+    ])
+}
+
+/// Which fact of its image it is: an image has one of each.
+pub(super) fn name_of(fact: &Fact) -> Cow<'static, str> {
+    match fact {
+        Fact::Metadata(_) | Fact::Unavailable => Cow::Borrowed("metadata"),
+        Fact::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
+    }
+}
+
+fn texts<'r, R, T: Serialize>(rows: &'r [&R], value: impl Fn(&'r R) -> T) -> Result<Vec<String>, ArrowError> {
+    let json = |row: &&'r R| serde_json::to_string(&value(row)).map_err(|error| ArrowError::ExternalError(Box::new(error)));
+    rows.iter().map(json).collect()
+}
