@@ -28,6 +28,12 @@ pub struct Global {
     /// Where the tables are, if not in the data folder: a folder or s3://bucket/prefix
     #[arg(long, global = true, value_name = "PLACE", env = "CLOUDIGRADE_TABLES")]
     pub tables: Option<String>,
+    /// Configuration file (TOML); `CLOUDIGRADE__SECTION__KEY` in the environment wins over it
+    #[arg(long, global = true, value_name = "FILE", env = "CLOUDIGRADE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to write log lines on standard error
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<crate::config::LogFormat>,
     /// Say more on standard error; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -53,8 +59,15 @@ pub enum Command {
     Tables(Tables),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth
     Demo(Demo),
-    /// Answer reports over HTTP
+    /// Answer reports over HTTP, and collect from the queue and the accounts that the configuration names
     Serve(Serve),
+    /// AWS accounts: register, look at, pause, delete; with a server or without
+    Accounts(Accounts),
+    /// The configuration: check it, or show what is in force
+    #[command(subcommand)]
+    Config(Config),
+    /// Connect to everything that the configuration names, and say what is wrong and how to mend it
+    Doctor(Doctor),
     /// Say what is on the disks of a machine image, without mounting them and without writing to them
     Inspect(Inspect),
     /// Print a shell's completion script
@@ -236,9 +249,133 @@ pub struct Demo {
 
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Address to listen at; on anything but loopback there is no protection, as there are no users yet
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
+    /// Address to listen at [default: 127.0.0.1:8080]; on anything but loopback there is no protection, as there are no users yet
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "ACCOUNT is an AWS account id or a name. While a server runs on the same --data, it is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade accounts policy --format cloudformation --principal 123456789012 > role.yaml\n  cloudigrade accounts register arn:aws:iam::123456789012:role/cloudigrade --name production\n  cloudigrade accounts list"
+)]
+pub struct Accounts {
+    /// Whose accounts
+    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT")]
+    pub tenant: String,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = AccountsFormat::Table)]
+    pub format: AccountsFormat,
+    #[command(subcommand)]
+    pub command: AccountsCommand,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccountsFormat {
+    /// For people
+    Table,
+    /// One JSON object, as schemas/json/accounts.schema.json describes its accounts
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountsCommand {
+    /// Print what an account must allow: a role, whom it trusts, and what that may do
+    Policy {
+        /// For whom to print it
+        #[arg(long = "as", value_enum, default_value_t = PolicyFormat::Json, value_name = "FORM")]
+        form: PolicyFormat,
+        /// The AWS account that cloudigrade runs in; by default that of its credentials
+        #[arg(long, value_name = "ACCOUNT_ID")]
+        principal: Option<String>,
+        /// With what reading the disks of machine images takes
+        #[arg(long)]
+        with_disks: bool,
+    },
+    /// Collect from an account from now on, with its history
+    Register {
+        /// The role that was made for cloudigrade
+        #[arg(value_name = "ROLE_ARN")]
+        arn: String,
+        /// What to call the account
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// All accounts
+    List,
+    /// One account, with its problems and how to mend them
+    Show {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// Give an account another name, or none
+    Rename {
+        /// Its AWS account id or name
+        account: String,
+        /// The new name; without it, the name is taken away
+        name: Option<String>,
+    },
+    /// Use another role of the same AWS account
+    ChangeRole {
+        /// Its AWS account id or name
+        account: String,
+        /// The role that was made for cloudigrade
+        #[arg(value_name = "ROLE_ARN")]
+        arn: String,
+    },
+    /// Meter an account again from now on
+    Enable {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// Do not meter an account from now on; its trail is removed if cloudigrade made it
+    Disable {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// Do not meter an account for a while; its trail stays
+    Pause {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// End a pause
+    Resume {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// Forget an account; its trail is removed if cloudigrade made it
+    Delete {
+        /// Its AWS account id or name
+        account: String,
+    },
+    /// Look again whether role, permissions and trail are in order
+    Verify {
+        /// Its AWS account id or name
+        account: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// What the role may do and whom it trusts, as IAM's console takes them
+    Json,
+    /// A CloudFormation template
+    Cloudformation,
+    /// A Terraform module
+    Terraform,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Read the file and the environment, and say all that is wrong; nothing is connected to
+    Check,
+    /// Print what is in force, as TOML
+    Show,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]

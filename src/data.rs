@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
+use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot};
 use cloudigrade_schemas::UtcSecond;
 
@@ -26,6 +27,18 @@ impl DataFolder {
     /// A folder with everything in it.
     pub fn at(folder: PathBuf) -> Self {
         Self { folder, tables: None }
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Brings the tables up to date with the log.
+    pub async fn catch_up(&self, log: &EmbeddedLog) -> anyhow::Result<()> {
+        let root = self.table_root()?;
+        cloudigrade_pipeline::sink::Tables::open(&root, log.partitions()).await?.catch_up(log).await?;
+        Ok(())
     }
 
     /// Opens the log, or makes it. No other process can until it is dropped.

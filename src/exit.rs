@@ -8,6 +8,8 @@ use cloudigrade_pipeline::log::LogError;
 use cloudigrade_pipeline::sink::SinkError;
 use cloudigrade_query::{PeriodError, QueryError};
 
+use crate::config::ConfigError;
+
 /// What the program ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -79,6 +81,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             QueryError::Limit(_) | QueryError::Execution { .. } => Code::Failed,
             _ => Code::Usage,
         });
+    }
+    if cause.downcast_ref::<ConfigError>().is_some() {
+        return Some(Code::Usage);
     }
     cause.downcast_ref::<PeriodError>().map(|_| Code::Usage).or_else(|| cause.downcast_ref::<LogError>().map(of_log))
 }

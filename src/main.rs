@@ -3,11 +3,15 @@
 //! This package is the only place that knows all parts: it reads the command line, wires the parts together, and turns errors into
 //! messages and exit codes. Data goes to standard output, messages to standard error.
 
+mod accounts;
+mod aws;
 mod cli;
 mod commands;
+mod config;
 mod data;
 mod demo;
 mod exit;
+mod live;
 mod output;
 
 use clap::Parser;
@@ -22,8 +26,7 @@ fn main() -> std::process::ExitCode {
     }
     bound_heaps();
     let cli = cli::Cli::parse();
-    start_log(cli.global.verbose);
-    match commands::run(cli) {
+    match run(cli) {
         Ok(code) => code.into(),
         Err(error) if output::reader_is_gone(&error) => exit::Code::Done.into(),
         Err(error) => {
@@ -31,6 +34,17 @@ fn main() -> std::process::ExitCode {
             exit::Code::of(&error).into()
         }
     }
+}
+
+fn run(cli: cli::Cli) -> anyhow::Result<exit::Code> {
+    let config = config::load(cli.global.config.as_deref(), variables())?;
+    start_log(cli.global.verbose, cli.global.log_format.unwrap_or(config.log.format));
+    commands::run(cli, &config)
+}
+
+/// The environment, as text: a value that is none becomes one that no setting takes.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
 /// glibc gives threads heaps of their own, and keeps in each what was freed there: with many threads that come and go, memory grew to a
@@ -44,7 +58,7 @@ fn bound_heaps() {
 }
 
 /// Log lines go to standard error: warnings, or what `RUST_LOG` asks for.
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, format: config::LogFormat) {
     use std::io::IsTerminal;
 
     use tracing_subscriber::EnvFilter;
@@ -56,5 +70,9 @@ fn start_log(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        config::LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        config::LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).init(),
+    }
 }

@@ -38,6 +38,162 @@ pub const COMMIT_LINGER: Duration = Duration::from_millis(50);
 pub const COMMIT_QUEUE_MAX: usize = 256;
 /// Entries that one commit joins while serving.
 pub const COMMIT_ENTRIES: usize = 256;
+
+// Calls to AWS.
+
+/// Attempts of one call, the first included. Standard back-off lies between them.
+pub const AWS_ATTEMPTS_MAX: u32 = 4;
+/// How long the back-off between two attempts of one call grows.
+pub const AWS_BACKOFF_MAX: Duration = Duration::from_secs(20);
+/// How long a connection to AWS may take to be made.
+pub const AWS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long AWS may take until the first byte of an answer.
+pub const AWS_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one attempt of a call may take.
+pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long one call may take with all its attempts.
+pub const AWS_CALL_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long before they expire the credentials of a role are renewed.
+pub const CREDENTIALS_RENEWED_BEFORE: Duration = Duration::from_secs(300);
+/// How long getting credentials may take.
+pub const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the session of a role is good for. An hour is what every role allows.
+pub const ROLE_SESSION: Duration = Duration::from_secs(3600);
+/// Characters of an inline session policy that STS takes.
+pub const SESSION_POLICY_CHARS_MAX: usize = 2048;
+/// Characters of AWS's own words that are kept of an error.
+pub const AWS_MESSAGE_CHARS_MAX: usize = 400;
+/// Sessions of roles that are kept; the one that was used least recently goes.
+pub const SESSIONS_MAX: usize = 1_000;
+/// Clients of regions that one session keeps; there are fewer regions than this.
+pub const CLIENTS_PER_SESSION_MAX: usize = 64;
+/// Paces of account, region and API that are kept; those at rest go first.
+pub const PACES_MAX: usize = 50_000;
+/// How many times slower than its quota an API is called at most, when AWS throttles.
+pub const PACE_SLOWEST: u32 = 32;
+/// How much of the wait between two calls is added at random.
+pub const PACE_JITTER_PERCENT: u32 = 20;
+
+// Describing and looking up.
+
+/// Instances of one page of `DescribeInstances`, which AWS limits to 1000.
+pub const DESCRIBE_PAGE: i32 = 1_000;
+/// Pages of one description of a region.
+pub const DESCRIBE_PAGES_MAX: usize = 500;
+/// Images that one `DescribeImages` asks for.
+pub const IMAGES_PER_CALL: usize = 100;
+/// How long a description of an image is good for before EC2 is asked again.
+pub const IMAGE_REFRESH_SECONDS: i64 = 24 * 3600;
+/// Events of one page of `LookupEvents`, which AWS limits to 50.
+pub const LOOKUP_PAGE: i32 = 50;
+/// How far back `LookupEvents` reaches.
+pub const HISTORY_DAYS_MAX: u32 = 90;
+/// How long CloudTrail may take until an event can be looked up.
+pub const LOOKUP_LAG_SECONDS: i64 = 15 * 60;
+/// How often one pass begins anew where it stopped, because its token was refused, without getting any further.
+pub const LOOKUP_RESTARTS_MAX: u32 = 3;
+/// Image ids of one region that are remembered while its history is read.
+pub const HISTORY_IMAGES_MAX: usize = 20_000;
+
+// Accounts.
+
+/// Accounts that are verified or reconciled at the same time.
+pub const ACCOUNTS_AT_ONCE_MAX: usize = 8;
+/// Accounts whose history is read at the same time.
+pub const HISTORIES_AT_ONCE_MAX: usize = 4;
+/// Regions of one account that are worked on at the same time.
+pub const REGIONS_AT_ONCE_MAX: usize = 6;
+/// Observations that one entry of the log joins.
+pub const OBSERVATIONS_PER_ENTRY: usize = 2_000;
+/// How often an account is compared with EC2, unless it is configured.
+pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// How rarely it may be: a terminated instance is gone from descriptions after about an hour.
+pub const RECONCILE_INTERVAL_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often it may be.
+pub const RECONCILE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How long the reconciliation of one account may take.
+pub const RECONCILE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long the verification of one account may take.
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often role, permissions and trail of an account are verified while nothing is wrong.
+pub const VERIFY_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+/// How long after a failure an account is tried again at first; it doubles up to the interval of reconciliation.
+pub const ACCOUNT_RETRY: Duration = Duration::from_secs(30);
+/// Failures of an account's history in a row after which they are told.
+pub const HISTORY_FAILURES_TOLD: u32 = 3;
+/// How old the last verification may become before it is told again although nothing changed.
+pub const VERIFIED_TOLD_SECONDS: i64 = 24 * 3600;
+/// Problems of one account that are told one by one.
+pub const PROBLEMS_TOLD_MAX: usize = 50;
+
+// The queue.
+
+/// Bytes of one message of a queue. SQS takes no larger ones.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Envelopes around a notification that are opened: SNS around whatever was published.
+pub const MESSAGE_WRAPPINGS_MAX: usize = 2;
+/// Objects that one message may name. A message of [`MESSAGE_BYTES_MAX`] has no room for more keys of CloudTrail's length.
+pub const OBJECTS_PER_MESSAGE_MAX: usize = 10_000;
+/// Objects of one message that are worked on at the same time; other messages have theirs.
+pub const OBJECTS_PER_MESSAGE_AT_ONCE: usize = 64;
+/// Bytes of a message that is not understood which its dead letter keeps.
+pub const MESSAGE_BYTES_KEPT: usize = 1024;
+/// Messages that are received but not yet deleted or given back, for each worker. Most of them wait for the log's commit.
+pub const MESSAGES_PER_WORKER: usize = 32;
+/// Messages that are received but not yet deleted or given back.
+pub const MESSAGES_IN_HAND_MAX: usize = 4_096;
+/// Objects, for each worker, that are received but wait for one. With more of them waiting the queue is not asked.
+pub const OBJECTS_WAITING_PER_WORKER: usize = 1;
+/// Bytes of fetched objects that wait to be decoded, and bytes of their harvests that wait to be committed: each no more than this.
+pub const LIVE_BYTES_MAX: usize = 48 << 20;
+/// Requests that wait for messages at the same time.
+pub const RECEIVERS: usize = 2;
+/// Messages that SQS gives, takes back or deletes in one request.
+pub const QUEUE_BATCH_MAX: usize = 10;
+/// How long a delete waits for others to go with it.
+pub const ACK_LINGER: Duration = Duration::from_millis(100);
+/// Batches of deletes that are under way at the same time.
+pub const ACK_BATCHES_AT_ONCE: usize = 4;
+/// Deletes that wait for their batch; whoever has one more waits for room.
+pub const ACK_QUEUE_MAX: usize = 1_024;
+/// How often the delete of a message is tried. If none succeeds it is delivered again, and changes nothing.
+pub const ACK_ATTEMPTS_MAX: u32 = 5;
+/// How often a message is received before what is wrong with its content is believed.
+pub const RECEIVES_BEFORE_BURIAL: u32 = 2;
+/// How often one delivery tries to get an object: answers that break off, besides what the AWS client repeats by itself.
+pub const FETCH_ATTEMPTS_MAX: u32 = 3;
+/// How long a fetch waits before it is tried again; doubled each time.
+pub const FETCH_RETRY_WAIT: Duration = Duration::from_millis(200);
+/// How long an answer of S3 may take from the request to its last byte.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a message rests after the first failure; doubled for each receive.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(5);
+/// How long a message rests at most.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long a message rests at least when somebody must mend something first.
+pub const ENVIRONMENT_BACKOFF_MIN: Duration = Duration::from_secs(60);
+/// How long the queue is not asked after it could not be reached; doubled up to [`QUEUE_BACKOFF_MAX`].
+pub const QUEUE_BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// How long the queue is not asked at most.
+pub const QUEUE_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How long a message can be held by heartbeats. SQS gives it to others after 12 hours, whatever is asked.
+pub const HEARTBEAT_FOR_MAX: Duration = Duration::from_secs(11 * 3600);
+/// How long finishing what is being committed may take once the program is asked to stop.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// Regions whose S3 clients are kept.
+pub const REGION_CLIENTS_MAX: usize = 40;
+/// Buckets whose region is remembered.
+pub const BUCKET_REGIONS_MAX: usize = 1_000;
+/// Problems that readiness tells one by one.
+pub const PROBLEMS_MAX: usize = 64;
+/// Things that show a problem and are remembered, so that it is known to be over when they work.
+pub const PROBLEM_WITNESSES_MAX: usize = 16;
+/// How long a problem that shows no more is told: twice as long as a message rests at most.
+pub const PROBLEM_KEPT: Duration = Duration::from_secs(30 * 60);
+/// Dead letters that one replay or drop takes.
+pub const LETTERS_AT_ONCE_MAX: usize = 10_000;
+/// Objects that one replay reads at the same time.
+pub const REPLAYS_AT_ONCE: usize = 8;
 /// Bytes of one digest file once inflated. A digest has some 500 bytes for each log file.
 pub const DIGEST_BYTES_MAX: usize = 32 << 20;
 /// Log files that one digest file names. CloudTrail writes a few hundred in a busy hour.

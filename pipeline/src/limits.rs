@@ -37,3 +37,13 @@ pub const REPLACED_FILES_KEPT: Duration = Duration::from_secs(7 * 86_400);
 pub const COMMITS_BETWEEN_CLEANINGS: u64 = 20;
 /// Bytes of messages that the table sink applies in one commit, at most.
 pub const SINK_BATCH_BYTES: usize = 16 << 20;
+/// What came of this many of a tenant's commands is kept, the newest.
+pub const ACCOUNT_OUTCOMES_KEPT: u64 = 1_000;
+/// Accounts that a tenant can have, those it deleted not counted.
+pub const ACCOUNTS_PER_TENANT_MAX: u64 = 10_000;
+/// Times in which an account is not metered that it can have; one more for its deletion.
+pub const UNMETERED_PERIODS_MAX: usize = 10_000;
+/// Problems of an account that are kept; the first ones.
+pub const ACCOUNT_PROBLEMS_MAX: usize = 50;
+/// A text of a problem of an account, in bytes; what is longer is cut.
+pub const PROBLEM_TEXT_BYTES_MAX: usize = 2_000;

@@ -182,3 +182,33 @@ impl Account {
 pub fn account_key(tenant: &str, account_id: &str) -> String {
     format!("{tenant}/{account_id}")
 }
+
+/// Characters of a tenant's name, at most.
+pub const TENANT_CHARS_MAX: usize = 64;
+/// Characters of an account's name, at most.
+pub const NAME_CHARS_MAX: usize = 256;
+/// Characters of a command's id, at most.
+pub const COMMAND_ID_CHARS_MAX: usize = 128;
+/// Characters of an external id, at least and at most: what AWS takes.
+pub const EXTERNAL_ID_CHARS: std::ops::RangeInclusive<usize> = 2..=1224;
+
+/// Whether a tenant can be called this: letters, digits and `._@+-` of ASCII, at most [`TENANT_CHARS_MAX`].
+pub fn is_tenant(text: &str) -> bool {
+    (1..=TENANT_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte))
+}
+
+/// Whether an account can be called this: something to see, at most [`NAME_CHARS_MAX`] characters, no control characters, and no white
+/// space around it.
+pub fn is_account_name(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && text.chars().count() <= NAME_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
+/// Whether a command can be called this: printable ASCII without spaces, at most [`COMMAND_ID_CHARS_MAX`].
+pub fn is_command_id(text: &str) -> bool {
+    (1..=COMMAND_ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether AWS takes this as an external id.
+pub fn is_external_id(text: &str) -> bool {
+    EXTERNAL_ID_CHARS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
+}

@@ -3,7 +3,7 @@
 //! This crate knows no I/O, no clock and no `async`. Everything here is data and pure functions on it, so every other part may
 //! depend on it.
 //!
-//! * [`ids`], [`time`]: what things are called and when they happen
+//! * [`ids`], [`arn`], [`time`]: what things are called and when they happen
 //! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`gap`]: the messages of the topics
 //! * [`observation`]: what EC2 itself said, in the form of a CloudTrail record
 //! * [`findings`]: what is on the disks of machine images
@@ -12,6 +12,7 @@
 //! * [`instance_type`]: sizes of EC2 instance types, as dated data
 
 pub mod account;
+pub mod arn;
 pub mod coverage;
 pub mod dead_letter;
 pub mod findings;
@@ -29,8 +30,9 @@ pub mod time;
 pub mod topic;
 
 pub use account::{Account, AccountAction, AccountCommand, AccountProblem, AccountState};
+pub use arn::RoleArn;
 pub use coverage::Coverage;
-pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use dead_letter::{DeadLetter, DeadLetterReason, Resolution};
 pub use findings::Findings;
 pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};

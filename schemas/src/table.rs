@@ -153,6 +153,10 @@ pub const DEAD_LETTERS: Table = Table {
         column("detail", Text, false, "Why, in words, with what to do."),
         column("first_bytes", Text, false, "Its first bytes, at most 1024, with what is not UTF-8 replaced."),
         column("found_at", Timestamp, false, "When it was found."),
+        column("version", Text, true, "The object's version; null where the bucket is not versioned."),
+        column("resolved_at", Timestamp, true, "When it was resolved; null while it is open."),
+        column("resolution", Text, true, "How it was resolved: replayed, dropped; null while it is open."),
+        column("resolved_by", Text, true, "Who resolved it; null while it is open."),
     ],
     stored: &[],
 };

@@ -126,7 +126,14 @@ fn a_reason_has_one_word_in_json_and_in_sql() {
         BadRecord,
         BadEventTime,
         BadField,
+        Gone,
+        Unrecognized,
+        BucketNotAllowed,
     ] {
         assert_eq!(serde_json::to_value(reason).unwrap(), DeadLetterReason::word(reason));
+    }
+    use cloudigrade_schemas::Resolution;
+    for how in [Resolution::Replayed, Resolution::Dropped] {
+        assert_eq!(serde_json::to_value(how).unwrap(), how.word());
     }
 }

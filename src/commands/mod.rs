@@ -1,8 +1,11 @@
 //! The commands, one a file.
 
+mod accounts;
+mod config;
 mod dead_letters;
 mod demo;
 mod gaps;
+mod doctor;
 mod ingest;
 mod inspect;
 mod report;
@@ -15,12 +18,13 @@ mod verify;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
+use crate::config::Config;
 use crate::data::DataFolder;
 use crate::exit::Code;
 use crate::output;
 
 /// Runs a command to its end.
-pub fn run(cli: Cli) -> anyhow::Result<Code> {
+pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
     let data = DataFolder::of(&cli.global);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
@@ -33,7 +37,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Verify(args) => verify::run(&args, &handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
         Command::Demo(args) => demo::run(&args, &handle),
-        Command::Serve(args) => handle.block_on(serve::run(&data, &args)),
+        Command::Serve(args) => handle.block_on(serve::run(&data, &args, config)),
+        Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
+        Command::Config(args) => config::run(&args, config),
+        Command::Doctor(args) => handle.block_on(doctor::run(&data, &args, config)),
         Command::Inspect(args) => inspect::run(args),
         Command::Completions { shell } => {
             // The generator panics where its output fails: memory does not.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{LogError, Store};
+use cloudigrade_pipeline::log::{LogError, StateRead, Store};
 use cloudigrade_schemas::dead_letter::FIRST_BYTES_MAX;
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Coverage, DeadLetter, DeadLetterReason, EventId, SourceRef, Topic, TrailRecord, UtcSecond};
@@ -91,22 +91,29 @@ impl Harvest {
         self.rejected.len() as u64
     }
 
+    /// What the letters of this object would be, had it been found damaged now.
+    pub fn letters(&self, now: UtcSecond) -> impl Iterator<Item = DeadLetter> + '_ {
+        self.rejected.iter().map(move |rejected| {
+            let Rejected { index, reason, detail, first_bytes } = rejected;
+            let letter = DeadLetter::new(self.object.uri.clone(), *index, *reason, detail.clone(), first_bytes, now);
+            letter.with_version(self.object.version.clone())
+        })
+    }
+
     /// Puts all of it into a transaction. An object that is only partly usable is not noted as read: reading it again is how it is
     /// mended, and makes the same dead letters.
     pub fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
         if self.rejected.is_empty() {
             ledger::note(cx, &self.object, partitions);
         }
+        for letter in self.letters(now) {
+            cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
+        }
         if let Some(digest) = &self.digest {
             keep::note(cx, &self.object.uri, digest, partitions, now)?;
         }
         for (id, message) in self.messages {
             cx.send(Topic::CloudTrailRecords, id.as_str().as_bytes(), message, now);
-        }
-        for rejected in self.rejected {
-            let letter =
-                DeadLetter::new(self.object.uri.clone(), rejected.index, rejected.reason, rejected.detail, &rejected.first_bytes, now);
-            cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, now)?;
         }
         let mut reach: BTreeMap<String, Coverage> = BTreeMap::new();
         for coverage in self.coverage {
@@ -129,6 +136,25 @@ fn unusable_digest(error: &DigestError, text: &[u8]) -> Rejected {
     };
     let first_bytes = text[..text.len().min(FIRST_BYTES_MAX)].to_vec();
     Rejected { index: None, reason, detail: error.to_string(), first_bytes }
+}
+
+/// How far the data of each account and region reaches.
+///
+/// # Errors
+/// Those of reading state.
+pub fn reach(state: &impl StateRead, partitions: u32) -> Result<Vec<Coverage>, LogError> {
+    let mut all = Vec::new();
+    for partition in 0..partitions {
+        for (_, value) in state.scan(REACH, partition, b"")? {
+            let coverage = serde_json::from_slice(&value).map_err(|error| LogError::Storage {
+                doing: "reading how far data reaches",
+                cause: error.to_string(),
+                help: "the log is damaged or was written by a newer version",
+            })?;
+            all.push(coverage);
+        }
+    }
+    Ok(all)
 }
 
 /// The latest moment holds.

@@ -341,7 +341,7 @@ fn too_large(object: &Object) -> String {
 }
 
 /// What an object will take in memory, by what gzip itself says (its last four bytes). A hint: the decoder's limit is what holds.
-fn inflated_estimate(content: &[u8]) -> usize {
+pub(super) fn inflated_estimate(content: &[u8]) -> usize {
     let hint = content.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last) as usize);
     if content.starts_with(&[0x1f, 0x8b]) { hint.max(content.len()) } else { content.len() }
 }

@@ -5,8 +5,12 @@
 //! * [`harvest`]: what one object gives
 //! * [`committer`]: the way into the log of all that is collected while serving
 //! * [`drive`]: the loop around an operator
+//! * [`letters`], [`again`]: dead letters: what they are about is read again, or dropped
+//! * [`readiness`]: what somebody must mend before collecting goes on
+//! * [`sqs`]: objects that a queue tells of, as long as the program runs
 //! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
 
+pub mod again;
 pub mod committer;
 pub mod drive;
 pub mod feed;
@@ -15,10 +19,14 @@ pub mod gate;
 pub mod harvest;
 pub mod ingest;
 pub mod ledger;
+pub mod letters;
+pub mod readiness;
 pub mod list;
 pub mod s3;
+pub mod sqs;
 
 pub use committer::{Committer, Entry, NotCommitted};
 pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
 pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};
+pub use readiness::{Problem, Readiness};
 pub use list::ListFeed;

@@ -6,6 +6,7 @@
 //!
 //! They know no clock, no storage and no network. A file's path is no evidence of anything: what a record says is.
 
+pub mod accounts;
 mod binary;
 mod canonical;
 mod extract;
@@ -20,6 +21,7 @@ mod seen;
 mod tests;
 mod trail_event;
 
+pub use accounts::Accounts;
 pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;

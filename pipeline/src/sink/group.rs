@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use cloudigrade_schemas::interval::MonthEvent;
 use cloudigrade_schemas::table::{self, Table};
 use cloudigrade_schemas::{
-    Account, Coverage, DeadLetter, Gap, ImageFact, InstanceMonth, Interval, Month, SourceRef, Topic, UtcSecond, instance_type,
+    Account, Coverage, DeadLetter, Gap, ImageFact, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond, instance_type,
 };
 
 use super::columns::file_schema;
@@ -277,6 +277,10 @@ fn letter_columns(rows: &[&DeadLetter]) -> Vec<ArrayRef> {
         text(rows, |row| &row.detail),
         text(rows, |row| &row.first_bytes),
         moment(rows, |row| Some(row.found_at)),
+        maybe_text(rows, |row| row.version.as_deref()),
+        moment(rows, |row| row.resolved_at),
+        maybe_text(rows, |row| row.resolution.map(Resolution::word)),
+        maybe_text(rows, |row| row.resolved_by.as_deref()),
     ]
 }
 

@@ -1,7 +1,8 @@
 //! Reports over HTTP.
 //!
 //! `GET /api/v1/report/usage` and `/api/v1/report/concurrency` take `start`, `end`, `granularity`, `tz`, `by` and `format` (json or csv) as
-//! the command line does. `/healthz` says that the process answers, `/metrics` counts in Prometheus' format.
+//! the command line does. `/healthz` says that the process answers, `/readyz` whether it can do its work and what is in the way, `/metrics`
+//! counts in Prometheus' format.
 //!
 //! There are no users yet: whoever reaches the address reads everything.
 
@@ -34,10 +35,14 @@ pub struct Rest {
     shared: Arc<Shared>,
 }
 
+/// What somebody must mend before all works: a JSON object each, none when all is well.
+pub type Problems = Arc<dyn Fn() -> Vec<serde_json::Value> + Send + Sync>;
+
 struct Shared {
     tables: Tables,
     now: fn() -> UtcSecond,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    problems: Problems,
     /// Reports that are computed at the same time.
     computing: Semaphore,
     /// Reports that are computed or wait for it.
@@ -45,11 +50,11 @@ struct Shared {
 }
 
 impl Rest {
-    /// Answers from tables. `now` is the wall clock, `metrics` the text of `/metrics`.
-    pub fn new(tables: Tables, now: fn() -> UtcSecond, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
+    /// Answers from tables. `now` is the wall clock, `metrics` the text of `/metrics`, `problems` what `/readyz` says.
+    pub fn new(tables: Tables, now: fn() -> UtcSecond, metrics: Arc<dyn Fn() -> String + Send + Sync>, problems: Problems) -> Self {
         let computing = Semaphore::new(REPORTS_AT_ONCE_MAX);
         let admitted = Semaphore::new(REPORTS_AT_ONCE_MAX + REPORTS_WAITING_MAX);
-        Self { shared: Arc::new(Shared { tables, now, metrics, computing, admitted }) }
+        Self { shared: Arc::new(Shared { tables, now, metrics, problems, computing, admitted }) }
     }
 
     async fn report(&self, kind: ReportKind, params: Params) -> Result<Response, Failure> {
@@ -93,15 +98,23 @@ pub fn routes(rest: Rest) -> impl Filter<Extract = (impl Reply,), Error = Infall
     let metrics = warp::path!("metrics").and(warp::get()).and(of(&rest)).map(|rest: Rest| {
         warp::reply::with_header((rest.shared.metrics)(), "content-type", "text/plain; version=0.0.4; charset=utf-8").into_response()
     });
+    let ready = warp::path!("readyz").and(warp::get()).and(of(&rest)).map(|rest: Rest| readiness((rest.shared.problems)()));
     let usage = report("usage", ReportKind::Usage);
     let concurrency = report("concurrency", ReportKind::Concurrency);
-    let resources = usage.or(concurrency).unify().or(health).unify().or(metrics).unify().recover(refuse).unify();
+    let resources = usage.or(concurrency).unify().or(health).unify().or(ready).unify().or(metrics).unify().recover(refuse).unify();
     warp::method().and(warp::path::full()).and(warp::any().map(Instant::now)).and(resources).map(observe)
+}
+
+fn readiness(problems: Vec<serde_json::Value>) -> Response {
+    match problems.is_empty() {
+        true => answer::json(StatusCode::OK, &serde_json::json!({"status": "ready"})),
+        false => answer::json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({"status": "degraded", "problems": problems})),
+    }
 }
 
 /// Counts a request. Labels are bounded: a path that is no resource is counted as `other`.
 fn observe(method: Method, path: FullPath, started: Instant, response: Response) -> Response {
-    const PATHS: [&str; 4] = ["/api/v1/report/usage", "/api/v1/report/concurrency", "/healthz", "/metrics"];
+    const PATHS: [&str; 5] = ["/api/v1/report/usage", "/api/v1/report/concurrency", "/healthz", "/readyz", "/metrics"];
     let path = PATHS.into_iter().find(|known| *known == path.as_str()).unwrap_or("other");
     let status = response.status().as_u16().to_string();
     metrics::counter!("cloudigrade_http_requests_total", "path" => path, "status" => status).increment(1);

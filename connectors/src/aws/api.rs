@@ -1,0 +1,77 @@
+//! The calls that are made in accounts, each with the pace that AWS and its owner's other programs can bear.
+
+use std::time::Duration;
+
+/// A call to AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names are AWS's")]
+pub enum Api {
+    AssumeRole,
+    GetCallerIdentity,
+    DescribeRegions,
+    DescribeInstances,
+    DescribeImages,
+    DescribeSnapshots,
+    ModifySnapshotAttribute,
+    CopyImage,
+    DescribeTrails,
+    GetTrailStatus,
+    GetEventSelectors,
+    CreateTrail,
+    UpdateTrail,
+    PutEventSelectors,
+    StartLogging,
+    DeleteTrail,
+    LookupEvents,
+}
+
+/// How often an API is called in one account and region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Calls that may be made at once after a rest.
+    pub burst: u32,
+    /// Time between calls from then on.
+    pub every: Duration,
+}
+
+impl Api {
+    /// The action as in policies.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::AssumeRole => "sts:AssumeRole",
+            Self::GetCallerIdentity => "sts:GetCallerIdentity",
+            Self::DescribeRegions => "ec2:DescribeRegions",
+            Self::DescribeInstances => "ec2:DescribeInstances",
+            Self::DescribeImages => "ec2:DescribeImages",
+            Self::DescribeSnapshots => "ec2:DescribeSnapshots",
+            Self::ModifySnapshotAttribute => "ec2:ModifySnapshotAttribute",
+            Self::CopyImage => "ec2:CopyImage",
+            Self::DescribeTrails => "cloudtrail:DescribeTrails",
+            Self::GetTrailStatus => "cloudtrail:GetTrailStatus",
+            Self::GetEventSelectors => "cloudtrail:GetEventSelectors",
+            Self::CreateTrail => "cloudtrail:CreateTrail",
+            Self::UpdateTrail => "cloudtrail:UpdateTrail",
+            Self::PutEventSelectors => "cloudtrail:PutEventSelectors",
+            Self::StartLogging => "cloudtrail:StartLogging",
+            Self::DeleteTrail => "cloudtrail:DeleteTrail",
+            Self::LookupEvents => "cloudtrail:LookupEvents",
+        }
+    }
+
+    /// Its quota. `LookupEvents` has two calls a second from AWS. EC2 refills 20 describing calls a second, which its owner's programs
+    /// share with us, so we take a few. Changes of trails are one a second.
+    pub const fn quota(self) -> Quota {
+        match self {
+            Self::LookupEvents => Quota { burst: 1, every: Duration::from_millis(550) },
+            Self::DescribeRegions | Self::DescribeInstances | Self::DescribeImages | Self::DescribeSnapshots => {
+                Quota { burst: 5, every: Duration::from_millis(200) }
+            }
+            Self::AssumeRole | Self::GetCallerIdentity => Quota { burst: 5, every: Duration::from_millis(200) },
+            Self::DescribeTrails | Self::GetTrailStatus | Self::GetEventSelectors => Quota { burst: 5, every: Duration::from_millis(200) },
+            Self::ModifySnapshotAttribute | Self::CopyImage => Quota { burst: 1, every: Duration::from_secs(1) },
+            Self::CreateTrail | Self::UpdateTrail | Self::PutEventSelectors | Self::StartLogging | Self::DeleteTrail => {
+                Quota { burst: 2, every: Duration::from_secs(1) }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Which images to ask EC2 about, and what is new of an answer. Pure.
+//!
+//! What is known is kept for each account by itself: an account sees its own tags only, and not every image of others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use cloudigrade_pipeline::log::Store;
+use cloudigrade_schemas::{ImageFact, UtcSecond};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::answers::DescribedImage;
+use crate::limits::IMAGE_REFRESH_SECONDS;
+
+/// What is known of images, by `account/region/image`, in the partition of `account/region`.
+pub const IMAGES: Store = Store("collect.images");
+
+/// What an account was told of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownImage {
+    /// When EC2 was last asked.
+    pub asked_at: UtcSecond,
+    /// A digest of what was written of it; `None` when EC2 never knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The keys of the tags that it had.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// The images to ask about: new ones, and those that were asked about too long ago. Tags set before we were told of changes, and what
+/// becomes of images, show only so.
+pub fn due(known: &BTreeMap<String, KnownImage>, wanted: &BTreeSet<String>, now: UtcSecond) -> Vec<String> {
+    let is_due = |id: &&String| known.get(*id).is_none_or(|known| now.0 - known.asked_at.0 >= IMAGE_REFRESH_SECONDS);
+    wanted.iter().filter(|id| id.starts_with("ami-")).filter(is_due).cloned().collect()
+}
+
+/// The facts to write, and what is known then.
+pub fn news(
+    known: Option<&KnownImage>,
+    image: &DescribedImage,
+    account: &str,
+    region: &str,
+    at: UtcSecond,
+) -> (Vec<ImageFact>, KnownImage) {
+    match image {
+        DescribedImage::Unavailable(_) => match known {
+            // What was known stays known when the image is deregistered: instances still run from it.
+            Some(known) => (Vec::new(), KnownImage { asked_at: at, ..known.clone() }),
+            None => (image.facts(account, region, at, &[]), KnownImage { asked_at: at, digest: None, tags: Vec::new() }),
+        },
+        DescribedImage::Known { tags, metadata, .. } => {
+            let digest = digest(&serde_json::json!([metadata, tags]).to_string());
+            let tags_now = tags.iter().map(|(key, _)| key.clone()).collect();
+            let same = known.is_some_and(|known| known.digest.as_deref() == Some(digest.as_str()));
+            let tags_before = known.map_or(&[][..], |known| &known.tags);
+            let facts = if same { Vec::new() } else { image.facts(account, region, at, tags_before) };
+            (facts, KnownImage { asked_at: at, digest: Some(digest), tags: tags_now })
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(16).fold(String::new(), |mut hex, byte| {
+        // Writing into a text does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
+
+    use super::*;
+
+    fn image(name: &str, tags: &[&str]) -> DescribedImage {
+        DescribedImage::Known {
+            id: "ami-1".to_owned(),
+            metadata: Box::new(ImageMetadata { name: Some(name.to_owned()), ..ImageMetadata::default() }),
+            tags: tags.iter().map(|key| ((*key).to_owned(), String::new())).collect(),
+        }
+    }
+
+    fn told(known: Option<&KnownImage>, image: &DescribedImage, at: i64) -> (Vec<Fact>, KnownImage) {
+        let (facts, known) = news(known, image, "1", "r", UtcSecond(at));
+        (facts.into_iter().map(|fact| fact.fact).collect(), known)
+    }
+
+    #[test]
+    fn an_image_is_told_once_and_again_when_it_changes() {
+        let (first, known) = told(None, &image("a", &["x"]), 1);
+        assert_eq!(first.len(), 2);
+        let (second, known) = told(Some(&known), &image("a", &["x"]), 2);
+        assert_eq!((second, known.asked_at), (vec![], UtcSecond(2)));
+        let (third, _) = told(Some(&known), &image("a", &["y"]), 3);
+        let tag = |key: &str, value: Option<&str>| Fact::Tag { key: key.to_owned(), value: value.map(str::to_owned) };
+        assert_eq!(third[1..], [tag("y", Some("")), tag("x", None)]);
+    }
+
+    #[test]
+    fn an_unknown_image_is_unavailable_once_and_a_known_one_never_becomes_so() {
+        let gone = DescribedImage::Unavailable("ami-1".to_owned());
+        let (first, known) = told(None, &gone, 1);
+        assert_eq!(first, [Fact::Unavailable]);
+        assert_eq!(told(Some(&known), &gone, 2).0, []);
+        let (_, known) = told(Some(&known), &image("a", &[]), 3);
+        let (facts, still) = told(Some(&known), &gone, 4);
+        assert_eq!((facts, still.digest), (vec![], known.digest));
+    }
+
+    #[test]
+    fn only_new_images_and_those_asked_about_long_ago_are_asked_about() {
+        let asked = |at| KnownImage { asked_at: UtcSecond(at), digest: None, tags: vec![] };
+        let known = BTreeMap::from([("ami-1".to_owned(), asked(0)), ("ami-2".to_owned(), asked(IMAGE_REFRESH_SECONDS))]);
+        let wanted = ["ami-1", "ami-2", "ami-3", "aki-kernel"].map(str::to_owned).into_iter().collect();
+        assert_eq!(due(&known, &wanted, UtcSecond(IMAGE_REFRESH_SECONDS)), ["ami-1", "ami-3"]);
+    }
+}

@@ -1,0 +1,198 @@
+//! The control socket: how commands reach a server that has the log for itself.
+//!
+//! A Unix socket in the data folder, for whoever owns the folder. One request and one answer a connection, each one line of JSON.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{Answer, Refusal, Request};
+
+/// The socket's name in the data folder.
+const NAME: &str = "control.sock";
+/// Bytes of a request or an answer, at most.
+const LINE_BYTES_MAX: u64 = 16 << 20;
+/// Connections that are served at once.
+const CONNECTIONS_MAX: usize = 16;
+/// How long a client may take to send its request.
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may take: a registration asks AWS many things.
+const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+
+/// Why the socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// It cannot be made.
+    #[error("{}: the control socket cannot be made: {cause}; check that the folder can be written to and that its path is shorter than 100 bytes", path.display())]
+    Bind {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The server does not answer.
+    #[error("{}: the server does not answer: {cause}; look at its messages, or restart it", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// The server's end. The file is removed when this is dropped.
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Makes the socket. Only the process that has the log may: what is left of an earlier one is removed.
+    ///
+    /// # Errors
+    /// [`ControlError::Bind`].
+    pub fn bind(folder: &Path) -> Result<Self, ControlError> {
+        let path = folder.join(NAME);
+        let fail = |cause| ControlError::Bind { path: path.clone(), cause };
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(fail)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+        Ok(Self { listener, path })
+    }
+
+    /// Answers until it is told to stop; then no new connection is taken.
+    pub async fn serve<F, R>(self, stop: CancellationToken, answer: F)
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Answer, Refusal>> + Send,
+    {
+        let answer = Arc::new(answer);
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the control socket failed");
+                    continue;
+                }
+            };
+            let Ok(pass) = Arc::clone(&room).try_acquire_owned() else {
+                tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the control socket: one was refused");
+                continue;
+            };
+            let answer = Arc::clone(&answer);
+            tokio::spawn(async move {
+                if let Err(error) = converse(stream, &*answer).await {
+                    tracing::debug!(%error, "a connection to the control socket ended early");
+                }
+                drop(pass);
+            });
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // A file that cannot be removed is removed by the next server.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn converse<F, R>(stream: UnixStream, answer: &F) -> std::io::Result<()>
+where
+    F: Fn(Request) -> R,
+    R: Future<Output = Result<Answer, Refusal>>,
+{
+    let (reading, mut writing) = stream.into_split();
+    let line = tokio::time::timeout(REQUEST_WITHIN, read_line(reading)).await??;
+    let answered = match serde_json::from_slice(&line) {
+        Ok(request) => answer(request).await,
+        Err(error) => Err(Refusal::new("bad_request", error.to_string(), "use the same version of the program as the server")),
+    };
+    let mut line = serde_json::to_vec(&answered).map_err(std::io::Error::other)?;
+    line.push(b'\n');
+    writing.write_all(&line).await
+}
+
+async fn read_line(reading: impl tokio::io::AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(reading.take(LINE_BYTES_MAX)).read_until(b'\n', &mut line).await?;
+    if line.last() != Some(&b'\n') {
+        return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "the line is not complete"));
+    }
+    Ok(line)
+}
+
+/// Asks the server of a data folder. `None` when none runs there.
+///
+/// # Errors
+/// [`ControlError::Silent`] when one runs but does not answer.
+pub async fn ask(folder: &Path, request: &Request) -> Result<Option<Result<Answer, Refusal>>, ControlError> {
+    let path = folder.join(NAME);
+    let stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(cause) => return Err(ControlError::Silent { path, cause }),
+    };
+    let exchange = async {
+        let (reading, mut writing) = stream.into_split();
+        let mut line = serde_json::to_vec(request).map_err(std::io::Error::other)?;
+        line.push(b'\n');
+        writing.write_all(&line).await?;
+        serde_json::from_slice(&read_line(reading).await?).map_err(std::io::Error::other)
+    };
+    let answered = tokio::time::timeout(ANSWER_WITHIN, exchange).await.map_err(std::io::Error::from).and_then(|answered| answered);
+    answered.map(Some).map_err(|cause| ControlError::Silent { path, cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::wire::Operation;
+
+    fn request() -> Request {
+        Request { tenant: "t".to_owned(), by: "b".to_owned(), operation: Operation::ExternalId }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_and_without_a_server_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(ask(folder.path(), &request()).await.unwrap().is_none());
+        let control = Control::bind(folder.path()).unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(control.serve(stop.clone(), |request: Request| async move {
+            assert!(matches!(request.operation, Operation::ExternalId));
+            Ok(Answer { external_id: Some(request.tenant), ..Answer::default() })
+        }));
+        let answer = ask(folder.path(), &request()).await.unwrap().unwrap().unwrap();
+        assert_eq!(answer.external_id.as_deref(), Some("t"));
+        stop.cancel();
+        served.await.unwrap();
+        assert!(ask(folder.path(), &request()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_can_reach_the_socket_and_what_a_dead_server_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Control::bind(folder.path()).unwrap();
+        let mode = std::fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::mem::forget(first);
+        assert!(Control::bind(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,195 @@
+//! Answers what is asked about accounts: commands go into the log, the one writer decides, and the outcome is read back.
+
+use std::time::Duration;
+
+use cloudigrade_connectors::aws::{AccountCheck, Checker};
+use cloudigrade_connectors::source::committer::{Committer, Entry, Message};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::Log;
+use cloudigrade_pipeline::operators::accounts::{self, Outcome};
+use cloudigrade_schemas::arn::RoleArn;
+use cloudigrade_schemas::{Account, AccountAction, AccountCommand, AccountState, Topic, UtcSecond};
+
+use super::wire::{Answer, Operation, Refusal, Request};
+
+/// How long the one writer may take to decide.
+const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+/// How often is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Random bytes of an external id or a command's id.
+const RANDOM_BYTES: usize = 16;
+
+/// What asks AWS about an account; absent where nothing says how AWS is reached.
+pub type Aws = Option<Checker>;
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    log: EmbeddedLog,
+    committer: Committer,
+    aws: Aws,
+    now: fn() -> UtcSecond,
+}
+
+impl Service {
+    /// A service over a log whose operators run.
+    pub fn new(log: EmbeddedLog, committer: Committer, aws: Aws, now: fn() -> UtcSecond) -> Self {
+        Self { log, committer, aws, now }
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing of it was done, unless it says otherwise.
+    pub async fn answer(&self, Request { tenant, by, operation }: Request) -> Result<Answer, Refusal> {
+        let asked = Asked { service: self, tenant: &tenant, by: &by };
+        match operation {
+            Operation::ExternalId => Ok(Answer { external_id: Some(asked.external_id().await?), ..Answer::default() }),
+            Operation::Register { arn, name } => asked.register(&arn, name).await,
+            Operation::List => Ok(Answer { accounts: asked.accounts()?, ..Answer::default() }),
+            Operation::Show { account } => Ok(of(asked.find(&account)?)),
+            Operation::Rename { account, name } => asked.change(&account, AccountAction::Rename { name }).await,
+            Operation::ChangeRole { account, arn } => {
+                asked.change(&account, AccountAction::ChangeRole { arn }).await?;
+                asked.verify(&account).await
+            }
+            Operation::Enable { account } => {
+                asked.change(&account, AccountAction::Enable).await?;
+                asked.verify(&account).await
+            }
+            Operation::Resume { account } => {
+                asked.change(&account, AccountAction::Resume).await?;
+                asked.verify(&account).await
+            }
+            Operation::Pause { account } => asked.change(&account, AccountAction::Pause).await,
+            Operation::Disable { account } => asked.end(&account, AccountAction::Disable).await,
+            Operation::Delete { account } => asked.end(&account, AccountAction::Delete).await,
+            Operation::Verify { account } => asked.verify(&account).await,
+        }
+    }
+}
+
+/// A request under way.
+struct Asked<'a> {
+    service: &'a Service,
+    tenant: &'a str,
+    by: &'a str,
+}
+
+impl Asked<'_> {
+    fn partitions(&self) -> u32 {
+        self.service.log.partitions()
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, Refusal> {
+        let known = accounts::accounts_of(&self.service.log, self.partitions(), self.tenant).map_err(|error| Refusal::failed(&error))?;
+        Ok(known.into_iter().filter(|account| account.state != AccountState::Deleted).collect())
+    }
+
+    /// The account of this id or name. One of another tenant is as unknown as one that nobody has.
+    fn find(&self, account: &str) -> Result<Account, Refusal> {
+        let known = self.accounts()?;
+        let found = known.into_iter().find(|known| known.account_id == account || known.name.as_deref() == Some(account));
+        found.ok_or_else(|| Refusal::new("unknown_account", format!("there is no account {account:?}"), "`cloudigrade accounts list` shows those there are"))
+    }
+
+    async fn external_id(&self) -> Result<String, Refusal> {
+        let known = || accounts::external_id(&self.service.log, self.partitions(), self.tenant).map_err(|error| Refusal::failed(&error));
+        if let Some(known) = known()? {
+            return Ok(known);
+        }
+        let external_id = format!("cloudigrade-{}", random()?);
+        match self.decide("", AccountAction::OpenTenant { external_id }).await? {
+            Outcome::TenantOpened { external_id } => Ok(external_id),
+            outcome => Err(Refusal::failed(&format!("a tenant was opened with the outcome {outcome:?}"))),
+        }
+    }
+
+    async fn register(&self, arn: &str, name: Option<String>) -> Result<Answer, Refusal> {
+        let role: RoleArn = arn.parse().map_err(|error: cloudigrade_schemas::arn::ArnError| Refusal::new("invalid_arn", error.to_string(), "give the ARN of the role that you made for cloudigrade, as IAM shows it"))?;
+        self.external_id().await?;
+        self.accepted(&role.account_id, AccountAction::Register { arn: arn.to_owned(), name }).await?;
+        self.verify(&role.account_id).await
+    }
+
+    async fn change(&self, account: &str, action: AccountAction) -> Result<Answer, Refusal> {
+        let known = self.find(account)?;
+        Ok(of(self.accepted(&known.account_id, action).await?))
+    }
+
+    /// Disables or deletes an account, and removes the trail that we made in it.
+    async fn end(&self, account: &str, action: AccountAction) -> Result<Answer, Refusal> {
+        let known = self.find(account)?;
+        let ended = self.accepted(&known.account_id, action).await?;
+        let mut answer = of(ended);
+        if let (Some(aws), Some(trail)) = (&self.service.aws, known.trail.as_ref().filter(|trail| trail.ours)) {
+            let external_id = self.external_id().await?;
+            match aws.remove_trail(&known, &external_id).await {
+                Ok(()) => answer.notes.push(format!("the trail {} was removed", trail.arn)),
+                Err(problem) => answer.notes.push(format!("the trail {} was not removed: {}; {}", trail.arn, problem.detail, problem.help)),
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Looks whether role, permissions and trail are in order, and has the account say so from then on.
+    async fn verify(&self, account: &str) -> Result<Answer, Refusal> {
+        let known = self.find(account)?;
+        let Some(aws) = &self.service.aws else {
+            let note = "it was not looked whether the role works: there is no [accounts] section in the configuration";
+            return Ok(Answer { notes: vec![note.to_owned()], ..of(known) });
+        };
+        let external_id = self.external_id().await?;
+        let action = match aws.check(&known, &external_id).await {
+            AccountCheck::InOrder { trail } => AccountAction::Verified { trail },
+            AccountCheck::Obstructed(problems) => AccountAction::Failed { problems },
+        };
+        Ok(of(self.accepted(&known.account_id, action).await?))
+    }
+
+    /// Has an action decided that gives an account.
+    async fn accepted(&self, account_id: &str, action: AccountAction) -> Result<Account, Refusal> {
+        match self.decide(account_id, action).await? {
+            Outcome::Accepted(account) => Ok(*account),
+            Outcome::Refused { code, detail, help } => Err(Refusal { code, detail, help }),
+            outcome @ Outcome::TenantOpened { .. } => Err(Refusal::failed(&format!("an account had the outcome {outcome:?}"))),
+        }
+    }
+
+    async fn decide(&self, account_id: &str, action: AccountAction) -> Result<Outcome, Refusal> {
+        let command = AccountCommand {
+            id: random()?,
+            tenant: self.tenant.to_owned(),
+            account_id: account_id.to_owned(),
+            at: (self.service.now)(),
+            by: self.by.to_owned(),
+            action,
+        };
+        let key = command.tenant.clone().into_bytes();
+        let value = serde_json::to_vec(&command).map_err(|error| Refusal::failed(&error))?;
+        let message = Message { topic: Topic::AccountCommands, partition_key: key.clone(), key, value };
+        let entry = Entry { messages: vec![message], ..Entry::default() };
+        self.service.committer.commit(entry).await.map_err(|error| Refusal::failed(&error))?;
+        let decided = async {
+            loop {
+                let outcome = accounts::outcome(&self.service.log, self.partitions(), self.tenant, &command.id);
+                match outcome.map_err(|error| Refusal::failed(&error))? {
+                    Some(outcome) => return Ok(outcome),
+                    None => tokio::time::sleep(LOOK_EVERY).await,
+                }
+            }
+        };
+        let late = |_| Refusal::failed(&format!("the command is in the log, but was not decided within {} s", DECIDED_WITHIN.as_secs()));
+        tokio::time::timeout(DECIDED_WITHIN, decided).await.map_err(late)?
+    }
+}
+
+fn of(account: Account) -> Answer {
+    Answer { accounts: vec![account], ..Answer::default() }
+}
+
+fn random() -> Result<String, Refusal> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| Refusal::failed(&format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

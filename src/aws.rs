@@ -1,0 +1,92 @@
+//! From the configuration to clients of AWS.
+
+use aws_config::SdkConfig;
+use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, PolicyFor};
+use cloudigrade_connectors::doctor;
+use cloudigrade_connectors::source::sqs::SqsOptions;
+
+use crate::cli::PolicyFormat;
+use crate::config::{Accounts, Config};
+use crate::exit::{Code, error};
+
+/// The client's configuration for all that this program does as itself.
+pub async fn sdk(config: &Config) -> SdkConfig {
+    let settings = AwsSettings { endpoint_url: config.aws.endpoint_url.clone(), region: config.aws.region.clone(), profile: config.aws.profile.clone() };
+    aws::load_config(&settings).await
+}
+
+/// Another endpoint than AWS's, if there is one.
+pub fn endpoint(config: &Config) -> Option<String> {
+    config.aws.endpoint_url.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()))
+}
+
+/// What asks AWS about accounts.
+pub async fn checker(config: &Config, accounts: &Accounts) -> anyhow::Result<Checker> {
+    let sdk = sdk(config).await;
+    // Only for sharing snapshots of disks is it needed to know our own account, and only where nobody says it is AWS asked.
+    let our_account = match (&accounts.principal_account, accounts.read_disks) {
+        (Some(account), _) => Some(account.clone()),
+        (None, true) => Some(identity(&sdk).await?.account),
+        (None, false) => None,
+    };
+    let settings = CollectSettings {
+        trail_bucket: accounts.trail_bucket.clone(),
+        trail_prefix: accounts.trail_prefix.clone(),
+        make_trails: accounts.make_trails,
+        our_account,
+        with_disks: accounts.read_disks,
+        history_days: accounts.history_days,
+        skip_regions: accounts.skip_regions.clone(),
+    };
+    Ok(Checker::new(Clients::new(sdk), settings))
+}
+
+/// Who we are to AWS.
+async fn identity(sdk: &SdkConfig) -> anyhow::Result<doctor::Identity> {
+    doctor::identity(sdk).await.map_err(|finding| error(Code::Storage, format!("AWS does not say who we are: {}; {}", finding.detail, finding.help)))
+}
+
+/// What an account must allow, as text.
+pub async fn policy_text(config: &Config, form: PolicyFormat, principal: Option<String>, external_id: String, with_disks: bool) -> anyhow::Result<String> {
+    let accounts = config.accounts.clone().unwrap_or_default();
+    let (principal_account, partition) = match principal.or(accounts.principal_account) {
+        Some(account) => (account, "aws".to_owned()),
+        None => {
+            let doctor::Identity { account, arn } = identity(&sdk(config).await).await?;
+            (account, arn.split(':').nth(1).unwrap_or("aws").to_owned())
+        }
+    };
+    let policy = PolicyFor {
+        principal_account,
+        partition,
+        external_id,
+        trail_prefix: accounts.trail_prefix,
+        with_disks: with_disks || accounts.read_disks,
+        with_trail: accounts.make_trails,
+    };
+    let format = match form {
+        PolicyFormat::Json => aws::PolicyFormat::Json,
+        PolicyFormat::Cloudformation => aws::PolicyFormat::CloudFormation,
+        PolicyFormat::Terraform => aws::PolicyFormat::Terraform,
+    };
+    Ok(aws::policy_text(format, &policy)?)
+}
+
+/// How the queue is read, if one is named.
+pub fn queue(config: &Config) -> Option<SqsOptions> {
+    let sqs = config.source.sqs.as_ref()?;
+    let defaults = SqsOptions::new(sqs.queue_url.clone(), sqs.buckets.clone());
+    Some(SqsOptions {
+        region: sqs.region.clone(),
+        visibility_timeout: sqs.visibility_timeout,
+        wait_time: sqs.wait_time,
+        max_messages: sqs.max_messages,
+        workers: config.source.workers.map_or(defaults.workers, usize::from),
+        max_receive_count: sqs.max_receive_count,
+        include: config.source.include.clone(),
+        expected_bucket_owner: sqs.expected_bucket_owner.clone(),
+        request_payer: sqs.request_payer,
+        endpoint: endpoint(config),
+        ..defaults
+    })
+}

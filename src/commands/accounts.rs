@@ -1,0 +1,112 @@
+//! `cloudigrade accounts`: registering AWS accounts, and how they stand.
+
+use std::io::Write;
+
+use cloudigrade_schemas::Account;
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::accounts::reach;
+use crate::accounts::service::Aws;
+use crate::accounts::wire::{Answer, Operation, Request};
+use crate::aws;
+use crate::cli::{Accounts, AccountsCommand, AccountsFormat};
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::exit::{Code, error};
+use crate::output::print;
+
+/// Does what is asked, by the server of the data folder or here.
+pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::Result<Code> {
+    let Accounts { tenant, format, command } = args;
+    let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
+    let ask = async |operation| {
+        let request = Request { tenant: tenant.clone(), by: by.clone(), operation };
+        let answered = reach::ask(data, async || checker(config).await, request).await?;
+        answered.map_err(|refusal| error(Code::Failed, refusal.to_string()))
+    };
+    let operation = match command {
+        AccountsCommand::Policy { form, principal, with_disks } => {
+            let answer = ask(Operation::ExternalId).await?;
+            let external_id = answer.external_id.unwrap_or_default();
+            let text = aws::policy_text(config, form, principal, external_id, with_disks).await?;
+            print(|out| out.write_all(text.as_bytes()))?;
+            return Ok(Code::Done);
+        }
+        AccountsCommand::Register { arn, name } => Operation::Register { arn, name },
+        AccountsCommand::List => Operation::List,
+        AccountsCommand::Show { account } => Operation::Show { account },
+        AccountsCommand::Rename { account, name } => Operation::Rename { account, name },
+        AccountsCommand::ChangeRole { account, arn } => Operation::ChangeRole { account, arn },
+        AccountsCommand::Enable { account } => Operation::Enable { account },
+        AccountsCommand::Disable { account } => Operation::Disable { account },
+        AccountsCommand::Pause { account } => Operation::Pause { account },
+        AccountsCommand::Resume { account } => Operation::Resume { account },
+        AccountsCommand::Delete { account } => Operation::Delete { account },
+        AccountsCommand::Verify { account } => Operation::Verify { account },
+    };
+    let is_list = matches!(operation, Operation::List);
+    let answer = ask(operation).await?;
+    show(&answer, format, is_list)?;
+    for note in &answer.notes {
+        eprintln!("cloudigrade: {note}");
+    }
+    let obstructed = !is_list && answer.accounts.iter().any(|account| !account.problems.is_empty());
+    Ok(if obstructed { Code::Wrong } else { Code::Done })
+}
+
+async fn checker(config: &Config) -> anyhow::Result<Aws> {
+    match &config.accounts {
+        Some(accounts) => Ok(Some(aws::checker(config, accounts).await?)),
+        None => Ok(None),
+    }
+}
+
+fn show(answer: &Answer, format: AccountsFormat, is_list: bool) -> anyhow::Result<()> {
+    match format {
+        AccountsFormat::Json => {
+            let json = serde_json::to_string(&answer)?;
+            print(|out| writeln!(out, "{json}"))
+        }
+        AccountsFormat::Table if is_list => print(|out| list(out, &answer.accounts)),
+        AccountsFormat::Table => print(|out| answer.accounts.iter().try_for_each(|account| describe(out, account))),
+    }
+}
+
+fn list(out: &mut dyn Write, accounts: &[Account]) -> std::io::Result<()> {
+    if accounts.is_empty() {
+        eprintln!("no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_preset(if matches!(crate::output::table_style(), cloudigrade_query::TableStyle::Unicode) { presets::UTF8_FULL_CONDENSED } else { presets::ASCII_FULL_CONDENSED });
+    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["account_id", "name", "state", "verified_at", "problems"]);
+    for account in accounts {
+        let verified = account.verified_at.map_or_else(String::new, |at| at.to_string());
+        let problems = account.problems.iter().map(|problem| problem.code.as_str()).collect::<Vec<_>>().join(", ");
+        table.add_row([&account.account_id, account.name.as_deref().unwrap_or_default(), account.state.word(), &verified, &problems]);
+    }
+    writeln!(out, "{table}")
+}
+
+/// One field a line, and each problem with what to do about it.
+fn describe(out: &mut dyn Write, account: &Account) -> std::io::Result<()> {
+    let mut line = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<12}{value}") };
+    line("account", &account.account_id)?;
+    line("name", account.name.as_deref().unwrap_or_default())?;
+    line("role", &account.arn)?;
+    line("state", account.state.word())?;
+    line("registered", &account.created_at.to_string())?;
+    line("verified", &account.verified_at.map_or_else(|| "not yet".to_owned(), |at| at.to_string()))?;
+    if let Some(trail) = &account.trail {
+        let kind = if trail.organization { "organisation's" } else if trail.ours { "made by cloudigrade" } else { "found" };
+        line("trail", &format!("{} into {} ({kind})", trail.arn, trail.bucket))?;
+    }
+    for period in &account.unmetered {
+        line("not metered", &format!("from {} until {}", period.from, period.until.map_or_else(|| "now".to_owned(), |until| until.to_string())))?;
+    }
+    for problem in &account.problems {
+        line("problem", &format!("{}: {}", problem.code, problem.detail))?;
+        line("  mend", &problem.help)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Reads the file and the environment, and says all that is wrong with them.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::sections::Config;
+use super::unknown::{UnknownKey, unknown_keys};
+
+/// How the names of environment variables that set something begin.
+const PREFIX: &str = "CLOUDIGRADE__";
+/// What separates section and key in them.
+const SEPARATOR: &str = "__";
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: not TOML: {cause}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        cause: toml::de::Error,
+    },
+    /// Keys that are not known.
+    #[error("{place}: {}", keys.iter().map(describe).collect::<Vec<_>>().join("; "))]
+    UnknownKeys {
+        /// The file, or the environment.
+        place: String,
+        /// The keys.
+        keys: Vec<UnknownKey>,
+    },
+    /// A variable of the environment that names no key.
+    #[error("{name} names no section and key: write CLOUDIGRADE__SECTION__KEY")]
+    Variable {
+        /// Its name.
+        name: String,
+    },
+    /// A value of the wrong kind.
+    #[error("{place}: {cause}")]
+    Invalid {
+        /// The file, or the environment.
+        place: String,
+        /// What is wrong, and where.
+        cause: String,
+    },
+    /// Values that cannot be.
+    #[error("{place}: {}", faults.join("; "))]
+    Faults {
+        /// The file, or the environment.
+        place: String,
+        /// All that is wrong.
+        faults: Vec<String>,
+    },
+}
+
+fn describe(UnknownKey { path, nearest }: &UnknownKey) -> String {
+    match nearest {
+        Some(nearest) => format!("there is no key {path}; did you mean {nearest}?"),
+        None => format!("there is no key {path}"),
+    }
+}
+
+/// Reads the configuration from a file, if one is given, and the variables of the environment.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let schema = schemars::schema_for!(Config).to_value();
+    let place = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    let mut table = match file {
+        Some(path) => read(path)?,
+        None => Table::new(),
+    };
+    refuse_unknown(&table, &schema, &place)?;
+    let mut variables: Vec<_> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    for (name, value) in variables {
+        let path: Vec<String> = name[PREFIX.len()..].split(SEPARATOR).map(str::to_ascii_lowercase).collect();
+        if path.iter().any(String::is_empty) {
+            return Err(ConfigError::Variable { name });
+        }
+        set(&mut table, &path, &value).map_err(|cause| ConfigError::Invalid { place: name.clone(), cause })?;
+        refuse_unknown(&table, &schema, &name)?;
+    }
+    let config = Config::deserialize(table).map_err(|error| ConfigError::Invalid { place: place.clone(), cause: error.to_string() })?;
+    let faults = config.faults();
+    if faults.is_empty() { Ok(config) } else { Err(ConfigError::Faults { place, faults }) }
+}
+
+use serde::Deserialize;
+
+fn read(path: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+    text.parse().map_err(|cause| ConfigError::NotToml { path: path.to_owned(), cause })
+}
+
+fn refuse_unknown(table: &Table, schema: &serde_json::Value, place: &str) -> Result<(), ConfigError> {
+    let keys = unknown_keys(table, schema);
+    if keys.is_empty() { Ok(()) } else { Err(ConfigError::UnknownKeys { place: place.to_owned(), keys }) }
+}
+
+/// Sets a key. A value that reads as a number, true, false or a list is one; all else is text.
+fn set(table: &mut Table, path: &[String], text: &str) -> Result<(), String> {
+    let [sections @ .., key] = path else { return Ok(()) };
+    let mut section = table;
+    for name in sections {
+        let entry = section.entry(name.clone()).or_insert_with(|| Value::Table(Table::new()));
+        section = entry.as_table_mut().ok_or_else(|| format!("{name} is no section"))?;
+    }
+    section.insert(key.clone(), value_of(text));
+    Ok(())
+}
+
+fn value_of(text: &str) -> Value {
+    // Only what no text setting looks like: an account id is all digits, but a number all the same only where one is asked for.
+    let read = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    match read {
+        Some(value @ (Value::Boolean(_) | Value::Array(_))) => value,
+        Some(Value::Integer(number)) if number.to_string() == text && text.len() < 12 => Value::Integer(number),
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn of(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        load(Some(file.path()), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    const SQS: &str = "[source.sqs]\nqueue_url = \"https://sqs.us-east-1.amazonaws.com/1/q\"\nbuckets = [\"b\"]\n";
+
+    #[test]
+    fn nothing_set_is_the_default_and_collects_nothing() {
+        let config = load(None, std::iter::empty()).unwrap();
+        assert!(!config.collects() && config.serve.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let config = of(
+            SQS,
+            &[
+                ("CLOUDIGRADE__SOURCE__SQS__VISIBILITY_TIMEOUT", "30s"),
+                ("CLOUDIGRADE__SOURCE__SQS__MAX_MESSAGES", "3"),
+                ("CLOUDIGRADE__SOURCE__SQS__BUCKETS", "[\"x\", \"y\"]"),
+                ("CLOUDIGRADE__SOURCE__SQS__EXPECTED_BUCKET_OWNER", "012345678901"),
+                ("CLOUDIGRADE_DATA", "not ours to read here"),
+            ],
+        );
+        let sqs = config.unwrap().source.sqs.unwrap();
+        assert_eq!((sqs.visibility_timeout.as_secs(), sqs.max_messages), (30, 3));
+        assert_eq!((sqs.buckets, sqs.expected_bucket_owner.as_deref()), (vec!["x".to_owned(), "y".to_owned()], Some("012345678901")));
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_refused_with_the_nearest_one() {
+        let says = |toml: &str, variables: &[(&str, &str)]| of(toml, variables).unwrap_err().to_string();
+        let file = says(&SQS.replace("queue_url", "queue_ulr"), &[]);
+        assert!(file.contains("no key source.sqs.queue_ulr; did you mean queue_url?"), "{file}");
+        let section = says("[acounts]\n", &[]);
+        assert!(section.contains("did you mean accounts?"), "{section}");
+        let variable = says("", &[("CLOUDIGRADE__AWS__REGOIN", "x")]);
+        assert!(variable.starts_with("CLOUDIGRADE__AWS__REGOIN: ") && variable.contains("did you mean region?"), "{variable}");
+        assert!(says("", &[("CLOUDIGRADE____X", "x")]).contains("names no section"));
+    }
+
+    #[test]
+    fn all_values_that_cannot_be_are_told_at_once() {
+        let error = of(&format!("{SQS}wait_time = \"30s\"\nmax_messages = 11\n[accounts]\nreconcile_every = \"2h\"\n"), &[]).unwrap_err().to_string();
+        for part in ["wait_time is 30 s", "max_messages is 11", "reconcile_every is 7200 s"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(of("[serve]\nlisten = \"nowhere\"\n", &[]).unwrap_err().to_string().contains("listen"));
+        assert!(of("[serve\n", &[]).unwrap_err().to_string().contains("not TOML"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The configuration: a TOML file, then the environment, then the command line.
+//!
+//! An environment variable `CLOUDIGRADE__SECTION__KEY` sets `key` of `[section]` and wins over the file. A key that is not known is refused
+//! with the nearest one that is: a typing error must not be a setting that silently does nothing.
+
+mod duration;
+mod load;
+mod sections;
+mod unknown;
+
+pub use load::{ConfigError, load};
+pub use sections::{Accounts, Config, LogFormat};

@@ -1,0 +1,233 @@
+//! What can be set, with the defaults.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// All of it. Sections that are absent have their defaults; `[source.sqs]` and `[accounts]` are what makes `serve` collect.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How AWS is reached. Credentials come from the usual places of AWS's tools, never from here.
+    pub aws: Aws,
+    /// What is read while serving.
+    pub source: Source,
+    /// How accounts are collected from. Absent: none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Accounts>,
+    /// The server.
+    pub serve: Serve,
+    /// What is said on standard error.
+    pub log: Log,
+}
+
+/// How AWS is reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Aws {
+    /// The region where there is no other reason for one; otherwise that of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Another endpoint than AWS's, for an emulator; also `AWS_ENDPOINT_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+    /// The profile of AWS's own tools whose credentials are used; also `AWS_PROFILE`. It may say which role to assume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+}
+
+/// What is read while serving.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// Objects that are worked on at once [default: four a processor].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<NonZeroUsize>,
+    /// Keys to read, as globs, beside those that CloudTrail writes.
+    pub include: Vec<String>,
+    /// Nothing heard of a region that an account uses for so long is a gap.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub silence_after: Duration,
+    /// A queue that tells of new objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqs: Option<Sqs>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { workers: None, include: Vec::new(), silence_after: Duration::from_secs(75 * 60), sqs: None }
+    }
+}
+
+/// A queue of AWS SQS.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sqs {
+    /// Its URL.
+    pub queue_url: String,
+    /// Its region, where the URL does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// How long a message that is being worked on is kept from others; renewed at half.
+    #[serde(default = "five_minutes", with = "duration")]
+    #[schemars(with = "String")]
+    pub visibility_timeout: Duration,
+    /// How long one poll waits for a message, at most 20 s.
+    #[serde(default = "twenty_seconds", with = "duration")]
+    #[schemars(with = "String")]
+    pub wait_time: Duration,
+    /// Messages of one poll, 1 to 10.
+    #[serde(default = "ten")]
+    pub max_messages: usize,
+    /// After how many receives an object that is gone becomes a dead letter.
+    #[serde(default = "five")]
+    pub max_receive_count: u32,
+    /// Buckets that a message may name.
+    pub buckets: Vec<String>,
+    /// The account that must own the buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+    /// Whether we pay for reading from the buckets.
+    #[serde(default)]
+    pub request_payer: bool,
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn ten() -> usize {
+    10
+}
+
+fn five() -> u32 {
+    5
+}
+
+/// How accounts are collected from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    /// The bucket that trails write to. Absent: no trail is made, and power events come from other trails and from what EC2 says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail_bucket: Option<String>,
+    /// The beginning of the names of the trails that are made.
+    pub trail_prefix: String,
+    /// Whether trails are made where none serves.
+    pub make_trails: bool,
+    /// The AWS account that this program runs in, as roles trust it; by default that of its credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal_account: Option<String>,
+    /// Whether the disks of machine images may be read.
+    pub read_disks: bool,
+    /// Regions that are never called: those that an organisation forbids.
+    pub skip_regions: Vec<String>,
+    /// How often EC2's state is compared with ours, at most 30 minutes.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub reconcile_every: Duration,
+    /// How many days of event history are read at registration, at most 90.
+    pub history_days: u32,
+    /// Accounts that are worked on at once.
+    pub at_once: NonZeroUsize,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            trail_bucket: None,
+            trail_prefix: "cloudigrade-".to_owned(),
+            make_trails: true,
+            principal_account: None,
+            read_disks: false,
+            skip_regions: Vec::new(),
+            reconcile_every: Duration::from_secs(15 * 60),
+            history_days: 90,
+            at_once: NonZeroUsize::MIN.saturating_add(7),
+        }
+    }
+}
+
+/// The server.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Serve {
+    /// Address to listen at.
+    pub listen: SocketAddr,
+    /// How long stopping may take before the process ends all the same.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub shutdown_limit: Duration,
+    /// How often the tables are brought up to date with the log.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub tables_every: Duration,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            shutdown_limit: Duration::from_secs(60),
+            tables_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What is said on standard error.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// For people, or one JSON object a line.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Whether `serve` collects, and so needs the log for itself.
+    pub fn collects(&self) -> bool {
+        self.source.sqs.is_some() || self.accounts.is_some()
+    }
+
+    /// What no type can say: limits, and settings that do not go together. All that is wrong, not only the first.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut hold = |holds: bool, fault: String| {
+            if !holds {
+                faults.push(fault);
+            }
+        };
+        if let Some(queue) = crate::aws::queue(self)
+            && let Err(error) = queue.check()
+        {
+            hold(false, format!("source.sqs: {error}"));
+        }
+        if let Some(accounts) = &self.accounts {
+            let seconds = accounts.reconcile_every.as_secs();
+            hold((1..=1800).contains(&seconds), format!("accounts.reconcile_every is {seconds} s: terminated instances disappear from EC2 within an hour, so 30m at most"));
+            hold(accounts.history_days <= 90, format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days));
+        }
+        hold(!self.serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
+        faults
+    }
+}

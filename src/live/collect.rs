@@ -1,0 +1,159 @@
+//! Starts what finds things: the queue's source, the fleet of accounts, and the look at completeness.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
+use cloudigrade_connectors::codec::CodecLimits;
+use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look};
+use cloudigrade_connectors::source::sqs::{Inside, SqsSource};
+use cloudigrade_connectors::source::{Committer, Readiness, ledger};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_pipeline::operators::accounts;
+use cloudigrade_schemas::Account;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws;
+use crate::config::Config;
+use crate::data::now;
+
+/// How often is looked whether accounts have changed.
+const ACCOUNTS_EVERY: Duration = Duration::from_millis(500);
+/// How often is looked at completeness.
+const COMPLETENESS_EVERY: Duration = Duration::from_secs(20);
+/// How much of the time for stopping is left to the log and the tables when the source gives back what it has not finished.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
+
+/// What everything that finds things shares.
+pub struct Finding<'a> {
+    pub config: &'a Config,
+    pub log: &'a EmbeddedLog,
+    pub committer: &'a Committer,
+    pub readiness: &'a Readiness,
+    pub stop: &'a CancellationToken,
+}
+
+type Finders = JoinSet<anyhow::Result<()>>;
+
+impl Finding<'_> {
+    /// Starts all that the configuration names, and gives what asks AWS about accounts, if that is named.
+    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<Checker>> {
+        self.start_queue(finders).await?;
+        let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
+        let checker = match &self.config.accounts {
+            Some(settings) => {
+                let checker = aws::checker(self.config, settings).await?;
+                self.start_fleet(finders, &checker, accounts.subscribe());
+                Some(checker)
+            }
+            None => None,
+        };
+        self.start_completeness(finders, accounts.subscribe());
+        finders.spawn(follow_accounts(self.log.clone(), accounts, self.stop.clone()));
+        Ok(checker)
+    }
+
+    async fn start_queue(&self, finders: &mut Finders) -> anyhow::Result<()> {
+        let Some(mut options) = aws::queue(self.config) else { return Ok(()) };
+        options.drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
+        let inside = Inside {
+            committer: self.committer.clone(),
+            known: ledger::known(self.log.clone(), self.log.partitions()),
+            readiness: self.readiness.clone(),
+            digests: None,
+            codec: CodecLimits::default(),
+        };
+        let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
+        let stop = self.stop.clone();
+        finders.spawn(async move {
+            let ended = source.run(stop.clone(), CancellationToken::new()).await;
+            // A source that ends by itself has lost the log: nothing can be collected any more.
+            stop.cancel();
+            Ok(ended?)
+        });
+        Ok(())
+    }
+
+    fn start_fleet(&self, finders: &mut Finders, checker: &Checker, accounts: watch::Receiver<Arc<Vec<Account>>>) {
+        let Some(settings) = &self.config.accounts else { return };
+        let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
+        let collector = Collector::new(checker.clone(), self.committer.clone(), memory, now);
+        let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
+        let (log, partitions) = (self.log.clone(), self.log.partitions());
+        let external_ids = Arc::new(move |tenant: &str| {
+            let known = accounts::external_id(&log, partitions, tenant);
+            known.inspect_err(|error| tracing::error!(%error, tenant, "the external id cannot be read")).ok().flatten()
+        });
+        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids);
+        let stop = self.stop.clone();
+        finders.spawn(async move {
+            fleet.run(stop).await;
+            Ok(())
+        });
+    }
+
+    fn start_completeness(&self, finders: &mut Finders, accounts: watch::Receiver<Arc<Vec<Account>>>) {
+        let (log, committer, stop) = (self.log.clone(), self.committer.clone(), self.stop.clone());
+        let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
+        finders.spawn(async move {
+            let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    _ = ticks.tick() => {}
+                }
+                let listened = Listened::of(accounts.borrow().iter());
+                let rules = Rules { silence, ..Rules::while_serving(listened) };
+                for partition in 0..log.partitions() {
+                    let (log, rules) = (log.clone(), rules.clone());
+                    let entries = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await??;
+                    for entry in entries {
+                        committer.commit(entry).await?;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Tells whoever listens of each change of an account.
+async fn follow_accounts(log: EmbeddedLog, accounts: watch::Sender<Arc<Vec<Account>>>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut seen = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(ACCOUNTS_EVERY) => {}
+        }
+        let log = log.clone();
+        let before = seen.clone();
+        let (ends, read) = tokio::task::spawn_blocking(move || {
+            let ends = ends(&log)?;
+            let read = if Some(&ends) == before.as_ref() { None } else { Some(read_accounts(&log)?) };
+            Ok::<_, LogError>((ends, read))
+        })
+        .await??;
+        seen = Some(ends);
+        if let Some(read) = read {
+            accounts.send_if_modified(|known| {
+                let changed = **known != read;
+                if changed {
+                    *known = Arc::new(read);
+                }
+                changed
+            });
+        }
+    }
+}
+
+/// Where the topic of accounts ends: when nothing was added, nothing has changed.
+fn ends(log: &EmbeddedLog) -> Result<Vec<u64>, LogError> {
+    (0..log.partitions()).map(|partition| Ok(log.end(cloudigrade_schemas::Topic::Accounts, partition)?.offset)).collect()
+}
+
+fn read_accounts(log: &EmbeddedLog) -> Result<Vec<Account>, LogError> {
+    accounts::all_accounts(log, log.partitions())
+}

@@ -1,0 +1,101 @@
+//! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log, operators fold, the tables follow.
+//!
+//! ```text
+//! queue ---> sqs source --\                       /-> extract -> intervals --\
+//! accounts -> fleet ------+--> committer --> log --+-> accounts              +--> tables
+//! control socket -> service /                      \-------------------------/
+//! ```
+//! Stopping goes the same way: sources first, then the committer, the operators, the tables. Each part waits for the one before it, so what
+//! was committed is folded and shown, and what was not is given back.
+
+mod collect;
+mod lags;
+pub mod operators;
+mod tables;
+
+use std::thread::JoinHandle;
+
+use cloudigrade_connectors::source::{Committer, Readiness};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::LogError;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::collect::Finding;
+use self::operators::Operators;
+use self::tables::TableKeeper;
+use crate::accounts::control::Control;
+use crate::accounts::service::Service;
+use crate::config::Config;
+use crate::data::{DataFolder, now};
+
+/// The parts that run.
+pub struct Live {
+    stop: CancellationToken,
+    /// Sources, the fleet and the control socket. Each ends by itself when it is told to stop.
+    finders: JoinSet<anyhow::Result<()>>,
+    commits: JoinHandle<Result<(), LogError>>,
+    operators: Operators,
+    tables: TableKeeper,
+    /// Kept to the end: no other process may have the log while anything here still runs.
+    _log: EmbeddedLog,
+}
+
+impl Live {
+    /// Opens the log and starts everything that the configuration names. A part that fails for good stops the server: `stop` is cancelled.
+    ///
+    /// # Errors
+    /// A log that is in use or damaged, tables that cannot be written, a configuration that AWS's client refuses.
+    pub async fn start(data: &DataFolder, config: &Config, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<Self> {
+        let log = data.open_log()?;
+        let tables = TableKeeper::start(data.table_root()?, log.clone(), config.serve.tables_every, readiness.clone()).await?;
+        let (committer, commits) = Committer::start(&log, now)?;
+        let failed = {
+            let stop = stop.clone();
+            move |error: &LogError| {
+                tracing::error!(%error, "an operator failed; the server stops");
+                stop.cancel();
+            }
+        };
+        let operators = Operators::start(&log, failed)?;
+        let mut finders = JoinSet::new();
+        let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
+        let aws = finding.start(&mut finders).await?;
+        finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        let control = Control::bind(data.folder())?;
+        let service = Service::new(log.clone(), committer, aws, now);
+        let stopped = stop.clone();
+        finders.spawn(async move {
+            control
+                .serve(stopped, move |request| {
+                    let service = service.clone();
+                    async move { service.answer(request).await }
+                })
+                .await;
+            Ok(())
+        });
+        Ok(Self { stop, finders, commits, operators, tables, _log: log })
+    }
+
+    /// Waits until everything has stopped, in the order of the dataflow. Returns the first failure.
+    ///
+    /// # Errors
+    /// Of any part. What was committed is in the log; the next start goes on from there.
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let mut first = Ok(());
+        while let Some(ended) = self.finders.join_next().await {
+            let ended = ended.unwrap_or_else(|error| Err(anyhow::anyhow!("a part of the server ended abnormally: {error}")));
+            first = first.and(ended);
+        }
+        let threads = tokio::task::spawn_blocking(move || {
+            let committed = self.commits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let folded = self.operators.finish();
+            let shown = self.tables.finish();
+            committed?;
+            folded?;
+            anyhow::Ok(shown?)
+        });
+        first.and(threads.await?)
+    }
+}

@@ -1,0 +1,86 @@
+//! The operators' threads while serving: each folds what arrives until what it reads is complete.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, INTERVALS, drive};
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::engine::{Counters, Operator};
+use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
+use cloudigrade_pipeline::operators::{Accounts, Extract, Intervals};
+
+/// How long an operator waits for records before it looks whether it may end. Records wake it at once.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Running operators.
+pub struct Operators {
+    source_done: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<Counters, LogError>>>,
+}
+
+/// Says that what a thread makes is complete, however the thread ends: whoever waits for it ends too.
+struct Completes(Arc<AtomicBool>);
+
+impl Drop for Completes {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl Operators {
+    /// Starts all of them. `failed` is called when one ends with a failure.
+    ///
+    /// # Errors
+    /// Those of opening tasks, and [`LogError::Storage`] when the system gives no thread.
+    pub fn start(log: &EmbeddedLog, failed: impl Fn(&LogError) + Clone + Send + 'static) -> Result<Self, LogError> {
+        let source_done = Arc::new(AtomicBool::new(false));
+        let extract_done = Arc::new(AtomicBool::new(false));
+        let nothing_waits = || Arc::new(AtomicBool::new(false));
+        let threads = vec![
+            start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), failed.clone())?,
+            start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), failed.clone())?,
+            start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), failed)?,
+        ];
+        Ok(Self { source_done, threads })
+    }
+
+    /// Says that nothing more enters the log, and waits until all is folded. Returns the first failure.
+    ///
+    /// # Errors
+    /// That of an operator.
+    pub fn finish(self) -> Result<(), LogError> {
+        self.source_done.store(true, Ordering::Release);
+        let ended = self.threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended.collect::<Vec<_>>().into_iter().try_for_each(|ended| ended.map(drop))
+    }
+}
+
+fn start(
+    log: &EmbeddedLog,
+    spec: TaskSpec,
+    operator: impl Operator + 'static,
+    complete: &Arc<AtomicBool>,
+    done: Arc<AtomicBool>,
+    failed: impl Fn(&LogError) + Send + 'static,
+) -> Result<JoinHandle<Result<Counters, LogError>>, LogError> {
+    let partitions = log.partitions();
+    let all: Vec<u32> = (0..partitions).collect();
+    let task = log.open_task(spec, &all)?;
+    let complete = Arc::clone(complete);
+    let run = move || {
+        let _done = Completes(done);
+        let counted = |counters: &Counters| {
+            for (name, n) in counters.iter() {
+                metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
+            }
+        };
+        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted).inspect_err(failed)
+    };
+    std::thread::Builder::new().name(spec.id.0.to_owned()).spawn(run).map_err(|error| LogError::Storage {
+        doing: "starting the thread of an operator",
+        cause: error.to_string(),
+        help: "raise the limit of processes (ulimit -u)",
+    })
+}

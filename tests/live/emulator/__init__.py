@@ -1,0 +1,1 @@
+"""An emulator of AWS: moto, with what moto lacks and with faults on demand."""
