@@ -7,11 +7,12 @@
 //! * [`notification`], [`filter`], [`classify`], `decide`: what messages name, what is read, what failures mean; pure
 //! * [`queue`], [`objects`], [`fetch`]: the outside, behind two small traits
 //! * `object`, `message`, `heartbeat`, `acks`: one object, one message, its time, its end
-//! * `room`, `decoders`: what bounds the work
+//! * `room`, `backlog`, `decoders`: what bounds the work
 //!
 //! A delivery that is repeated changes nothing, so whatever is lost between commit and delete is only done twice.
 
 mod acks;
+mod backlog;
 pub mod classify;
 pub mod clock;
 mod counted;
@@ -32,7 +33,7 @@ mod room;
 mod shared;
 pub mod state_change;
 #[cfg(test)]
-mod tests;
+pub(in crate::source) mod tests;
 
 use std::sync::{Arc, OnceLock};
 
@@ -137,8 +138,12 @@ impl SqsSource {
     pub async fn run(self, stop: CancellationToken, now: CancellationToken) -> Result<(), NotCommitted> {
         let shared = Arc::new(self.shared);
         let messages = TaskTracker::new();
-        let (acks, deleting) = Acks::new(shared.queue.clone(), shared.clock.clone());
-        let deleting = tokio::spawn(deleting);
+        // Messages that are still worked on are dropped at the end, however it comes.
+        let _abandoned = shared.abandon.clone().drop_guard();
+        let (acks, deleting_all) = Acks::new(shared.queue.clone(), shared.clock.clone());
+        // Whatever ends this future ends its tasks.
+        let mut deleting = JoinSet::new();
+        deleting.spawn(deleting_all);
         let mut receivers = JoinSet::new();
         for _ in 0..RECEIVERS {
             receivers.spawn(shared.clone().receive(messages.clone(), acks.clone()));
@@ -154,15 +159,14 @@ impl SqsSource {
             while receivers.join_next().await.is_some() {}
             messages.wait().await;
             drop(acks);
-            deleting.await
+            while deleting.join_next().await.is_some() {}
         };
         tokio::select! {
             biased;
-            _ = drained => {}
-            () = now.cancelled() => shared.abandon.cancel(),
+            () = drained => {}
+            () = now.cancelled() => {}
             () = shared.clock.sleep(shared.options.drain) => {
                 tracing::warn!(messages = shared.rooms.messages.inside(), "stopping took too long; what is left is delivered again when its visibility timeout ends");
-                shared.abandon.cancel();
             }
         }
         shared.log_failed.get().map_or(Ok(()), |failure| Err(failure.clone()))
