@@ -11,7 +11,11 @@ use crate::exit::{Code, error};
 
 /// The client's configuration for all that this program does as itself.
 pub async fn sdk(config: &Config) -> SdkConfig {
-    let settings = AwsSettings { endpoint_url: config.aws.endpoint_url.clone(), region: config.aws.region.clone(), profile: config.aws.profile.clone() };
+    let settings = AwsSettings {
+        endpoint_url: config.aws.endpoint_url.clone(),
+        region: config.aws.region.clone(),
+        profile: config.aws.profile.clone(),
+    };
     aws::load_config(&settings).await
 }
 
@@ -43,11 +47,19 @@ pub async fn checker(config: &Config, accounts: &Accounts) -> anyhow::Result<Che
 
 /// Who we are to AWS.
 async fn identity(sdk: &SdkConfig) -> anyhow::Result<doctor::Identity> {
-    doctor::identity(sdk).await.map_err(|finding| error(Code::Storage, format!("AWS does not say who we are: {}; {}", finding.detail, finding.help)))
+    doctor::identity(sdk)
+        .await
+        .map_err(|finding| error(Code::Storage, format!("AWS does not say who we are: {}; {}", finding.detail, finding.help)))
 }
 
 /// What an account must allow, as text.
-pub async fn policy_text(config: &Config, form: PolicyFormat, principal: Option<String>, external_id: String, with_disks: bool) -> anyhow::Result<String> {
+pub async fn policy_text(
+    config: &Config,
+    form: PolicyFormat,
+    principal: Option<String>,
+    external_id: String,
+    with_disks: bool,
+) -> anyhow::Result<String> {
     let accounts = config.accounts.clone().unwrap_or_default();
     let (principal_account, partition) = match principal.or(accounts.principal_account) {
         Some(account) => (account, "aws".to_owned()),

@@ -12,7 +12,11 @@ use crate::live::operators::Operators;
 ///
 /// # Errors
 /// Those of reaching the server or opening the log; what was refused is the inner result.
-pub async fn ask(data: &DataFolder, aws: impl AsyncFnOnce() -> anyhow::Result<Aws>, request: Request) -> anyhow::Result<Result<Answer, Refusal>> {
+pub async fn ask(
+    data: &DataFolder,
+    aws: impl AsyncFnOnce() -> anyhow::Result<Aws>,
+    request: Request,
+) -> anyhow::Result<Result<Answer, Refusal>> {
     if let Some(answered) = control::ask(data.folder(), &request).await? {
         return Ok(answered);
     }
@@ -32,4 +36,3 @@ pub async fn ask(data: &DataFolder, aws: impl AsyncFnOnce() -> anyhow::Result<Aw
     data.catch_up(&log).await?;
     Ok(answered)
 }
-

@@ -90,7 +90,9 @@ impl Asked<'_> {
     fn find(&self, account: &str) -> Result<Account, Refusal> {
         let known = self.accounts()?;
         let found = known.into_iter().find(|known| known.account_id == account || known.name.as_deref() == Some(account));
-        found.ok_or_else(|| Refusal::new("unknown_account", format!("there is no account {account:?}"), "`cloudigrade accounts list` shows those there are"))
+        found.ok_or_else(|| {
+            Refusal::new("unknown_account", format!("there is no account {account:?}"), "`cloudigrade accounts list` shows those there are")
+        })
     }
 
     async fn external_id(&self) -> Result<String, Refusal> {
@@ -106,7 +108,9 @@ impl Asked<'_> {
     }
 
     async fn register(&self, arn: &str, name: Option<String>) -> Result<Answer, Refusal> {
-        let role: RoleArn = arn.parse().map_err(|error: cloudigrade_schemas::arn::ArnError| Refusal::new("invalid_arn", error.to_string(), "give the ARN of the role that you made for cloudigrade, as IAM shows it"))?;
+        let role: RoleArn = arn.parse().map_err(|error: cloudigrade_schemas::arn::ArnError| {
+            Refusal::new("invalid_arn", error.to_string(), "give the ARN of the role that you made for cloudigrade, as IAM shows it")
+        })?;
         self.external_id().await?;
         self.accepted(&role.account_id, AccountAction::Register { arn: arn.to_owned(), name }).await?;
         self.verify(&role.account_id).await

@@ -74,11 +74,17 @@ fn show(answer: &Answer, format: AccountsFormat, is_list: bool) -> anyhow::Resul
 
 fn list(out: &mut dyn Write, accounts: &[Account]) -> std::io::Result<()> {
     if accounts.is_empty() {
-        eprintln!("no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one");
+        eprintln!(
+            "no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one"
+        );
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_preset(if matches!(crate::output::table_style(), cloudigrade_query::TableStyle::Unicode) { presets::UTF8_FULL_CONDENSED } else { presets::ASCII_FULL_CONDENSED });
+    table.load_preset(if matches!(crate::output::table_style(), cloudigrade_query::TableStyle::Unicode) {
+        presets::UTF8_FULL_CONDENSED
+    } else {
+        presets::ASCII_FULL_CONDENSED
+    });
     table.set_content_arrangement(ContentArrangement::Disabled).set_header(["account_id", "name", "state", "verified_at", "problems"]);
     for account in accounts {
         let verified = account.verified_at.map_or_else(String::new, |at| at.to_string());
@@ -98,11 +104,20 @@ fn describe(out: &mut dyn Write, account: &Account) -> std::io::Result<()> {
     line("registered", &account.created_at.to_string())?;
     line("verified", &account.verified_at.map_or_else(|| "not yet".to_owned(), |at| at.to_string()))?;
     if let Some(trail) = &account.trail {
-        let kind = if trail.organization { "organisation's" } else if trail.ours { "made by cloudigrade" } else { "found" };
+        let kind = if trail.organization {
+            "organisation's"
+        } else if trail.ours {
+            "made by cloudigrade"
+        } else {
+            "found"
+        };
         line("trail", &format!("{} into {} ({kind})", trail.arn, trail.bucket))?;
     }
     for period in &account.unmetered {
-        line("not metered", &format!("from {} until {}", period.from, period.until.map_or_else(|| "now".to_owned(), |until| until.to_string())))?;
+        line(
+            "not metered",
+            &format!("from {} until {}", period.from, period.until.map_or_else(|| "now".to_owned(), |until| until.to_string())),
+        )?;
     }
     for problem in &account.problems {
         line("problem", &format!("{}: {}", problem.code, problem.detail))?;

@@ -59,7 +59,9 @@ async fn tables(data: &DataFolder) -> Finding {
     let place = data.table_root().map_or_else(|error| error.to_string(), |root| root.location().to_string());
     match data.open_tables().await {
         Ok(_) => Finding::ok("tables", place, "can be read"),
-        Err(error) => Finding::warning("tables", place, crate::output::message(&error), "`cloudigrade tables rebuild` writes them anew from the log"),
+        Err(error) => {
+            Finding::warning("tables", place, crate::output::message(&error), "`cloudigrade tables rebuild` writes them anew from the log")
+        }
     }
 }
 

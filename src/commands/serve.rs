@@ -41,9 +41,8 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     if !listen.ip().is_loopback() {
         eprintln!("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
     }
-    let problems = Arc::new(move || {
-        readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect()
-    });
+    let problems =
+        Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
     let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
     rest::serve(rest, listener, stop.clone().cancelled_owned()).await;
     if let Some(live) = live {
@@ -60,9 +59,11 @@ fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        let mut signalled = async || tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut signalled = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         };
         signalled().await;
         eprintln!("cloudigrade: stopping; a second signal stops at once");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use cloudigrade_connectors::limits::{SILENCE_AFTER, UNDERWAY};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,11 @@ pub struct Source {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub silence_after: Duration,
+    /// An object that a digest file names and that was not read for so long after it is a gap. Messages may be underway, or wait to be tried
+    /// again.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub missing_after: Duration,
     /// A queue that tells of new objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqs: Option<Sqs>,
@@ -61,7 +67,7 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { workers: None, include: Vec::new(), silence_after: Duration::from_secs(75 * 60), sqs: None }
+        Self { workers: None, include: Vec::new(), silence_after: SILENCE_AFTER, missing_after: UNDERWAY, sqs: None }
     }
 }
 
@@ -224,8 +230,14 @@ impl Config {
         }
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();
-            hold((1..=1800).contains(&seconds), format!("accounts.reconcile_every is {seconds} s: terminated instances disappear from EC2 within an hour, so 30m at most"));
-            hold(accounts.history_days <= 90, format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days));
+            hold(
+                (1..=1800).contains(&seconds),
+                format!("accounts.reconcile_every is {seconds} s: terminated instances disappear from EC2 within an hour, so 30m at most"),
+            );
+            hold(
+                accounts.history_days <= 90,
+                format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days),
+            );
         }
         hold(!self.serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
         faults

@@ -81,6 +81,12 @@ fn look_at_disk(folder: &Path, readiness: &Readiness) {
                 readiness.works(PART);
             }
         }
-        Err(error) => readiness.report(PART, "unreadable", PART, format!("{}: {error}; check that the data folder is still there", folder.display()), now()),
+        Err(error) => readiness.report(
+            PART,
+            "unreadable",
+            PART,
+            format!("{}: {error}; check that the data folder is still there", folder.display()),
+            now(),
+        ),
     }
 }

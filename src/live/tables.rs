@@ -13,7 +13,6 @@ use tokio::runtime::Handle;
 
 use crate::data::now;
 
-
 /// How long a failed catch-up waits before it is tried again, at first; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// How long it waits at most.
@@ -40,7 +39,11 @@ impl TableKeeper {
         let runtime = Handle::current();
         let keep = move || keep(&root, tables, &log, every, &readiness, &told, &runtime);
         let thread = std::thread::Builder::new().name("tables".to_owned()).spawn(keep);
-        let thread = thread.map_err(|error| SinkError::Storage { doing: "starting the thread that keeps", table: "all tables", cause: error.to_string() })?;
+        let thread = thread.map_err(|error| SinkError::Storage {
+            doing: "starting the thread that keeps",
+            table: "all tables",
+            cause: error.to_string(),
+        })?;
         Ok(Self { stop, thread })
     }
 
@@ -80,7 +83,13 @@ fn keep(
             }
             Err(error) if last => return Err(error),
             Err(error) => {
-                readiness.report(PART, "behind", PART, format!("{error}; nothing is lost: the log keeps all, and the tables follow when this is mended"), now());
+                readiness.report(
+                    PART,
+                    "behind",
+                    PART,
+                    format!("{error}; nothing is lost: the log keeps all, and the tables follow when this is mended"),
+                    now(),
+                );
                 pause = (pause * 2).clamp(RETRY_FIRST, RETRY_MAX);
                 // What a failed write left half done is not in memory's picture of the tables: look anew.
                 if let Ok(opened) = runtime.block_on(Tables::open(root, log.partitions())) {

@@ -11,7 +11,14 @@ const CHECK: &str = "bucket";
 /// Looks at a bucket: its region, whether it can be listed, and whether one of its objects can be read. `path_style` is for emulators.
 pub async fn check_bucket(sdk: &SdkConfig, bucket: &str, owner: Option<&str>, path_style: bool) -> Finding {
     let client = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(sdk).force_path_style(path_style).build());
-    let listed = client.list_objects_v2().bucket(bucket).set_expected_bucket_owner(owner.map(str::to_owned)).prefix("AWSLogs/").max_keys(1).send().await;
+    let listed = client
+        .list_objects_v2()
+        .bucket(bucket)
+        .set_expected_bucket_owner(owner.map(str::to_owned))
+        .prefix("AWSLogs/")
+        .max_keys(1)
+        .send()
+        .await;
     let first = match listed {
         Ok(answer) => answer.contents.and_then(|contents| contents.into_iter().next()?.key),
         Err(error) => return Finding::failure(CHECK, bucket, told(&error), help(error.code(), is_unreachable(&error))),

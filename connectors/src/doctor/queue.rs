@@ -53,8 +53,12 @@ fn judge(url: &str, attributes: &HashMap<QueueAttributeName, String>, max_receiv
             "set a RedrivePolicy: messages that nobody can use are then kept for looking at, not received for ever".to_owned(),
         ),
         Some(Some(after)) if after <= u64::from(max_receive_count) => warn(
-            format!("the queue gives messages up after {after} receives, before source.sqs.max_receive_count ({max_receive_count}) is reached"),
-            format!("raise maxReceiveCount of the RedrivePolicy above {max_receive_count}, or lower the setting: else objects go missing without a dead letter here"),
+            format!(
+                "the queue gives messages up after {after} receives, before source.sqs.max_receive_count ({max_receive_count}) is reached"
+            ),
+            format!(
+                "raise maxReceiveCount of the RedrivePolicy above {max_receive_count}, or lower the setting: else objects go missing without a dead letter here"
+            ),
         ),
         Some(_) => {}
     }

@@ -20,13 +20,13 @@ pub mod harvest;
 pub mod ingest;
 pub mod ledger;
 pub mod letters;
-pub mod readiness;
 pub mod list;
+pub mod readiness;
 pub mod s3;
 pub mod sqs;
 
 pub use committer::{Committer, Entry, NotCommitted};
 pub use feed::{Delivery, Feed, FeedError, Location, Object, open};
 pub use ingest::{IngestError, IngestOptions, Progress, Summary, ingest};
-pub use readiness::{Problem, Readiness};
 pub use list::ListFeed;
+pub use readiness::{Problem, Readiness};

@@ -28,7 +28,7 @@ use crate::source::sqs::notification::ObjectRef;
 use crate::source::sqs::objects::{FetchError, Head, Objects, Opened};
 use crate::source::sqs::options::SqsOptions;
 use crate::source::sqs::queue::{Queue, QueueError, Received};
-use crate::source::sqs::{DigestSink, Inside, Outside, SqsSource};
+use crate::source::sqs::{Inside, Outside, SqsSource};
 
 /// How long a condition may take to come true: far longer than it needs, so that only a test that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -445,7 +445,6 @@ pub struct World {
     pub log: SimulatedLog,
     pub readiness: Readiness,
     pub options: SqsOptions,
-    pub digests: Option<Arc<dyn DigestSink>>,
 }
 
 /// A source that runs.
@@ -471,7 +470,6 @@ impl World {
             log: SimulatedLog::new(1, 4, Faults::none()),
             readiness: Readiness::default(),
             options,
-            digests: None,
         }
     }
 
@@ -485,7 +483,6 @@ impl World {
             committer: self.committer(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
-            digests: self.digests.clone(),
             codec: CodecLimits::default(),
         };
         let source = SqsSource::new(outside, self.options.clone(), inside).unwrap();
