@@ -110,7 +110,6 @@ impl Shared {
     async fn object(&self, named_object: &ObjectRef, named: Named<'_>, waits: NotInLine) -> Result<Outcome, Outcome> {
         match choose(named_object, &self.checked) {
             Choice::Ignore => return Ok(Outcome::Done("ignored")),
-            Choice::Digest if self.digests.is_none() => return Ok(Outcome::Done("ignored")),
             Choice::BucketNotAllowed => {
                 let detail = format!(
                     "the message names bucket {}, which is not listed; if it is yours, add it to source.sqs.buckets and replay this letter",
@@ -166,7 +165,6 @@ impl Shared {
         };
         self.rooms.count();
         counted::bytes(content.len());
-        let digest = self.digests.clone().map(|sink| (sink, content.clone(), object.uri.clone()));
         let (harvest, decoder) = match self.decoders.decode(object, content).await {
             Ok(decoded) => decoded,
             Err(failed) => {
@@ -180,18 +178,8 @@ impl Shared {
             return Err(Outcome::Failed(Class::Content));
         }
         counted::records(harvest.records);
-        let mut entry = match digest {
-            Some((sink, content, uri)) if harvest.kind == ObjectKind::Digest => {
-                let said = tokio::task::spawn_blocking(move || sink.digest(&uri, &content)).await;
-                said.map_err(|error| {
-                    tracing::error!(uri = named_object.uri(), %error, "the reader of digests failed; this is a fault of the program");
-                    Outcome::Failed(Class::Transient)
-                })?
-            }
-            _ => Entry::default(),
-        };
-        let bytes = harvest.bytes() + entry.bytes();
-        entry.harvest = Some(harvest);
+        let entry = Entry { harvest: Some(harvest), ..Entry::default() };
+        let bytes = entry.bytes();
         // The content is gone; the decoder's place vouches for the harvest until it has a place of its own.
         drop(place);
         let harvests = self.rooms.harvests.enter(bytes).await;

@@ -1,13 +1,10 @@
 //! What messages bring into the log.
 
-use std::sync::Arc;
-
-use cloudigrade_pipeline::log::{Log, StateRead, Store};
-use cloudigrade_schemas::topic::partition_of;
+use cloudigrade_pipeline::log::Log;
+use cloudigrade_schemas::UtcSecond;
 use serde_json::json;
 
-use crate::source::committer::{Change, Entry};
-use crate::source::sqs::DigestSink;
+use crate::completeness::{Rules, look};
 use crate::source::sqs::tests::world::{Answer, World, gzip, key, log_file, notify, uri};
 
 #[tokio::test]
@@ -90,23 +87,13 @@ async fn a_change_of_state_is_an_observation_in_the_log() {
     assert_eq!(world.records(), ["observe:i-1:-:stopped:2024-03-01T09:00:00Z"]);
 }
 
-const SEEN: Store = Store("test.digests");
-
-struct Digests;
-
-impl DigestSink for Digests {
-    fn digest(&self, uri: &str, content: &[u8]) -> Entry {
-        let change = Change { store: SEEN, partition_key: b"d".to_vec(), key: uri.as_bytes().to_vec(), value: Some(content.to_vec()) };
-        Entry { state: vec![change], ..Entry::default() }
-    }
-}
-
 #[tokio::test]
-async fn digests_go_to_whoever_reads_them_and_are_known_from_then_on() {
-    let mut world = World::new();
-    world.digests = Some(Arc::new(Digests));
+async fn digests_are_noted_and_are_known_from_then_on() {
+    let world = World::new();
     let digest_uri = uri("d1").replace("/CloudTrail/", "/CloudTrail-Digest/");
-    let content = gzip(br#"{"digestS3Bucket":"trail","logFiles":[]}"#);
+    let digest = json!({"awsAccountId": "000000000012", "digestStartTime": "2024-03-01T08:00:00Z", "digestEndTime": "2024-03-01T09:00:00Z",
+        "digestS3Bucket": "trail", "digestS3Object": digest_uri.trim_start_matches("s3://trail/"), "logFiles": []});
+    let content = gzip(digest.to_string().as_bytes());
     world.objects.put(&digest_uri, [Answer::Content(content.clone())]);
     let body = notify(&["d1"], Some(&content)).replace("/CloudTrail/", "/CloudTrail-Digest/");
     world.queue.send("m1", body.clone());
@@ -115,8 +102,10 @@ async fn digests_go_to_whoever_reads_them_and_are_known_from_then_on() {
     world.queue.send("m2", body);
     world.until("it is deleted", || world.queue.left() == 0).await;
     running.stop(&world).await.unwrap();
-    let kept = world.log.get(SEEN, partition_of(b"d", world.log.partitions()), digest_uri.as_bytes()).unwrap();
-    assert_eq!((kept.as_deref(), world.objects.opened().len()), (Some(&content[..]), 1));
+    let partitions = world.log.partitions();
+    let noted = (0..partitions).flat_map(|partition| look(&world.log, partitions, partition, &Rules::at_the_end(), UtcSecond(0)).unwrap());
+    let reach: Vec<String> = noted.flat_map(|entry| entry.coverage).map(|coverage| coverage.complete_through.to_string()).collect();
+    assert_eq!((reach, world.objects.opened().len()), (vec!["2024-03-01T08:45:00Z".to_owned()], 1));
     assert_eq!((world.records().len(), world.letters().len()), (0, 0));
 }
 
