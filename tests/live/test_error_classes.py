@@ -33,7 +33,7 @@ TRANSIENT = {
 @pytest.fixture
 def cloud(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> Cloud:
     """A server whose queue is empty."""
-    program.configure(bucket, source__sqs={"visibility_timeout": "4s", "max_receive_count": 3}).start()
+    program.configure(bucket, source__sqs={"visibility_timeout": "10s", "max_receive_count": 3}).start()
     bucket.drained()
     return Cloud(aws, bucket, account)
 

@@ -143,9 +143,9 @@ def test_a_state_change_notification_ends_the_run_at_once_and_the_record_correct
     (instance,) = cloud.run(LAUNCH)
     for state, at in (("stopping", "2024-03-02T00:00:20Z"), ("stopped", "2024-03-02T00:00:50Z"), ("stopped", "2024-03-02T00:00:50Z")):
         bucket.send(state_change(account, instance, state, at))
-    until("the end", lambda: program.runs(account)[instance] in ([(LAUNCH, "2024-03-02T00:00:20Z")], [(LAUNCH, "2024-03-02T00:00:50Z")]))
+    until("the end", lambda: program.runs(account).get(instance) in ([(LAUNCH, "2024-03-02T00:00:20Z")], [(LAUNCH, "2024-03-02T00:00:50Z")]))
     cloud.deliver(trail.change("StopInstances", account, REGION, trail.seconds("2024-03-02T00:00:10Z"), [instance]))
-    until("the record's end", lambda: program.runs(account)[instance] == [(LAUNCH, "2024-03-02T00:00:10Z")])
+    becomes("the record's end", lambda: program.runs(account), {instance: [(LAUNCH, "2024-03-02T00:00:10Z")]})
     bucket.drained()
 
 
