@@ -1,7 +1,9 @@
 """The emulator as tests use it: clients of any account, a bucket that notifies a queue, and what the emulator's wrapper can."""
 
+import ctypes
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ OTHER_REGION = "eu-west-1"
 HUB = "123456789012"  # the account of unknown keys: ours, with bucket and queue
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 START_SECONDS = 60
+PR_SET_PDEATHSIG = 1
 T = TypeVar("T")
 
 
@@ -50,12 +53,17 @@ def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) 
     until(what, same, seconds)
 
 
+def end_with_parent() -> None:
+    """For a child, before it starts: it is killed when this process is, however that ends (`man 2 PR_SET_PDEATHSIG`)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def emulator(log: Path) -> Iterator[str]:
     """Runs the emulator and gives its address."""
     command = [sys.executable, str(Path(__file__).with_name("moto_plus.py"))]
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
     try:
 
         def listening() -> re.Match[str] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudigrade
-from aws import KEYS, REGION, Aws, TrailBucket, until
+from aws import KEYS, REGION, Aws, TrailBucket, end_with_parent, until
 
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -76,7 +76,7 @@ class Program:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDIGRADE", "AWS_"))}
         command = [cloudigrade.BINARY, "serve", "--config", str(self.config_file), "--data", str(self.data)]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env={**inherited, **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env={**inherited, **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 
         def listening() -> re.Match[str] | None:
             self.assert_alive()

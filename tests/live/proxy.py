@@ -97,8 +97,8 @@ class FaultProxy:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._exchange(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the other side hung up, as it may
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side hung up, as it may, or the proxy ends
         finally:
             writer.close()
 

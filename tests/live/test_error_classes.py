@@ -80,7 +80,7 @@ def test_what_passes_is_tried_again_and_is_no_dead_letter(program: Program, clou
 def test_what_somebody_must_mend_never_loses_its_message_and_says_what_to_mend(program: Program, cloud: Cloud, denial: str) -> None:
     code, status, message, hint = DENIED[denial]
     record = trail.run(cloud.account, REGION, trail.seconds(AT), ["i-00000000000000009"], "m5.large", IMAGE)
-    key = trail.key(cloud.account, REGION, trail.seconds(AT), trail.packed([record]))
+    key = trail.key(cloud.account, REGION, trail.seconds(AT) + 300, trail.packed([record]))
     cloud.aws.fault(service="s3", action="GetObject", path=f"/{cloud.bucket.name}/{key}", code=code, status=status, message=message, count=None)
     cloud.deliver(record)
     status, said = until("readiness to degrade", lambda: (answer := program.get("readyz"))[0] == 503 and answer)
