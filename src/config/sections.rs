@@ -226,7 +226,7 @@ impl Config {
         if let Some(queue) = crate::aws::queue(self)
             && let Err(error) = queue.check()
         {
-            hold(false, format!("source.sqs: {error}"));
+            hold(false, error.to_string());
         }
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();

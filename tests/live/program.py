@@ -163,7 +163,7 @@ class Program:
     def external_id(self, tenant: str | None = None) -> str:
         """What roles of a tenant are to ask for."""
         tenant_args = ["--tenant", tenant] if tenant else []
-        told = self.accounts("policy", "--as", "json", *tenant_args).stdout.decode()
+        told = self.accounts("policy", "--format", "json", *tenant_args).stdout.decode()
         found = re.search(r"cloudigrade-[0-9a-f]{32}", told)
         assert found, told
         return found[0]

@@ -157,12 +157,12 @@ def test_the_external_id_is_in_no_log(aws: Aws, served: Program, account: str) -
 
 @pytest.mark.parametrize("form", ["json", "cloudformation", "terraform"])
 def test_the_policy_has_the_least_that_is_needed_in_each_form(aws: Aws, served: Program, form: str) -> None:
-    text = served.accounts("policy", "--as", form).stdout.decode()
+    text = served.accounts("policy", "--format", form).stdout.decode()
     for action in ("ec2:DescribeInstances", "ec2:DescribeImages", "ec2:DescribeRegions", "cloudtrail:LookupEvents", "cloudtrail:CreateTrail"):
         assert action in text
     for action in ("ec2:ModifySnapshotAttribute", "ec2:CopyImage", "ec2:RunInstances", "ec2:*", "cloudtrail:*", "iam:PassRole"):
         assert action not in text, f"{action} is for reading disks, or for nothing"
-    with_disks = served.accounts("policy", "--as", form, "--with-disks").stdout.decode()
+    with_disks = served.accounts("policy", "--format", form, "--with-disks").stdout.decode()
     assert "ec2:ModifySnapshotAttribute" in with_disks and "ec2:RunInstances" not in with_disks
     if form == "json":
         json.loads(text)

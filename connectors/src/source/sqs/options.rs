@@ -9,7 +9,7 @@ use crate::limits::{DRAIN_LIMIT, QUEUE_BATCH_MAX};
 /// The longest visibility timeout that SQS knows.
 const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 3600);
 /// The shortest that leaves a heartbeat time to arrive.
-const VISIBILITY_MIN: Duration = Duration::from_secs(10);
+const VISIBILITY_MIN: Duration = Duration::from_secs(2);
 /// The longest that SQS waits for messages.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
