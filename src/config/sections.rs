@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use cloudigrade_connectors::limits::{SILENCE_AFTER, UNDERWAY};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,11 @@ pub struct Source {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub silence_after: Duration,
+    /// An object that a digest file names and that was not read for so long after it is a gap. Messages may be underway, or wait to be tried
+    /// again.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub missing_after: Duration,
     /// A queue that tells of new objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqs: Option<Sqs>,
@@ -61,7 +67,7 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { workers: None, include: Vec::new(), silence_after: Duration::from_secs(75 * 60), sqs: None }
+        Self { workers: None, include: Vec::new(), silence_after: SILENCE_AFTER, missing_after: UNDERWAY, sqs: None }
     }
 }
 

@@ -63,7 +63,6 @@ impl Finding<'_> {
             committer: self.committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
-            digests: None,
             codec: CodecLimits::default(),
         };
         let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
@@ -98,6 +97,7 @@ impl Finding<'_> {
     fn start_completeness(&self, finders: &mut Finders, accounts: watch::Receiver<Arc<Vec<Account>>>) {
         let (log, committer, stop) = (self.log.clone(), self.committer.clone(), self.stop.clone());
         let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
+        let underway = self.config.source.missing_after;
         finders.spawn(async move {
             let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -107,7 +107,7 @@ impl Finding<'_> {
                     _ = ticks.tick() => {}
                 }
                 let listened = Listened::of(accounts.borrow().iter());
-                let rules = Rules { silence, ..Rules::while_serving(listened) };
+                let rules = Rules { silence, underway, ..Rules::while_serving(listened) };
                 for partition in 0..log.partitions() {
                     let (log, rules) = (log.clone(), rules.clone());
                     let entries = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await??;

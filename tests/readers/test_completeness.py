@@ -232,8 +232,15 @@ def test_whatever_was_changed_or_removed_is_found(fleet: Fleet, keys: Path, tmp_
     forged.write_bytes(fleet.logs[0][1].body)
     report = verify(logs, "--keys", keys, expect=7)
     assert report["verdict"] == "failed"
-    expected = {name(changed): "hash_mismatch", name(removed): "missing", name(digest): "missing", forged.name: "not_named"}
-    assert findings(report) == {**expected, **{name(log): "not_named" for log in fleet.logs[5]}}
+    assert findings(report) == {
+        name(changed): "hash_mismatch",
+        name(removed): "missing",
+        name(digest): "missing",
+        **{name(log): "not_named" for log in fleet.logs[5]},
+        # Its signature went with the digest after it.
+        name(fleet.chain.digests[4]): "signature_absent",
+        forged.name: "not_named",
+    }
 
 
 def test_a_bucket_is_verified_by_the_signatures_in_its_metadata(

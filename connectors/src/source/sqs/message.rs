@@ -7,11 +7,12 @@ use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 
 use super::acks::Acks;
+use super::backlog::NotInLine;
 use super::classify::Class;
 use super::counted;
 use super::decide::rest;
 use super::heartbeat::Kept;
-use super::notification::{Item, parse};
+use super::notification::{Item, Notification};
 use super::object::{Named, Outcome};
 use super::queue::Received;
 use super::shared::Shared;
@@ -32,12 +33,12 @@ enum Verdict {
 
 impl Shared {
     /// Does all that a message asks for, and settles it. It is kept hidden from others until then.
-    pub(super) async fn handle(&self, received: Received, received_at: Duration, acks: Acks) {
+    pub(super) async fn handle(&self, received: Received, notification: Notification, received_at: Duration, waits: NotInLine, acks: Acks) {
         let Received { id, receipt, body, receive_count, .. } = received;
         let kept =
             Kept { queue: &*self.queue, clock: &*self.clock, receipt: &receipt, visibility: self.options.visibility_timeout, received_at };
         let work = async {
-            match self.work(&id, body, receive_count).await {
+            match self.work(&notification, Named { message_id: &id, body: &body, receives: receive_count }, waits).await {
                 Verdict::Delete => (Verdict::Delete, acks.delete(receipt.clone()).await),
                 verdict => (verdict, Ok(())),
             }
@@ -80,16 +81,14 @@ impl Shared {
         }
     }
 
-    async fn work(&self, id: &str, body: String, receives: u32) -> Verdict {
-        let notification = parse(&body);
+    async fn work(&self, notification: &Notification, named: Named<'_>, mut waits: NotInLine) -> Verdict {
         counted::ignored(notification.ignored);
-        let named = Named { message_id: id, body: &body, receives };
         let mut items = notification.items.iter();
         let mut under_way = FuturesUnordered::new();
         let mut verdict = Verdict::Delete;
         loop {
             let room = OBJECTS_PER_MESSAGE_AT_ONCE - under_way.len();
-            items.by_ref().take(room).for_each(|item| under_way.push(self.process_unless_stopping(item, named)));
+            items.by_ref().take(room).for_each(|item| under_way.push(self.process_unless_stopping(item, named, waits.take_one())));
             match under_way.next().await {
                 Some(outcome) => verdict = verdict.and(&outcome),
                 None => return verdict,
@@ -97,10 +96,10 @@ impl Shared {
         }
     }
 
-    async fn process_unless_stopping(&self, item: &Item, named: Named<'_>) -> Outcome {
+    async fn process_unless_stopping(&self, item: &Item, named: Named<'_>, waits: NotInLine) -> Outcome {
         match self.stop.is_cancelled() {
             true => Outcome::Returned,
-            false => self.process(item, named).await,
+            false => self.process(item, named, waits).await,
         }
     }
 }

@@ -7,11 +7,12 @@
 //! * [`notification`], [`filter`], [`classify`], `decide`: what messages name, what is read, what failures mean; pure
 //! * [`queue`], [`objects`], [`fetch`]: the outside, behind two small traits
 //! * `object`, `message`, `heartbeat`, `acks`: one object, one message, its time, its end
-//! * `room`, `decoders`: what bounds the work
+//! * `room`, `backlog`, `decoders`: what bounds the work
 //!
 //! A delivery that is repeated changes nothing, so whatever is lost between commit and delete is only done twice.
 
 mod acks;
+mod backlog;
 pub mod classify;
 pub mod clock;
 mod counted;
@@ -32,7 +33,7 @@ mod room;
 mod shared;
 pub mod state_change;
 #[cfg(test)]
-mod tests;
+pub(in crate::source) mod tests;
 
 use std::sync::{Arc, OnceLock};
 
@@ -49,7 +50,6 @@ pub(in crate::source) use self::object::describe;
 use self::objects::Objects;
 pub use self::options::{OptionsError, SqsOptions};
 use self::queue::{Queue, SqsQueue};
-pub use self::shared::DigestSink;
 use self::shared::{Rooms, Shared};
 use crate::codec::CodecLimits;
 use crate::limits::RECEIVERS;
@@ -80,8 +80,6 @@ pub struct Inside {
     pub known: Known,
     /// Where problems are told.
     pub readiness: Readiness,
-    /// Who reads digest files; without one they are ignored.
-    pub digests: Option<Arc<dyn DigestSink>>,
     /// What one object may cost.
     pub codec: CodecLimits,
 }
@@ -108,7 +106,7 @@ impl SqsSource {
     pub fn new(outside: Outside, options: SqsOptions, inside: Inside) -> Result<Self, OptionsError> {
         let checked = options.check()?;
         let Outside { queue, objects, clock } = outside;
-        let Inside { committer, known, readiness, digests, codec } = inside;
+        let Inside { committer, known, readiness, codec } = inside;
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(options.workers);
         let shared = Shared {
             queue,
@@ -117,7 +115,6 @@ impl SqsSource {
             committer,
             known,
             readiness,
-            digests,
             rooms: Rooms::new(options.workers, options.max_messages),
             options,
             checked,
@@ -137,8 +134,12 @@ impl SqsSource {
     pub async fn run(self, stop: CancellationToken, now: CancellationToken) -> Result<(), NotCommitted> {
         let shared = Arc::new(self.shared);
         let messages = TaskTracker::new();
-        let (acks, deleting) = Acks::new(shared.queue.clone(), shared.clock.clone());
-        let deleting = tokio::spawn(deleting);
+        // Messages that are still worked on are dropped at the end, however it comes.
+        let _abandoned = shared.abandon.clone().drop_guard();
+        let (acks, deleting_all) = Acks::new(shared.queue.clone(), shared.clock.clone());
+        // Whatever ends this future ends its tasks.
+        let mut deleting = JoinSet::new();
+        deleting.spawn(deleting_all);
         let mut receivers = JoinSet::new();
         for _ in 0..RECEIVERS {
             receivers.spawn(shared.clone().receive(messages.clone(), acks.clone()));
@@ -154,15 +155,14 @@ impl SqsSource {
             while receivers.join_next().await.is_some() {}
             messages.wait().await;
             drop(acks);
-            deleting.await
+            while deleting.join_next().await.is_some() {}
         };
         tokio::select! {
             biased;
-            _ = drained => {}
-            () = now.cancelled() => shared.abandon.cancel(),
+            () = drained => {}
+            () = now.cancelled() => {}
             () = shared.clock.sleep(shared.options.drain) => {
                 tracing::warn!(messages = shared.rooms.messages.inside(), "stopping took too long; what is left is delivered again when its visibility timeout ends");
-                shared.abandon.cancel();
             }
         }
         shared.log_failed.get().map_or(Ok(()), |failure| Err(failure.clone()))

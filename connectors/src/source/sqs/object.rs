@@ -6,6 +6,7 @@ use cloudigrade_schemas::dead_letter::FIRST_BYTES_MAX;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason};
 use sha2::{Digest as _, Sha256};
 
+use super::backlog::NotInLine;
 use super::classify::{Class, Failure, Reached};
 use super::counted;
 use super::decide::{Next, next};
@@ -79,9 +80,9 @@ enum Fetched {
 
 impl Shared {
     /// Does what a thing asks for. When it is done, that is durable.
-    pub(super) async fn process(&self, item: &Item, named: Named<'_>) -> Outcome {
+    pub(super) async fn process(&self, item: &Item, named: Named<'_>, waits: NotInLine) -> Outcome {
         let outcome = match item {
-            Item::Object(object) => self.object(object, named).await.unwrap_or_else(|outcome| outcome),
+            Item::Object(object) => self.object(object, named, waits).await.unwrap_or_else(|outcome| outcome),
             Item::StateChange(event) => self.state_change(event, named).await,
             Item::Unrecognized(why) => self.unrecognized(why.clone(), named).await,
         };
@@ -106,10 +107,9 @@ impl Shared {
     }
 
     /// What is done about an object; `Err` is as good an outcome as `Ok`, and only ends the way earlier.
-    async fn object(&self, named_object: &ObjectRef, named: Named<'_>) -> Result<Outcome, Outcome> {
+    async fn object(&self, named_object: &ObjectRef, named: Named<'_>, waits: NotInLine) -> Result<Outcome, Outcome> {
         match choose(named_object, &self.checked) {
             Choice::Ignore => return Ok(Outcome::Done("ignored")),
-            Choice::Digest if self.digests.is_none() => return Ok(Outcome::Done("ignored")),
             Choice::BucketNotAllowed => {
                 let detail = format!(
                     "the message names bucket {}, which is not listed; if it is yours, add it to source.sqs.buckets and replay this letter",
@@ -128,6 +128,7 @@ impl Shared {
         }
         let read = async {
             let _in_line = self.rooms.in_line.enter(1).await;
+            drop(waits);
             let _worker = self.rooms.workers.enter(1).await;
             self.read(named_object, named).await
         };
@@ -164,7 +165,6 @@ impl Shared {
         };
         self.rooms.count();
         counted::bytes(content.len());
-        let digest = self.digests.clone().map(|sink| (sink, content.clone(), object.uri.clone()));
         let (harvest, decoder) = match self.decoders.decode(object, content).await {
             Ok(decoded) => decoded,
             Err(failed) => {
@@ -178,18 +178,8 @@ impl Shared {
             return Err(Outcome::Failed(Class::Content));
         }
         counted::records(harvest.records);
-        let mut entry = match digest {
-            Some((sink, content, uri)) if harvest.kind == ObjectKind::Digest => {
-                let said = tokio::task::spawn_blocking(move || sink.digest(&uri, &content)).await;
-                said.map_err(|error| {
-                    tracing::error!(uri = named_object.uri(), %error, "the reader of digests failed; this is a fault of the program");
-                    Outcome::Failed(Class::Transient)
-                })?
-            }
-            _ => Entry::default(),
-        };
-        let bytes = harvest.bytes() + entry.bytes();
-        entry.harvest = Some(harvest);
+        let entry = Entry { harvest: Some(harvest), ..Entry::default() };
+        let bytes = entry.bytes();
         // The content is gone; the decoder's place vouches for the harvest until it has a place of its own.
         drop(place);
         let harvests = self.rooms.harvests.enter(bytes).await;

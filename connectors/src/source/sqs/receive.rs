@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acks::Acks;
 use super::counted;
+use super::notification::parse;
 use super::queue::{QueueError, Received};
 use super::room::Place;
 use super::shared::Shared;
@@ -70,12 +71,14 @@ impl Shared {
         let mut places = places.into_iter();
         for message in received {
             let (shared, acks, place) = (self.clone(), acks.clone(), places.next());
+            let notification = parse(&message.body);
+            let waits = self.rooms.backlog.add(notification.items.len());
             messages.spawn(async move {
                 let _place = place;
                 tokio::select! {
                     biased;
                     () = shared.abandon.cancelled() => {}
-                    () = shared.handle(message, received_at, acks) => {}
+                    () = shared.handle(message, notification, received_at, waits, acks) => {}
                 }
             });
         }

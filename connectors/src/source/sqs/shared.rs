@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::Backlog;
 use super::clock::Clock;
 use super::counted;
 use super::decoders::Decoders;
@@ -16,13 +17,6 @@ use crate::source::committer::{Committer, Entry, NotCommitted};
 use crate::source::ledger::Known;
 use crate::source::readiness::Readiness;
 
-/// Takes digest files: the checksums of log files that CloudTrail writes each hour.
-pub trait DigestSink: Send + Sync {
-    /// What a digest file says, to be committed with the fact that it was read. `content` is as it was fetched. It is called on a
-    /// blocking thread, and once more for a file that is delivered again before the first was committed.
-    fn digest(&self, uri: &str, content: &[u8]) -> Entry;
-}
-
 /// What a source works with.
 pub(super) struct Shared {
     pub queue: Arc<dyn Queue>,
@@ -31,7 +25,6 @@ pub(super) struct Shared {
     pub committer: Committer,
     pub known: Known,
     pub readiness: Readiness,
-    pub digests: Option<Arc<dyn DigestSink>>,
     pub options: SqsOptions,
     pub checked: Checked,
     pub decoders: Decoders,
@@ -48,6 +41,8 @@ pub(super) struct Shared {
 pub(super) struct Rooms {
     /// Messages that are received but not yet deleted or given back.
     pub messages: Room,
+    /// Objects that were received and do not stand in line yet.
+    pub backlog: Backlog,
     /// Objects that are being read, and some that are next.
     pub in_line: Room,
     /// Objects that are fetched and decoded.
@@ -63,6 +58,7 @@ impl Rooms {
         let messages = (workers * MESSAGES_PER_WORKER).max(max_messages).min(MESSAGES_IN_HAND_MAX);
         Self {
             messages: Room::new(messages),
+            backlog: Backlog::new(),
             in_line: Room::new(workers * (1 + OBJECTS_WAITING_PER_WORKER)),
             workers: Room::new(workers),
             content: Room::new(LIVE_BYTES_MAX),
@@ -72,6 +68,7 @@ impl Rooms {
 
     /// Waits until more messages may be received: all objects that were received are in line, and there is room for bytes.
     pub(super) async fn have_room(&self) {
+        self.backlog.is_empty().await;
         self.in_line.has_room().await;
         self.content.has_room().await;
         self.harvests.has_room().await;

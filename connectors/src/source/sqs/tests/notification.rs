@@ -117,13 +117,24 @@ fn a_change_of_state_is_handed_on_whole() {
 
 #[test]
 fn an_entry_that_is_not_understood_does_not_spoil_its_neighbours() {
-    let found = parse(&json!({"Records": [s3_event("ObjectCreated:Put", "k"), {"eventName": "RunInstances"}, s3_event("ObjectRemoved:Delete", "d")]}).to_string());
+    let found = parse(
+        &json!({"Records": [s3_event("ObjectCreated:Put", "k"), {"eventName": "RunInstances"}, s3_event("ObjectRemoved:Delete", "d")]})
+            .to_string(),
+    );
     assert_eq!((objects(&found).len(), found.items.len(), found.ignored), (1, 2, 1));
 }
 
 #[test]
 fn anything_else_is_said_to_be_unrecognized() {
-    for body in ["", "hello", "[1]", "{}", "null", r#"{"Records":{}}"#, r#"{"source":"aws.ec2","detail-type":"EC2 Spot Instance Interruption Warning"}"#] {
+    for body in [
+        "",
+        "hello",
+        "[1]",
+        "{}",
+        "null",
+        r#"{"Records":{}}"#,
+        r#"{"source":"aws.ec2","detail-type":"EC2 Spot Instance Interruption Warning"}"#,
+    ] {
         unrecognized(body);
     }
     assert!(unrecognized(&"[".repeat(10_000)).contains("not JSON"));
