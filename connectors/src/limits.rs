@@ -101,6 +101,8 @@ pub const HISTORY_IMAGES_MAX: usize = 20_000;
 pub const ACCOUNTS_AT_ONCE_MAX: usize = 8;
 /// Accounts whose history is read at the same time.
 pub const HISTORIES_AT_ONCE_MAX: usize = 4;
+/// Lanes of AWS accounts above which those that nobody is in are forgotten.
+pub const LANES_MAX: usize = 10_000;
 /// Regions of one account that are worked on at the same time.
 pub const REGIONS_AT_ONCE_MAX: usize = 6;
 /// Observations that one entry of the log joins.

@@ -122,7 +122,7 @@ impl Checker {
         let Some(trail) = account.trail.as_ref().filter(|trail| trail.ours) else { return Ok(()) };
         let target = target_of(account, external_id)?;
         let removed = async {
-            let session = self.session(&target).await?;
+            let session = self.session_for(&target, true).await?;
             trail::remove(&session, trail).await.map_err(|error| error.problem())
         };
         tokio::time::timeout(VERIFY_TIMEOUT, removed).await.unwrap_or_else(|_| Err(too_slow()))
@@ -130,13 +130,17 @@ impl Checker {
 
     /// A session that can do no more than this program needs.
     pub(super) async fn session(&self, target: &Target) -> Result<Session, AccountProblem> {
+        self.session_for(target, self.settings.trail_bucket.is_some()).await
+    }
+
+    async fn session_for(&self, target: &Target, with_trail: bool) -> Result<Session, AccountProblem> {
         let policy = PolicyFor {
             principal_account: self.settings.our_account.clone().unwrap_or_default(),
             partition: target.partition.clone(),
             external_id: String::new(),
             trail_prefix: self.settings.trail_prefix.clone(),
             with_disks: self.settings.with_disks && self.settings.our_account.is_some(),
-            with_trail: self.settings.trail_bucket.is_some(),
+            with_trail,
         };
         let text = policy.session_policy(&target.account_id).unwrap_or_default();
         if text.is_empty() || text.len() > SESSION_POLICY_CHARS_MAX {

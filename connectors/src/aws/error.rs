@@ -106,8 +106,8 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        if let Some(refused) = refused_role(error) {
-            return Self::told(Api::AssumeRole, refused.meta().code(), refused.meta().message(), None);
+        if let Some(failed) = failed_role(error) {
+            return Self::of(Api::AssumeRole, failed);
         }
         match error {
             SdkError::ServiceError(told) => {
@@ -148,6 +148,9 @@ impl AwsError {
     /// The call was never sent. That is nearly always because there are no credentials to sign it with.
     fn without_credentials<E: Error + 'static>(api: Api, error: &SdkError<E>) -> Self {
         let told = DisplayErrorContext(error).to_string();
+        if told.contains("timed out") {
+            return Self::without_answer(api, "Timeout", "no credentials in time");
+        }
         if told.contains("credential") || told.contains("identity") {
             let message = "no credentials for AWS were found (environment, profile, web identity, container, instance)";
             return Self { api, kind: FailureKind::Denied, code: "NoCredentials".to_owned(), message: message.to_owned() };
@@ -201,12 +204,12 @@ impl AwsError {
     }
 }
 
-/// The refusal of the role under a failed call, if that is why it failed.
-fn refused_role<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e AssumeRoleError> {
-    let mut cause = Some(error);
+/// The failure to assume the role under a failed call, if that is why it failed.
+fn failed_role<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e SdkError<AssumeRoleError>> {
+    let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref::<AssumeRoleError>() {
-            return Some(refused);
+        if let Some(failed) = error.downcast_ref::<SdkError<AssumeRoleError>>() {
+            return Some(failed);
         }
         cause = error.source();
     }
@@ -287,13 +290,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_role_is_found_under_the_call_that_needed_it() {
+    fn what_keeps_a_role_from_being_assumed_is_found_under_the_call_that_needed_it() {
+        use aws_sdk_ec2::config::http::HttpResponse;
         use aws_sdk_ec2::operation::describe_instances::DescribeInstancesError;
+        let told = |role: SdkError<AssumeRoleError>| {
+            let error: SdkError<DescribeInstancesError> = SdkError::construction_failure(role);
+            let told = AwsError::of(Api::DescribeInstances, &error);
+            (told.api, told.kind, told.code)
+        };
         let meta = aws_sdk_ec2::error::ErrorMetadata::builder().code("AccessDenied").message("not you").build();
-        let refused = AssumeRoleError::generic(meta);
-        let error: SdkError<DescribeInstancesError> = SdkError::construction_failure(refused);
-        let told = AwsError::of(Api::DescribeInstances, &error);
-        assert_eq!((told.api, told.kind, told.code.as_str()), (Api::AssumeRole, FailureKind::Denied, "AccessDenied"));
+        let response = HttpResponse::new(403_u16.try_into().unwrap(), aws_sdk_s3::primitives::SdkBody::empty());
+        let refused = SdkError::service_error(AssumeRoleError::generic(meta), response);
+        assert_eq!(told(refused), (Api::AssumeRole, FailureKind::Denied, "AccessDenied".to_owned()));
+        assert_eq!(told(SdkError::timeout_error("too slow")), (Api::AssumeRole, FailureKind::Unreachable, "Timeout".to_owned()));
     }
 
     #[test]

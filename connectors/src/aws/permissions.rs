@@ -3,6 +3,7 @@
 //! EC2 answers a dry run with `DryRunOperation` when the action would have been permitted. CloudTrail has no dry run; its reading
 //! actions are harmless, and those that change a trail are tried when the trail is made.
 
+use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use aws_sdk_ec2::types::{OperationType, SnapshotAttributeName};
 use cloudigrade_schemas::account::AccountProblem;
 
@@ -98,7 +99,10 @@ async fn disks(session: &Session, home: &str, us: &str) -> Vec<Result<(), AwsErr
 
 async fn history(session: &Session, home: &str) -> Result<(), AwsError> {
     let cloudtrail = session.cloudtrail(home);
-    session.call(home, Api::LookupEvents, cloudtrail.lookup_events().max_results(1).send()).await.map(drop)
+    // As the reading of history asks, for one event only.
+    let launches = LookupAttribute::builder().attribute_key(LookupAttributeKey::EventName).attribute_value("RunInstances").build().ok();
+    let lookup = cloudtrail.lookup_events().set_lookup_attributes(launches.map(|launches| vec![launches])).max_results(1).send();
+    session.call(home, Api::LookupEvents, lookup).await.map(drop)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cloudigrade_schemas::arn::{ArnError, RoleArn};
+
 /// An account that is called into, and the role that it gave us.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
@@ -22,41 +24,14 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Text that is not the ARN of a role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{arn:?} is not the ARN of a role; one looks like arn:aws:iam::123456789012:role/NAME")]
-pub struct NotARole {
-    /// The text, shortened.
-    pub arn: String,
-}
-
 impl Target {
     /// From a role's ARN.
     ///
     /// # Errors
-    /// [`NotARole`].
-    pub fn new(arn: &str, external_id: impl Into<String>) -> Result<Self, NotARole> {
-        let refused = || NotARole { arn: arn.chars().take(200).collect() };
-        let mut parts = arn.splitn(6, ':');
-        let mut part = || parts.next().ok_or_else(refused);
-        let (scheme, partition, service, region, account_id, resource) = (part()?, part()?, part()?, part()?, part()?, part()?);
-        let is_role = scheme == "arn"
-            && partition.starts_with("aws")
-            && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-            && service == "iam"
-            && region.is_empty()
-            && account_id.len() == 12
-            && account_id.bytes().all(|b| b.is_ascii_digit())
-            && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty());
-        if !is_role {
-            return Err(refused());
-        }
-        Ok(Self {
-            arn: arn.to_owned(),
-            account_id: account_id.to_owned(),
-            partition: partition.to_owned(),
-            external_id: external_id.into(),
-        })
+    /// [`ArnError`].
+    pub fn new(arn: &str, external_id: impl Into<String>) -> Result<Self, ArnError> {
+        let role: RoleArn = arn.parse()?;
+        Ok(Self { arn: arn.to_owned(), account_id: role.account_id, partition: role.partition.to_owned(), external_id: external_id.into() })
     }
 
     /// The region whose STS, EC2 and CloudTrail are asked first, and which trails are made in.
@@ -96,18 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_role_is_refused() {
-        for arn in [
-            "",
-            "arn:aws:iam::111122223333:user/x",
-            "arn:aws:iam::111122223333:role/",
-            "arn:aws:iam::11112222333:role/x",
-            "arn:aws:iam:us-east-1:111122223333:role/x",
-            "arn:aws:sts::111122223333:role/x",
-            "arn:gcp:iam::111122223333:role/x",
-        ] {
-            assert!(Target::new(arn, "e").is_err(), "{arn}");
-        }
+    fn every_partition_has_a_home_of_its_own() {
+        let homes: std::collections::BTreeSet<&str> = cloudigrade_schemas::arn::PARTITIONS.into_iter().map(home_region).collect();
+        assert_eq!(homes.len(), cloudigrade_schemas::arn::PARTITIONS.len());
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Member {
                 }
             }
         }
-        if !problems.iter().any(lets_nothing_through) {
+        if !lets_nothing_through(&problems) {
             let compared = self.compare(account, &external_id).await;
             if compared.is_ok() {
                 usable.send_replace(true);
@@ -235,9 +235,13 @@ fn pause(interval: Duration, obstructed: bool, failures: &mut u32) -> Duration {
     pause
 }
 
-/// Whether a problem makes any other call useless.
-fn lets_nothing_through(problem: &AccountProblem) -> bool {
-    matches!(problem.code.as_str(), "assume_role_denied" | "own_credentials" | "wrong_account" | "invalid_arn" | "session_policy")
+/// Whether a verification found what makes any other call useless. Nothing but silence is such a thing too: others wait for the place.
+fn lets_nothing_through(problems: &[AccountProblem]) -> bool {
+    let is_closed = |problem: &AccountProblem| {
+        matches!(problem.code.as_str(), "assume_role_denied" | "own_credentials" | "wrong_account" | "invalid_arn" | "session_policy")
+    };
+    let is_silent = |problem: &AccountProblem| matches!(problem.code.as_str(), "unreachable" | "throttled" | "expired");
+    problems.iter().any(is_closed) || (!problems.is_empty() && problems.iter().all(is_silent))
 }
 
 fn tenant_unknown() -> AccountProblem {

@@ -20,7 +20,8 @@ use self::member::Member;
 use super::collector::Collector;
 use super::history::HistoryProgress;
 use crate::limits::{
-    ACCOUNT_RETRY, ACCOUNTS_AT_ONCE_MAX, HISTORIES_AT_ONCE_MAX, RECONCILE_INTERVAL, RECONCILE_INTERVAL_MAX, RECONCILE_INTERVAL_MIN,
+    ACCOUNT_RETRY, ACCOUNTS_AT_ONCE_MAX, HISTORIES_AT_ONCE_MAX, LANES_MAX, RECONCILE_INTERVAL, RECONCILE_INTERVAL_MAX,
+    RECONCILE_INTERVAL_MIN,
 };
 
 /// Tells the external id of a tenant, if the tenant is known.
@@ -95,6 +96,10 @@ impl Shared {
     fn lane(&self, account_id: &str) -> Arc<tokio::sync::Mutex<()>> {
         // Each change is a single step: a panic elsewhere leaves nothing half done.
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.len() >= LANES_MAX {
+            // Whoever is in a lane holds it.
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+        }
         Arc::clone(lanes.entry(account_id.to_owned()).or_default())
     }
 
@@ -126,6 +131,10 @@ impl Fleet {
     pub fn new(collector: Collector, settings: FleetSettings, accounts: Accounts, external_ids: ExternalIds) -> Self {
         let interval = settings.interval.clamp(RECONCILE_INTERVAL_MIN, RECONCILE_INTERVAL_MAX);
         let settings = FleetSettings { interval, accounts_at_once: settings.accounts_at_once.max(1) };
+        Self::with_limits_checked(collector, settings, accounts, external_ids)
+    }
+
+    fn with_limits_checked(collector: Collector, settings: FleetSettings, accounts: Accounts, external_ids: ExternalIds) -> Self {
         let shared = Shared {
             collector,
             settings,
@@ -258,3 +267,6 @@ fn gauge(accounts: &[Account]) {
     metrics::gauge!("cloudigrade_accounts", "state" => "obstructed")
         .set(count(|account| is_active(account) && !account.problems.is_empty()));
 }
+
+#[cfg(test)]
+mod tests;

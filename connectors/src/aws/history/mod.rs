@@ -52,17 +52,19 @@ impl RegionHistory<'_> {
     /// Reads what was not read before, each page durable before the next one is asked for. Gives the images that launches named.
     pub async fn read(&self) -> Result<BTreeSet<String>, CollectError> {
         let mut images = BTreeSet::new();
-        let mut complete_through: Option<UtcSecond> = None;
+        let (mut complete_through, mut is_news) = (None, false);
         for name in EVENT_NAMES {
             let stored = self.collector.memory.get(HISTORY, &self.place(), &self.key(name)).await?;
             let mut pass = Pass::plan(stored, self.collector.settings().history_days, self.since, (self.collector.now)());
             if !pass.done {
                 self.read_pass(name, &mut pass, &mut images).await?;
-                complete_through = complete_through.into_iter().chain([pass.complete_through()]).min();
+                is_news = true;
             }
+            // The data reaches as far as the kind of event that was read the least far.
+            complete_through = complete_through.into_iter().chain([pass.complete_through()]).min();
             self.progress.send_modify(|progress| progress.done += 1);
         }
-        if let Some(complete_through) = complete_through {
+        if let Some(complete_through) = complete_through.filter(|_| is_news) {
             let (account_id, region) = (self.account().to_owned(), self.region.to_owned());
             let coverage = vec![Coverage { account_id, region, complete_through }];
             self.collector.committer.commit(Entry { coverage, ..Entry::default() }).await?;
