@@ -63,7 +63,6 @@ impl Finding<'_> {
             committer: self.committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
-            digests: None,
             codec: CodecLimits::default(),
         };
         let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;

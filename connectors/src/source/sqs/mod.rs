@@ -31,7 +31,7 @@ pub mod queue;
 mod receive;
 mod room;
 mod shared;
-pub mod state_change;
+mod state_change;
 #[cfg(test)]
 pub(in crate::source) mod tests;
 
@@ -50,7 +50,6 @@ pub(in crate::source) use self::object::describe;
 use self::objects::Objects;
 pub use self::options::{OptionsError, SqsOptions};
 use self::queue::{Queue, SqsQueue};
-pub use self::shared::DigestSink;
 use self::shared::{Rooms, Shared};
 use crate::codec::CodecLimits;
 use crate::limits::RECEIVERS;
@@ -81,8 +80,6 @@ pub struct Inside {
     pub known: Known,
     /// Where problems are told.
     pub readiness: Readiness,
-    /// Who reads digest files; without one they are ignored.
-    pub digests: Option<Arc<dyn DigestSink>>,
     /// What one object may cost.
     pub codec: CodecLimits,
 }
@@ -109,7 +106,7 @@ impl SqsSource {
     pub fn new(outside: Outside, options: SqsOptions, inside: Inside) -> Result<Self, OptionsError> {
         let checked = options.check()?;
         let Outside { queue, objects, clock } = outside;
-        let Inside { committer, known, readiness, digests, codec } = inside;
+        let Inside { committer, known, readiness, codec } = inside;
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(options.workers);
         let shared = Shared {
             queue,
@@ -118,7 +115,6 @@ impl SqsSource {
             committer,
             known,
             readiness,
-            digests,
             rooms: Rooms::new(options.workers, options.max_messages),
             options,
             checked,

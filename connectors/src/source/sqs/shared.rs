@@ -17,13 +17,6 @@ use crate::source::committer::{Committer, Entry, NotCommitted};
 use crate::source::ledger::Known;
 use crate::source::readiness::Readiness;
 
-/// Takes digest files: the checksums of log files that CloudTrail writes each hour.
-pub trait DigestSink: Send + Sync {
-    /// What a digest file says, to be committed with the fact that it was read. `content` is as it was fetched. It is called on a
-    /// blocking thread, and once more for a file that is delivered again before the first was committed.
-    fn digest(&self, uri: &str, content: &[u8]) -> Entry;
-}
-
 /// What a source works with.
 pub(super) struct Shared {
     pub queue: Arc<dyn Queue>,
@@ -32,7 +25,6 @@ pub(super) struct Shared {
     pub committer: Committer,
     pub known: Known,
     pub readiness: Readiness,
-    pub digests: Option<Arc<dyn DigestSink>>,
     pub options: SqsOptions,
     pub checked: Checked,
     pub decoders: Decoders,

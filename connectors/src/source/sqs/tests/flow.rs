@@ -1,13 +1,7 @@
 //! What messages bring into the log.
 
-use std::sync::Arc;
-
-use cloudigrade_pipeline::log::{Log, StateRead, Store};
-use cloudigrade_schemas::topic::partition_of;
 use serde_json::json;
 
-use crate::source::committer::{Change, Entry};
-use crate::source::sqs::DigestSink;
 use crate::source::sqs::tests::world::{Answer, World, gzip, key, log_file, notify, uri};
 
 #[tokio::test]
@@ -70,7 +64,7 @@ async fn what_needs_nothing_done_is_deleted_and_nothing_is_asked_for() {
     world.queue.send("validation", "CloudTrail validation message.");
     world.queue.send("empty", r#"{"Records":[]}"#);
     world.queue.send("deleted", notify(&["e1"], None).replace("ObjectCreated:Put", "ObjectRemoved:Delete"));
-    world.queue.send("digest", notify(&["e1"], None).replace("/CloudTrail/", "/CloudTrail-Digest/"));
+    world.queue.send("insight", notify(&["e1"], None).replace("/CloudTrail/", "/CloudTrail-Insight/"));
     world.queue.send("config", notify(&["e1"], None).replace("/CloudTrail/", "/Config/"));
     let running = world.start();
     world.until("all are deleted", || world.queue.left() == 0).await;
@@ -90,34 +84,28 @@ async fn a_change_of_state_is_an_observation_in_the_log() {
     assert_eq!(world.records(), ["observe:i-1:-:stopped:2024-03-01T09:00:00Z"]);
 }
 
-const SEEN: Store = Store("test.digests");
-
-struct Digests;
-
-impl DigestSink for Digests {
-    fn digest(&self, uri: &str, content: &[u8]) -> Entry {
-        let change = Change { store: SEEN, partition_key: b"d".to_vec(), key: uri.as_bytes().to_vec(), value: Some(content.to_vec()) };
-        Entry { state: vec![change], ..Entry::default() }
-    }
-}
-
 #[tokio::test]
-async fn digests_go_to_whoever_reads_them_and_are_known_from_then_on() {
+async fn digests_are_read_whatever_is_included_and_are_known_from_then_on() {
     let mut world = World::new();
-    world.digests = Some(Arc::new(Digests));
+    world.options.include = vec!["copies/**".into()];
     let digest_uri = uri("d1").replace("/CloudTrail/", "/CloudTrail-Digest/");
-    let content = gzip(br#"{"digestS3Bucket":"trail","logFiles":[]}"#);
+    let content = gzip(
+        json!({"awsAccountId": "000000000012", "digestStartTime": "2024-03-01T08:00:00Z", "digestEndTime": "2024-03-01T09:00:00Z",
+            "digestS3Bucket": "trail", "digestS3Object": key("d1").replace("/CloudTrail/", "/CloudTrail-Digest/"), "logFiles": []})
+        .to_string()
+        .as_bytes(),
+    );
     world.objects.put(&digest_uri, [Answer::Content(content.clone())]);
     let body = notify(&["d1"], Some(&content)).replace("/CloudTrail/", "/CloudTrail-Digest/");
     world.queue.send("m1", body.clone());
     let running = world.start();
     world.until("it is deleted", || world.queue.left() == 0).await;
+    let read = world.objects.opened().len();
     world.queue.send("m2", body);
     world.until("it is deleted", || world.queue.left() == 0).await;
     running.stop(&world).await.unwrap();
-    let kept = world.log.get(SEEN, partition_of(b"d", world.log.partitions()), digest_uri.as_bytes()).unwrap();
-    assert_eq!((kept.as_deref(), world.objects.opened().len()), (Some(&content[..]), 1));
-    assert_eq!((world.records().len(), world.letters().len()), (0, 0));
+    assert_eq!((read, world.objects.opened().len(), world.records().len()), (1, 1, 0));
+    assert_eq!(world.letters(), Vec::new());
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::source::letters::open_letters;
 use crate::source::readiness::Readiness;
 use crate::source::sqs::clock::Clock;
 use crate::source::sqs::options::SqsOptions;
-use crate::source::sqs::{DigestSink, Inside, Outside, SqsSource};
+use crate::source::sqs::{Inside, Outside, SqsSource};
 
 /// How long a condition may take to come true: far longer than it needs, so that only a test that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,7 +44,6 @@ pub struct World {
     pub log: SimulatedLog,
     pub readiness: Readiness,
     pub options: SqsOptions,
-    pub digests: Option<Arc<dyn DigestSink>>,
 }
 
 /// A source that runs.
@@ -67,7 +66,6 @@ impl World {
             log: SimulatedLog::new(1, 4, Faults::none()),
             readiness: Readiness::default(),
             options,
-            digests: None,
         }
     }
 
@@ -81,7 +79,6 @@ impl World {
             committer: self.committer(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
-            digests: self.digests.clone(),
             codec: CodecLimits::default(),
         };
         let source = SqsSource::new(outside, self.options.clone(), inside).unwrap();
