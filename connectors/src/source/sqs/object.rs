@@ -87,6 +87,10 @@ impl Shared {
             Item::StateChange(event) => self.state_change(event, named).await,
             Item::Unrecognized(why) => self.unrecognized(why.clone(), named).await,
         };
+        // Whoever read it, and whenever: what is done shows no problem any more.
+        if let (Item::Object(object), Outcome::Done(_)) = (item, &outcome) {
+            self.readiness.works(&object.uri());
+        }
         counted::object(outcome.word());
         outcome
     }
@@ -144,7 +148,6 @@ impl Shared {
         if let Some(made_at) = named_object.made_at {
             counted::committed((self.clock.wall_ms() as f64 / 1e3 - made_at.0 as f64).max(0.0));
         }
-        self.readiness.works(&named_object.uri());
         Ok(Outcome::Done(if unusable {
             "buried"
         } else if partly {
