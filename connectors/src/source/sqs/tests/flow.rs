@@ -67,7 +67,7 @@ async fn what_needs_nothing_done_is_deleted_and_nothing_is_asked_for() {
     world.queue.send("validation", "CloudTrail validation message.");
     world.queue.send("empty", r#"{"Records":[]}"#);
     world.queue.send("deleted", notify(&["e1"], None).replace("ObjectCreated:Put", "ObjectRemoved:Delete"));
-    world.queue.send("digest", notify(&["e1"], None).replace("/CloudTrail/", "/CloudTrail-Digest/"));
+    world.queue.send("insight", notify(&["e1"], None).replace("/CloudTrail/", "/CloudTrail-Insight/"));
     world.queue.send("config", notify(&["e1"], None).replace("/CloudTrail/", "/Config/"));
     let running = world.start();
     world.until("all are deleted", || world.queue.left() == 0).await;
@@ -99,6 +99,7 @@ async fn digests_are_noted_and_are_known_from_then_on() {
     world.queue.send("m1", body.clone());
     let running = world.start();
     world.until("it is deleted", || world.queue.left() == 0).await;
+    let read = world.objects.opened().len();
     world.queue.send("m2", body);
     world.until("it is deleted", || world.queue.left() == 0).await;
     running.stop(&world).await.unwrap();
