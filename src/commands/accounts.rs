@@ -1,9 +1,12 @@
 //! `cloudigrade accounts`: registering AWS accounts, and how they stand.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use cloudigrade_query::{Format, RowWriter};
 use cloudigrade_schemas::Account;
-use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::accounts::reach;
 use crate::accounts::service::Aws;
@@ -13,7 +16,7 @@ use crate::cli::{Accounts, AccountsCommand, AccountsFormat};
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
-use crate::output::print;
+use crate::output::{print, table_style};
 
 /// Does what is asked, by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::Result<Code> {
@@ -67,31 +70,34 @@ fn show(answer: &Answer, format: AccountsFormat, is_list: bool) -> anyhow::Resul
             let json = serde_json::to_string(&answer)?;
             print(|out| writeln!(out, "{json}"))
         }
-        AccountsFormat::Table if is_list => print(|out| list(out, &answer.accounts)),
+        AccountsFormat::Table if is_list => list(&answer.accounts),
         AccountsFormat::Table => print(|out| answer.accounts.iter().try_for_each(|account| describe(out, account))),
     }
 }
 
-fn list(out: &mut dyn Write, accounts: &[Account]) -> std::io::Result<()> {
+fn list(accounts: &[Account]) -> anyhow::Result<()> {
     if accounts.is_empty() {
         eprintln!(
             "no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one"
         );
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_preset(if matches!(crate::output::table_style(), cloudigrade_query::TableStyle::Unicode) {
-        presets::UTF8_FULL_CONDENSED
-    } else {
-        presets::ASCII_FULL_CONDENSED
-    });
-    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["account_id", "name", "state", "verified_at", "problems"]);
-    for account in accounts {
-        let verified = account.verified_at.map_or_else(String::new, |at| at.to_string());
-        let problems = account.problems.iter().map(|problem| problem.code.as_str()).collect::<Vec<_>>().join(", ");
-        table.add_row([&account.account_id, account.name.as_deref().unwrap_or_default(), account.state.word(), &verified, &problems]);
-    }
-    writeln!(out, "{table}")
+    let names = ["account_id", "name", "state", "verified_at", "problems"];
+    let schema = Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, true)).to_vec()));
+    let text = |of: &dyn Fn(&Account) -> Option<String>| Arc::new(accounts.iter().map(of).collect::<StringArray>()) as ArrayRef;
+    let problems = |account: &Account| account.problems.iter().map(|problem| problem.code.as_str()).collect::<Vec<_>>().join(", ");
+    let columns = vec![
+        text(&|account| Some(account.account_id.clone())),
+        text(&|account| account.name.clone()),
+        text(&|account| Some(account.state.word().to_owned())),
+        text(&|account| account.verified_at.map(|at| at.to_string())),
+        text(&|account| Some(problems(account)).filter(|problems| !problems.is_empty())),
+    ];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+    let mut writer = RowWriter::new(Format::Table(table_style()), &schema, std::io::stdout())?;
+    writer.write(&batch)?;
+    writer.finish()?;
+    Ok(())
 }
 
 /// One field a line, and each problem with what to do about it.

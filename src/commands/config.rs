@@ -1,7 +1,5 @@
 //! `cloudigrade config`: whether the configuration can be used, and what is in force.
 
-use std::io::Write;
-
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Code;
