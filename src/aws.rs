@@ -1,11 +1,10 @@
 //! From the configuration to clients of AWS.
 
 use aws_config::SdkConfig;
-use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, PolicyFor};
+use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, PolicyFor, PolicyFormat};
 use cloudigrade_connectors::doctor;
 use cloudigrade_connectors::source::sqs::SqsOptions;
 
-use crate::cli::PolicyFormat;
 use crate::config::{Accounts, Config};
 use crate::exit::{Code, error};
 
@@ -76,12 +75,7 @@ pub async fn policy_text(
         with_disks: with_disks || accounts.read_disks,
         with_trail: accounts.make_trails,
     };
-    let format = match form {
-        PolicyFormat::Json => aws::PolicyFormat::Json,
-        PolicyFormat::Cloudformation => aws::PolicyFormat::CloudFormation,
-        PolicyFormat::Terraform => aws::PolicyFormat::Terraform,
-    };
-    Ok(aws::policy_text(format, &policy)?)
+    Ok(aws::policy_text(form, &policy)?)
 }
 
 /// How the queue is read, if one is named.

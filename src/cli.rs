@@ -175,8 +175,11 @@ pub struct Sql {
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
-    /// All of them, newest first
+    /// Those that are open, newest first
     List {
+        /// Also those that were replayed or dropped
+        #[arg(long)]
+        resolved: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -187,6 +190,10 @@ pub enum DeadLetters {
         #[command(flatten)]
         output: Output,
     },
+    /// Read again what they are about, and resolve those that are mended
+    Replay(Settle),
+    /// Mark them as of no use
+    Drop(Settle),
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +226,20 @@ pub struct Verify {
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// How to print the report
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Table)]
+    pub format: SummaryFormat,
+}
+
+/// Which dead letters to settle.
+#[derive(Debug, Args)]
+pub struct Settle {
+    /// Their ids, or the beginnings of them
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All that are open
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// How to print what was done
     #[arg(long, value_enum, default_value_t = SummaryFormat::Table)]
     pub format: SummaryFormat,
 }
@@ -256,15 +277,15 @@ pub struct Serve {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "ACCOUNT is an AWS account id or a name. While a server runs on the same --data, it is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade accounts policy --format cloudformation --principal 123456789012 > role.yaml\n  cloudigrade accounts register arn:aws:iam::123456789012:role/cloudigrade --name production\n  cloudigrade accounts list"
+    after_help = "ACCOUNT is an AWS account id or a name. While a server runs on the same --data, it is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade accounts policy --format cloudformation --principal 123456789012 > role.json\n  cloudigrade accounts register arn:aws:iam::123456789012:role/cloudigrade --name production\n  cloudigrade accounts list"
 )]
 pub struct Accounts {
     /// Whose accounts
     #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT")]
     pub tenant: String,
-    /// How to print
-    #[arg(long, global = true, value_enum, default_value_t = AccountsFormat::Table)]
-    pub format: AccountsFormat,
+    /// How to print: table or json; for `policy` json, cloudformation or terraform
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
+    pub format: Option<AccountsFormat>,
     #[command(subcommand)]
     pub command: AccountsCommand,
 }
@@ -273,17 +294,18 @@ pub struct Accounts {
 pub enum AccountsFormat {
     /// For people
     Table,
-    /// One JSON object, as schemas/json/accounts.schema.json describes its accounts
+    /// One JSON object, as schemas/json/accounts.schema.json describes its accounts; of a policy, what IAM's console takes
     Json,
+    /// A CloudFormation template; of a policy
+    Cloudformation,
+    /// A Terraform configuration; of a policy
+    Terraform,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum AccountsCommand {
     /// Print what an account must allow: a role, whom it trusts, and what that may do
     Policy {
-        /// For whom to print it
-        #[arg(long = "as", value_enum, default_value_t = PolicyFormat::Json, value_name = "FORM")]
-        form: PolicyFormat,
         /// The AWS account that cloudigrade runs in; by default that of its credentials
         #[arg(long, value_name = "ACCOUNT_ID")]
         principal: Option<String>,
@@ -352,16 +374,6 @@ pub enum AccountsCommand {
         /// Its AWS account id or name
         account: String,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PolicyFormat {
-    /// What the role may do and whom it trusts, as IAM's console takes them
-    Json,
-    /// A CloudFormation template
-    Cloudformation,
-    /// A Terraform module
-    Terraform,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,11 +3,11 @@
 //! This package is the only place that knows all parts: it reads the command line, wires the parts together, and turns errors into
 //! messages and exit codes. Data goes to standard output, messages to standard error.
 
-mod accounts;
 mod aws;
 mod cli;
 mod commands;
 mod config;
+mod control;
 mod data;
 mod demo;
 mod exit;

@@ -92,6 +92,14 @@ pub const EXT_MAP_BLOCKS_MAX: usize = 1 << 14;
 pub const EXT_JOURNAL_BLOCKS_MAX: u64 = 1 << 20;
 /// Revocations in an ext journal; each takes some memory until the journal is replayed.
 pub const EXT_REVOKED_MAX: usize = 1 << 20;
+/// Bytes between the tail and the head of a log of XFS version 4. Logs of systems have some 10 MiB in all, the largest 2 GiB.
+pub const XFS_LOG_LIVE_BYTES_MAX: u64 = 512 << 20;
+/// Bytes of transactions that are in memory until their commit is found, with what each part of them costs besides. Linux ends one at 64 MiB.
+pub const XFS_TRANSACTIONS_BYTES_MAX: usize = 96 << 20;
+/// Buffers that the log says are freed; each takes some memory until the log is replayed.
+pub const XFS_CANCELLED_MAX: usize = 1 << 20;
+/// Bytes of sectors that the log changes, which are kept in memory.
+pub const XFS_REPLAYED_BYTES_MAX: usize = 128 << 20;
 /// Bytes of an fstab.
 pub const FSTAB_BYTES_MAX: usize = 256 << 10;
 /// Entries of an fstab that are looked at, comments and what is mounted nowhere not counted.

@@ -4,7 +4,7 @@
 //!
 //! * [`log`]: what a log is: topics, tasks, one commit for outputs, state and positions
 //! * [`engine`]: what an operator is, and the one loop that drives them
-//! * [`operators`]: `extract` and `intervals`
+//! * [`operators`]: `extract`, `intervals`, `image_tags` and `accounts`
 //! * [`embedded`], [`simulated`]: two logs under one contract, which [`contract`] checks
 //! * [`sink`]: the Delta tables
 

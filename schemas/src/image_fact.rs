@@ -1,4 +1,4 @@
-//! `image.facts`: what is known of machine images, each fact by itself.
+//! `image.facts`: what is known of machine images, each fact by itself. `image.tags`: what CloudTrail says of their tags, as it comes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,4 +92,28 @@ impl ImageFact {
     pub fn partition_key(&self) -> &str {
         &self.image_id
     }
+}
+
+/// Characters of a tag's key, at most: what AWS takes.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of a tag's value, at most: what AWS takes.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// What one call of `CreateTags` or `DeleteTags` says of one tag of one image. A message of `image.tags`, keyed by the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageTag {
+    /// The image.
+    pub image_id: String,
+    /// The region that it is in.
+    pub region: String,
+    /// When the call was made.
+    pub at: UtcSecond,
+    /// The object and record index that told it, `uri#index`.
+    pub source: String,
+    /// The tag's key; `None` when all tags were taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Its value; `None` when it was taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }

@@ -36,7 +36,7 @@ pub use dead_letter::{DeadLetter, DeadLetterReason, Resolution};
 pub use findings::Findings;
 pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};
-pub use image_fact::ImageFact;
+pub use image_fact::{ImageFact, ImageTag};
 pub use interval::{InstanceMonth, Interval, Month};
 pub use observation::Observation;
 pub use power::{PowerAction, PowerEvent};

@@ -21,6 +21,8 @@ pub enum Topic {
     ImageFacts,
     /// [`crate::Gap`], in the partition of account and region.
     Gaps,
+    /// [`crate::ImageTag`], keyed by the image.
+    ImageTags,
 }
 
 /// How long a topic keeps a record.
@@ -34,7 +36,7 @@ pub enum Keeps {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CloudTrailRecords,
         Self::PowerEvents,
         Self::InstanceIntervals,
@@ -44,6 +46,7 @@ impl Topic {
         Self::Accounts,
         Self::ImageFacts,
         Self::Gaps,
+        Self::ImageTags,
     ];
 
     /// Its name, as in Kafka.
@@ -58,13 +61,14 @@ impl Topic {
             Self::Accounts => "accounts",
             Self::ImageFacts => "image.facts",
             Self::Gaps => "gaps",
+            Self::ImageTags => "image.tags",
         }
     }
 
     /// What it keeps.
     pub const fn keeps(self) -> Keeps {
         match self {
-            Self::CloudTrailRecords | Self::PowerEvents | Self::AccountCommands => Keeps::All,
+            Self::CloudTrailRecords | Self::PowerEvents | Self::AccountCommands | Self::ImageTags => Keeps::All,
             Self::InstanceIntervals | Self::Coverage | Self::DeadLetters | Self::Accounts | Self::ImageFacts | Self::Gaps => Keeps::Latest,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
-    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, ImageFact, InstanceMonth, Observation, PowerEvent, TrailRecord,
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, ImageFact, ImageTag, InstanceMonth, Observation, PowerEvent, TrailRecord,
 };
 use schemars::{JsonSchema, schema_for};
 
@@ -38,6 +38,7 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<AccountCommand>("account.commands");
     hold_schema::<Account>("accounts");
     hold_schema::<ImageFact>("image.facts");
+    hold_schema::<ImageTag>("image.tags");
     hold_schema::<Gap>("gaps");
     hold_schema::<Observation<'_>>("observation");
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use cloudigrade_connectors::aws::PolicyFormat;
 use cloudigrade_query::{Format, RowWriter};
 use cloudigrade_schemas::Account;
 
-use crate::accounts::reach;
-use crate::accounts::service::Aws;
-use crate::accounts::wire::{Answer, Operation, Request};
 use crate::aws;
 use crate::cli::{Accounts, AccountsCommand, AccountsFormat};
 use crate::config::Config;
+use crate::control::reach;
+use crate::control::wire::{Answer, Operation, Request};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
 use crate::output::{print, table_style};
@@ -21,14 +21,24 @@ use crate::output::{print, table_style};
 /// Does what is asked, by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::Result<Code> {
     let Accounts { tenant, format, command } = args;
-    let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
     let ask = async |operation| {
-        let request = Request { tenant: tenant.clone(), by: by.clone(), operation };
-        let answered = reach::ask(data, async || checker(config).await, request).await?;
-        answered.map_err(|refusal| error(Code::Failed, refusal.to_string()))
+        let request = Request { tenant: tenant.clone(), by: reach::by(), operation };
+        reach::ask_about_accounts(data, config, request).await
     };
+    let is_policy = matches!(command, AccountsCommand::Policy { .. });
+    if !is_policy && matches!(format, Some(AccountsFormat::Cloudformation | AccountsFormat::Terraform)) {
+        return Err(error(Code::Usage, "only a policy has this format: use --format table or json"));
+    }
     let operation = match command {
-        AccountsCommand::Policy { form, principal, with_disks } => {
+        AccountsCommand::Policy { principal, with_disks } => {
+            let form = match format {
+                None | Some(AccountsFormat::Json) => PolicyFormat::Json,
+                Some(AccountsFormat::Cloudformation) => PolicyFormat::CloudFormation,
+                Some(AccountsFormat::Terraform) => PolicyFormat::Terraform,
+                Some(AccountsFormat::Table) => {
+                    return Err(error(Code::Usage, "a policy is no table: use --format json, cloudformation or terraform"));
+                }
+            };
             let answer = ask(Operation::ExternalId).await?;
             let external_id = answer.external_id.unwrap_or_default();
             let text = aws::policy_text(config, form, principal, external_id, with_disks).await?;
@@ -57,21 +67,14 @@ pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::
     Ok(if obstructed { Code::Wrong } else { Code::Done })
 }
 
-async fn checker(config: &Config) -> anyhow::Result<Aws> {
-    match &config.accounts {
-        Some(accounts) => Ok(Some(aws::checker(config, accounts).await?)),
-        None => Ok(None),
-    }
-}
-
-fn show(answer: &Answer, format: AccountsFormat, is_list: bool) -> anyhow::Result<()> {
+fn show(answer: &Answer, format: Option<AccountsFormat>, is_list: bool) -> anyhow::Result<()> {
     match format {
-        AccountsFormat::Json => {
+        Some(AccountsFormat::Json) => {
             let json = serde_json::to_string(&answer)?;
             print(|out| writeln!(out, "{json}"))
         }
-        AccountsFormat::Table if is_list => list(&answer.accounts),
-        AccountsFormat::Table => print(|out| answer.accounts.iter().try_for_each(|account| describe(out, account))),
+        _ if is_list => list(&answer.accounts),
+        _ => print(|out| answer.accounts.iter().try_for_each(|account| describe(out, account))),
     }
 }
 

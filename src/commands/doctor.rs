@@ -6,11 +6,11 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use cloudigrade_connectors::doctor::{Finding, Verdict, check_bucket, check_identity, check_queue};
 
-use crate::accounts::control;
-use crate::accounts::wire::{Operation, Request};
 use crate::aws;
 use crate::cli::Doctor;
 use crate::config::Config;
+use crate::control::socket;
+use crate::control::wire::{Ask, Operation, Request};
 use crate::data::DataFolder;
 use crate::exit::Code;
 use crate::output::Destination;
@@ -40,7 +40,7 @@ pub async fn run(data: &DataFolder, args: &Doctor, config: &Config) -> anyhow::R
 async fn data_folder(data: &DataFolder) -> Finding {
     let folder = data.folder().display().to_string();
     let request = Request { tenant: "default".to_owned(), by: "doctor".to_owned(), operation: Operation::List };
-    match control::ask(data.folder(), &request).await {
+    match socket::ask(data.folder(), &Ask::Accounts(request)).await {
         Ok(Some(Ok(_))) => return Finding::ok("data", folder, "a server has it, and answers"),
         Ok(Some(Err(refusal))) => return Finding::failure("data", folder, refusal.detail, refusal.help),
         Err(error) => return Finding::failure("data", folder, error.to_string(), "look at the server's messages"),

@@ -32,7 +32,7 @@ pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
         Command::Ingest(args) => ingest::run(&data, &args, &handle),
         Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
         Command::Sql(args) => sql::run(&data, &args, &handle),
-        Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args)),
+        Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args, config)),
         Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
         Command::Verify(args) => verify::run(&args, &handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),

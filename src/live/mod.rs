@@ -13,6 +13,7 @@ mod lags;
 pub mod operators;
 mod tables;
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use cloudigrade_connectors::source::{Committer, Readiness};
@@ -24,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 use self::collect::Finding;
 use self::operators::Operators;
 use self::tables::TableKeeper;
-use crate::accounts::control::Control;
-use crate::accounts::service::Service;
 use crate::config::Config;
+use crate::control::service::Service;
+use crate::control::socket::Control;
 use crate::data::{DataFolder, now};
 
 /// The parts that run.
@@ -63,12 +64,12 @@ impl Live {
         let aws = finding.start(&mut finders).await?;
         finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
         let control = Control::bind(data.folder())?;
-        let service = Service::new(log.clone(), committer, aws, now);
+        let service = Arc::new(Service::new(log.clone(), committer, aws, config, now).await?);
         let stopped = stop.clone();
         finders.spawn(async move {
             control
                 .serve(stopped, move |request| {
-                    let service = service.clone();
+                    let service = Arc::clone(&service);
                     async move { service.answer(request).await }
                 })
                 .await;

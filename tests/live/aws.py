@@ -34,8 +34,20 @@ def until(what: str, look: Callable[[], T], seconds: float = 60.0) -> T:
         except AssertionError as error:
             last = error
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for {what}") from last
+            __tracebackhide__ = True
+            raise AssertionError(f"waited {seconds} s in vain for {what}; at last: {last}") from last
         time.sleep(0.1)
+
+
+def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) -> None:
+    """Looks until what is seen is what is wanted, and else shows both."""
+
+    def same() -> bool:
+        seen = look()
+        assert seen == wanted, f"{seen} is seen and {wanted} is wanted"
+        return True
+
+    until(what, same, seconds)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """An account in which things happen: in the emulator's EC2, at times of the test's choice, and as CloudTrail tells of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,19 +30,18 @@ class Cloud:
 
     def run(self, at: str, count: int = 1, instance_type: str = "m5.large", told: bool = True, image: str = IMAGE) -> list[str]:
         """Runs instances at a time, of which CloudTrail tells unless it does not."""
-        ids = self.aws.run(self.account, self.region, count, instance_type, image)
-        for instance in ids:
-            self.aws.change_instance(self.account, instance, self.region, launch_time=at)
-            self.truth[instance] = [(at, None)]
+        with self._at(at):
+            ids = self.aws.run(self.account, self.region, count, instance_type, image)
+        self.truth.update({instance: [(at, None)] for instance in ids})
         if told:
             self.deliver(trail.run(self.account, self.region, trail.seconds(at), ids, instance_type, image))
         return ids
 
     def start(self, ids: list[str], at: str, told: bool = True) -> None:
         """Starts stopped instances."""
-        self.aws.client("ec2", self.account, self.region).start_instances(InstanceIds=ids)
+        with self._at(at):
+            self.aws.client("ec2", self.account, self.region).start_instances(InstanceIds=ids)
         for instance in ids:
-            self.aws.change_instance(self.account, instance, self.region, launch_time=at)
             self.truth[instance].append((at, None))
         if told:
             self.deliver(trail.change("StartInstances", self.account, self.region, trail.seconds(at), ids))
@@ -48,14 +49,20 @@ class Cloud:
     def stop(self, ids: list[str], at: str, told: bool = True, terminate: bool = False) -> None:
         """Stops instances, or terminates them. EC2 tells when in its own words."""
         ec2 = self.aws.client("ec2", self.account, self.region)
-        (ec2.terminate_instances if terminate else ec2.stop_instances)(InstanceIds=ids)
+        with self._at(at):
+            (ec2.terminate_instances if terminate else ec2.stop_instances)(InstanceIds=ids)
         for instance in ids:
-            words = f"User initiated ({at[:10]} {at[11:19]} GMT)"
-            self.aws.change_instance(self.account, instance, self.region, reason=words)
             self._close(instance, at)
         if told:
             name = "TerminateInstances" if terminate else "StopInstances"
             self.deliver(trail.change(name, self.account, self.region, trail.seconds(at), ids))
+
+    @contextmanager
+    def _at(self, at: str) -> Iterator[None]:
+        """Sets the account's clock, so that no description ever shows another time."""
+        self.aws.admin("clock", {"account": self.account, "at": at})
+        yield
+        self.aws.admin("clock", {"account": self.account, "at": None})
 
     def shut_down(self, instance: str) -> None:
         """The machine shuts itself down: no call, no record, and no time in EC2's words."""

@@ -3,7 +3,7 @@
 import time
 
 import trail
-from aws import OTHER_REGION, Aws, TrailBucket, until
+from aws import OTHER_REGION, Aws, TrailBucket, becomes, until
 from cloud import Cloud
 from conftest import new_account
 from fleet import Fleet, seconds_by_instance
@@ -22,7 +22,7 @@ def test_what_ran_in_a_registered_account_is_what_the_report_says(aws: Aws, buck
     here.start(web[:1], "2024-03-03T08:00:00Z")
     here.stop(web, "2024-03-04T09:15:30Z", terminate=True)
     truth = here.truth | there.truth
-    until("the runs to be the truth", lambda: program.runs(account) == truth)
+    becomes("the runs to be the truth", lambda: program.runs(account), truth)
     bucket.drained()
     assert program.used(account, START, END) == seconds_by_instance(truth, START, END)
     assert database[0] in program.used(account, START, END)
@@ -38,11 +38,11 @@ def test_several_accounts_are_collected_from_each_by_its_own_role(aws: Aws, buck
         cloud.run("2024-03-01T10:00:00Z", count=2, told=False)
         program.enroll(aws, cloud.account)
     for cloud in clouds:
-        until(f"the instances of {cloud.account}", lambda cloud=cloud: program.runs(cloud.account) == cloud.truth)
+        becomes(f"the instances of {cloud.account}", lambda cloud=cloud: program.runs(cloud.account), cloud.truth)
     for number, cloud in enumerate(clouds, 1):
         cloud.stop(list(cloud.truth)[:1], f"2024-03-0{number + 1}T00:00:00Z")
     for cloud in clouds:
-        until(f"the stop in {cloud.account}", lambda cloud=cloud: program.runs(cloud.account) == cloud.truth)
+        becomes(f"the stop in {cloud.account}", lambda cloud=cloud: program.runs(cloud.account), cloud.truth)
         assert program.used(cloud.account, START, END) == seconds_by_instance(cloud.truth, START, END)
     arns = {call["params"]["RoleArn"] for call in aws.calls(service="sts", action="AssumeRole")}
     assert arns == {f"arn:aws:iam::{cloud.account}:role/metering" for cloud in clouds}
@@ -59,7 +59,7 @@ def test_instances_that_run_already_are_in_the_first_report_from_their_launch_on
     cloud.stop(stopped, "2024-03-05T12:00:00Z", told=False)
     program.configure(bucket).start()
     program.enroll(aws, account)
-    until("the instances that ran already", lambda: program.runs(account) == cloud.truth)
+    becomes("the instances that ran already", lambda: program.runs(account), cloud.truth)
     assert program.used(account, START, END) == seconds_by_instance(cloud.truth, START, END)
 
 
@@ -79,7 +79,7 @@ def test_events_of_an_account_that_nobody_registered_are_kept_as_from_a_plain_in
     for key, body in fleet.files.items():
         bucket.put(key, body)
     bucket.drained()
-    until("the tables to follow", lambda: program.runs(account) == fleet.runs())
+    becomes("the tables to follow", lambda: program.runs(account), fleet.runs())
     assert aws.calls(service="sts", action="AssumeRole") == []
     assert program.listed() == []
 
@@ -89,7 +89,7 @@ def test_a_deleted_account_is_shown_no_more_but_what_it_used_before_stays(aws: A
     program.enroll(aws, account)
     cloud = Cloud(aws, bucket, account)
     ran = cloud.run("2024-03-01T10:00:00Z")
-    until("the run", lambda: program.runs(account) == cloud.truth)
+    becomes("the run", lambda: program.runs(account), cloud.truth)
     before = program.used(account, START, END)
     program.accounts("delete", account)
     assert program.listed() == []
@@ -98,7 +98,7 @@ def test_a_deleted_account_is_shown_no_more_but_what_it_used_before_stays(aws: A
     program.enroll(aws, other)
     aws.admin("calls", method="DELETE")
     cloud.stop(ran, "2024-03-02T10:00:00Z")
-    until("the late event of the deleted account", lambda: program.runs(account) == cloud.truth)
+    becomes("the late event of the deleted account", lambda: program.runs(account), cloud.truth)
     until("the other account to be looked at again", lambda: len(aws.calls(account=other, action="DescribeInstances")) > 4)
     assert aws.calls(account=account, service="ec2", action="DescribeInstances")[1:] == [], "only the test's own call"
     assert before != program.used(account, START, END) == seconds_by_instance(cloud.truth, START, END)
@@ -110,7 +110,7 @@ def away(program: Program, aws: Aws, account: str, cloud: Cloud, leave: str, com
     """Takes an account away and back, with events before, meanwhile and after; holds what the report says against what it must."""
     now = int(time.time())
     early = cloud.run(trail.stamp(now - 7200))
-    until("the first run", lambda: program.runs(account) == cloud.truth)
+    becomes("the first run", lambda: program.runs(account), cloud.truth)
     program.accounts(leave, account)
     gone = program.account(account)
     assert gone["state"] == {"pause": "paused", "disable": "disabled"}[leave] and "until" not in gone["unmetered"][-1]

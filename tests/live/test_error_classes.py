@@ -5,7 +5,7 @@ import json
 
 import pytest
 import trail
-from aws import REGION, Aws, TrailBucket, until
+from aws import REGION, Aws, TrailBucket, becomes, until
 from cloud import IMAGE, Cloud
 from program import Program
 
@@ -91,7 +91,7 @@ def test_what_somebody_must_mend_never_loses_its_message_and_says_what_to_mend(p
     assert cloud.bucket.depth() == 1 and letters(program) == []
     assert program.get("healthz")[0] == 200
     cloud.run("2024-03-01T11:00:00Z")
-    until("its neighbour", lambda: program.runs(cloud.account) == cloud.truth)
+    becomes("its neighbour", lambda: program.runs(cloud.account), cloud.truth)
     cloud.aws.admin("faults", method="DELETE")
     cloud.truth["i-00000000000000009"] = [(AT, None)]
     retried(cloud.bucket, "the run once mended", lambda: program.runs(cloud.account) == cloud.truth)
@@ -105,7 +105,7 @@ REDIRECT = {"code": "PermanentRedirect", "status": 301, "message": "Use the endp
 def test_a_bucket_in_another_region_is_followed_there_once(program: Program, cloud: Cloud) -> None:
     cloud.aws.fault(service="s3", action="GetObject", region=REGION, path=f"/{cloud.bucket.name}/*", count=None, **REDIRECT)
     cloud.run(AT)
-    until("the run", lambda: program.runs(cloud.account) == cloud.truth)
+    becomes("the run", lambda: program.runs(cloud.account), cloud.truth)
     cloud.bucket.drained()
     assert cloud.aws.calls(service="s3", action="GetObject")[-1]["region"] == "eu-west-1"
 
@@ -151,7 +151,7 @@ def test_poison_is_a_dead_letter_first_then_its_message_is_deleted_and_neighbour
     (letter,) = letters(program)
     assert letter["source"] == f"s3://{cloud.bucket.name}/{key}" and letter["reason"]
     cloud.run(AT)
-    until("a good neighbour", lambda: program.runs(cloud.account) == cloud.truth)
+    becomes("a good neighbour", lambda: program.runs(cloud.account), cloud.truth)
 
 
 def test_a_bad_record_is_a_dead_letter_and_the_rest_of_its_file_counts(program: Program, cloud: Cloud) -> None:
@@ -159,7 +159,7 @@ def test_a_bad_record_is_a_dead_letter_and_the_rest_of_its_file_counts(program: 
     bad = {**trail.change("StopInstances", cloud.account, REGION, trail.seconds(AT) + 60, ["i-00000000000000009"]), "eventTime": "yesterday"}
     body = trail.packed([good, bad])
     cloud.bucket.put(trail.key(cloud.account, REGION, trail.seconds(AT), body), body)
-    until("the good record", lambda: program.runs(cloud.account) == {"i-00000000000000009": [(AT, None)]})
+    becomes("the good record", lambda: program.runs(cloud.account), {"i-00000000000000009": [(AT, None)]})
     cloud.bucket.drained()
     (letter,) = until("the bad record", lambda: letters(program))
     assert letter["record_index"] == 1
@@ -201,7 +201,7 @@ def test_a_dead_letter_is_replayed_by_reading_the_object_again(program: Program,
     if not served:
         program.stop()
     program.run("dead-letters", "replay", letter)
-    until("the run", lambda: program.runs(cloud.account) == {"i-00000000000000009": [(AT, None)]})
+    becomes("the run", lambda: program.runs(cloud.account), {"i-00000000000000009": [(AT, None)]})
     until("no dead letter", lambda: program.rows("dead-letters", "list") == [])
 
 
@@ -249,6 +249,6 @@ def test_each_form_of_notification_leads_to_the_object(program: Program, cloud: 
     if form.endswith("sns"):
         message = {"Type": "Notification", "MessageId": "m", "TopicArn": f"arn:aws:sns:{REGION}:1:t", "Message": json.dumps(message), "Timestamp": "2024-03-01T10:05:00.000Z"}
     bucket.send(message)
-    until("the run", lambda: program.runs(cloud.account) == {"i-00000000000000009": [(AT, None)]})
+    becomes("the run", lambda: program.runs(cloud.account), {"i-00000000000000009": [(AT, None)]})
     bucket.drained()
     assert letters(program) == []

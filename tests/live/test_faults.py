@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cloudigrade
 import pytest
-from aws import Aws, TrailBucket, until
+from aws import Aws, TrailBucket, becomes, until
 from cloud import Cloud
 from conftest import new_account
 from fleet import Fleet
@@ -69,7 +69,7 @@ def test_deliveries_twice_and_in_any_order_count_once(aws: Aws, bucket: TrailBuc
         bucket.put(key, body)
     program.configure(bucket).start()
     bucket.drained()
-    until("the truth", lambda: program.runs() == fleet.runs())
+    becomes("the truth", lambda: program.runs(), fleet.runs())
     assert program.rows("dead-letters", "list") == []
 
 
@@ -82,7 +82,7 @@ def test_any_number_of_messages_is_deleted_to_the_last(aws: Aws, bucket: TrailBu
     assert bucket.depth() == size
     program.configure(bucket).start()
     bucket.drained()
-    until("all runs", lambda: program.runs(account) == cloud.truth)
+    becomes("all runs", lambda: program.runs(account), cloud.truth)
     deletes = aws.calls(service="sqs", action="DeleteMessageBatch")
     assert all(1 <= len(call["params"]["Entries"]) <= 10 for call in deletes)
     assert sum(len(call["params"]["Entries"]) for call in deletes) == size
@@ -94,7 +94,7 @@ def test_messages_that_are_not_deleted_at_the_first_time_are_deleted_later(aws: 
         aws.fault(service="sqs", action=action, code="InternalError", status=500, count=8)
     cloud.run("2024-03-01T10:00:00Z")
     program.configure(bucket, source__sqs=VISIBILITY).start()
-    until("the run", lambda: program.runs(account) == cloud.truth)
+    becomes("the run", lambda: program.runs(account), cloud.truth)
     bucket.drained()
     assert program.runs(account) == cloud.truth
 
@@ -112,7 +112,7 @@ def test_a_message_is_deleted_only_after_its_events_are_durable(aws: Aws, bucket
     assert bucket.depth() == 0
     program.endpoint = aws.url
     program.configure(bucket).start()
-    until("what was deleted to be there", lambda: program.runs(account) == cloud.truth)
+    becomes("what was deleted to be there", lambda: program.runs(account), cloud.truth)
 
 
 def test_a_slow_object_is_kept_from_others_by_renewing_its_time(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
@@ -120,7 +120,7 @@ def test_a_slow_object_is_kept_from_others_by_renewing_its_time(aws: Aws, bucket
     aws.fault(service="s3", action="GetObject", path=f"/{bucket.name}/*", delay_ms=9000, count=1)
     cloud.run("2024-03-01T10:00:00Z")
     program.configure(bucket, source__sqs=VISIBILITY).start()
-    until("the slow object", lambda: program.runs(account) == cloud.truth)
+    becomes("the slow object", lambda: program.runs(account), cloud.truth)
     bucket.drained()
     renewed = aws.calls(service="sqs", action="ChangeMessageVisibility") + aws.calls(service="sqs", action="ChangeMessageVisibilityBatch")
     assert len(renewed) >= 2, "at half of four seconds each"
@@ -140,7 +140,7 @@ def test_a_first_sigterm_ends_what_is_begun_gives_the_rest_back_and_is_no_failur
     aws.admin("faults", method="DELETE")
     program.start()
     bucket.drained()
-    until("the truth", lambda: program.runs() == fleet.runs())
+    becomes("the truth", lambda: program.runs(), fleet.runs())
 
 
 def hidden(bucket: TrailBucket) -> int:
@@ -162,5 +162,5 @@ def test_a_second_sigterm_ends_at_once_and_loses_nothing(aws: Aws, bucket: Trail
     assert process.wait(10) != 0, "it was not done"
     program.process = None
     program.start()
-    until("the run", lambda: program.runs(account) == cloud.truth)
+    becomes("the run", lambda: program.runs(account), cloud.truth)
     bucket.drained()

@@ -3,7 +3,7 @@
 import time
 
 import trail
-from aws import OTHER_REGION, REGION, Aws, TrailBucket, until
+from aws import OTHER_REGION, REGION, Aws, TrailBucket, becomes, until
 from fleet import DAY, Fleet
 from program import Program
 
@@ -28,7 +28,7 @@ def test_the_first_report_tells_of_the_weeks_before_registration(aws: Aws, bucke
     fleet = history(aws, account, seed=1)
     program.configure(bucket).start()
     program.enroll(aws, account)
-    until("the history", lambda: program.runs(account) == fleet.runs(), 180)
+    becomes("the history", lambda: program.runs(account), fleet.runs(), 180)
     asked = aws.calls(action="LookupEvents", account=account)
     names = {call["params"]["LookupAttributes"][0]["AttributeValue"] for call in asked}
     assert {"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"} <= names
@@ -42,7 +42,7 @@ def test_history_is_read_at_the_rate_that_is_allowed_and_throttling_is_waited_ou
     fleet = history(aws, account, seed=2)
     program.configure(bucket).start()
     program.enroll(aws, account)
-    until("the history", lambda: program.runs(account) == fleet.runs(), 240)
+    becomes("the history", lambda: program.runs(account), fleet.runs(), 240)
     asked = aws.calls(action="LookupEvents", account=account)
     refused = [call for call in asked if call["status"] == 400]
     assert len(refused) * 3 <= len(asked), "the rate is kept, not found out by refusals"
@@ -57,7 +57,7 @@ def test_history_goes_on_after_a_kill_where_it_was(aws: Aws, bucket: TrailBucket
     program.kill()
     before = len(aws.calls(action="LookupEvents", account=account))
     program.start()
-    until("the rest of the history", lambda: program.runs(account) == fleet.runs(), 240)
+    becomes("the rest of the history", lambda: program.runs(account), fleet.runs(), 240)
     after = len(aws.calls(action="LookupEvents", account=account)) - before
     pages = sum(pages_of(fleet, region) for region in (REGION, OTHER_REGION))
     assert after <= pages + 12 - before + 8, f"{before} pages before the kill, {after} after it, of {pages} in all"
@@ -74,6 +74,6 @@ def test_history_that_the_logs_tell_too_counts_once(aws: Aws, bucket: TrailBucke
     for key, body in list(fleet.files.items())[::2]:
         bucket.put(key, body)
     program.enroll(aws, account)
-    until("the history", lambda: program.runs(account) == fleet.runs(), 180)
+    becomes("the history", lambda: program.runs(account), fleet.runs(), 180)
     bucket.drained()
     assert program.runs(account) == fleet.runs()

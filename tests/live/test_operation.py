@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aws import Aws, TrailBucket, until
+from aws import Aws, TrailBucket, becomes, until
 from cloud import Cloud
 from program import Program
 
@@ -52,7 +52,7 @@ def test_a_server_without_its_queue_says_so_and_recovers(aws: Aws, bucket: Trail
     cloud.run("2024-03-01T10:00:00Z")
     aws.admin("faults", method="DELETE")
     until("readiness", lambda: program.get("readyz")[0] == 200, 120)
-    until("the run", lambda: program.runs(account) == cloud.truth)
+    becomes("the run", lambda: program.runs(account), cloud.truth)
 
 
 def test_a_second_server_on_the_same_data_is_refused(bucket: TrailBucket, program: Program, tmp_path: Path) -> None:

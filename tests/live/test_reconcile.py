@@ -4,7 +4,7 @@ import time
 
 import pytest
 import trail
-from aws import REGION, Aws, TrailBucket, until
+from aws import REGION, Aws, TrailBucket, becomes, until
 from cloud import Cloud
 from program import Program
 
@@ -18,7 +18,7 @@ def cloud(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> Clou
     cloud = Cloud(aws, bucket, account)
     cloud.run(LAUNCH)
     program.enroll(aws, account)
-    until("the instance to be known", lambda: program.runs(account) == cloud.truth)
+    becomes("the instance to be known", lambda: program.runs(account), cloud.truth)
     return cloud
 
 
@@ -90,7 +90,7 @@ def test_a_late_record_takes_the_place_of_the_bounds(program: Program, cloud: Cl
 
 def test_a_lost_launch_is_known_from_the_launch_time(program: Program, cloud: Cloud) -> None:
     cloud.run("2024-03-05T06:07:08Z", told=False)
-    until("the lost launch", lambda: program.runs(cloud.account) == cloud.truth)
+    becomes("the lost launch", lambda: program.runs(cloud.account), cloud.truth)
 
 
 def test_a_lost_stop_and_start_between_two_looks_are_two_runs(program: Program, cloud: Cloud) -> None:
@@ -157,6 +157,6 @@ def test_state_changes_of_a_start_are_no_second_run(aws: Aws, bucket: TrailBucke
     bucket.send(state_change(account, instance, "running", "2024-03-01T10:00:20Z"))
     bucket.send(state_change(account, "i-00000000000000003", "running", "2024-03-01T11:00:00Z"))
     expected = {instance: [(LAUNCH, None)], "i-00000000000000003": [("2024-03-01T11:00:00Z", None)]}
-    until("both runs", lambda: program.runs(account) == expected)
+    becomes("both runs", lambda: program.runs(account), expected)
     bucket.drained()
     assert program.runs(account) == expected

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws import Aws, TrailBucket, until
+from aws import Aws, TrailBucket, becomes
 from program import Program
 
 SECONDS = 300
@@ -37,7 +37,7 @@ def test_a_generated_trail_gives_its_truth_through_the_queue(aws: Aws, bucket: T
         bucket.put(str(file.relative_to(generated)), file.read_bytes())
     bucket.drained(SECONDS)
     runs = {i["instance_id"]: [(run["on"], run["off"]) for run in i["runs"]] for i in truth["instances"]}
-    until("the runs of the truth", lambda: program.runs() == runs)
+    becomes("the runs of the truth", lambda: program.runs(), runs)
     start, end = truth["window"]["start"], truth["window"]["end"]
     days = {row["bucket_start"][:10]: row["runtime_seconds"] for row in program.rows("report", "usage", "--start", start, "--end", end)}
     assert days == truth["runtime_seconds_total_by_day"]

@@ -12,7 +12,7 @@ use crate::limits::REJECTED_PER_OBJECT_MAX;
 /// What one record is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
-    /// It can be a power event.
+    /// It can be a power event, or tag an image.
     Relevant(RelevantRecord<'a>),
     /// It cannot.
     Irrelevant,

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use cloudigrade_schemas::{PowerAction, UtcSecond};
+use cloudigrade_schemas::UtcSecond;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::words::{EC2, INSIGHT, begins_as_record};
+use super::words::{self, EC2, INSIGHT, begins_as_record};
 use super::{CoverageSample, RelevantRecord};
 
 /// A string that borrows from the text unless it holds escapes.
@@ -81,12 +81,13 @@ impl<'a> Head<'a> {
         (self.detail_type.is_some() && detail.starts_with('{')).then_some(detail)
     }
 
-    /// The record, if it can be a power event. `json` is its text.
+    /// The record, if it can be a power event or tag an image. `json` is its text.
     pub(super) fn relevant(self, index: u64, json: &'a str) -> Option<RelevantRecord<'a>> {
         let failed = self.error_code.as_ref().is_some_and(|code| !code.0.is_empty());
-        let power = is(&self.event_source, EC2) && self.event_name.as_ref().is_some_and(|name| PowerAction::from_name(&name.0).is_some());
+        let ec2 = is(&self.event_source, EC2);
         let event_id = self.event_id.as_ref().filter(|id| !id.0.is_empty());
-        let relevant = power && !failed && !self.is_insight();
+        let relevant =
+            ec2 && !failed && !self.is_insight() && self.event_name.as_ref().is_some_and(|name| words::is_relevant(&name.0, json));
         relevant.then(|| RelevantRecord { index, event_id: event_id.map(|id| id.0.clone()), json })
     }
 

@@ -1,5 +1,5 @@
 //! Where objects end, and which of them must be looked at. What matters to that is braces outside of strings, the beginnings of strings
-//! that could be a power event's name, and what could hide one.
+//! that could be a relevant event's name, and what could hide one.
 //!
 //! This is the first stage of simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second"), cut down to what finding records
 //! takes. The text is read in blocks of 64 bytes, with one bit for each byte. Bytes are classified by AVX-512 ([`avx512`]) or AVX2
@@ -12,7 +12,7 @@ mod avx512;
 mod lexer;
 
 use self::lexer::{Block, Lexer, ones};
-use super::words::is_power_name;
+use super::words::begins_as_name;
 
 /// Bytes of a block.
 const BLOCK_BYTES: usize = 64;
@@ -54,7 +54,7 @@ impl Isa {
 /// Why a stretch of text must be looked at. Where it says no, there is no reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    /// It has a string that is a power event's name, or an escape by code point, which could spell one.
+    /// It has a string that is a relevant event's name, or an escape by code point, which could spell one.
     pub name: bool,
     /// It has bytes that are not ASCII.
     pub high: bool,
@@ -67,7 +67,7 @@ impl Look {
             match text.get(at) {
                 Some(b'u') => self.name = true,
                 Some(0x80..) => self.high = true,
-                Some(_) => self.name |= is_power_name(&text[at..]),
+                Some(_) => self.name |= begins_as_name(&text[at..]),
                 None => {}
             }
         }

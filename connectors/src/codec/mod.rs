@@ -1,4 +1,4 @@
-//! The CloudTrail codec: one object's bytes into the records that can be EC2 power events.
+//! The CloudTrail codec: one object's bytes into the records that can be EC2 power events, or calls that tag an image.
 //!
 //! This module knows no place where objects lie, no clock and no I/O: bytes in, [`Decoded`] out.
 //!
@@ -13,14 +13,14 @@
 //!
 //! # How it reads
 //! More than 99 of 100 records are of no interest, so they are not parsed. One pass over the text (the private modules `marks` and `fast`)
-//! finds where each record begins and ends, and whether it holds a string that is a power event's name, an escape that could hide one, or a
+//! finds where each record begins and ends, and whether it holds a string that is a relevant event's name, an escape that could hide one, or a
 //! byte that is not ASCII. Only such records are validated and parsed. [`slow`] is the definition of what comes out: a
 //! plain implementation, and the one that takes over where a text is damaged. Both give equal results on any bytes.
 //!
 //! # Damage
 //! A record that is not UTF-8, not JSON or too large is rejected with its place in the object, and its neighbours are used. So is a record
 //! that was torn: the next sound record is found behind it. What stands *between* records (commas, white space) is not judged,
-//! nor is a record that could not be a power event anyway. Of a gzip object the members whose checksum holds are used.
+//! nor is a record that could not be relevant anyway. Of a gzip object the members whose checksum holds are used.
 
 mod collect;
 mod fast;
@@ -75,7 +75,8 @@ pub enum ObjectKind {
     Unusable,
 }
 
-/// A record that can be a power event: from EC2, with the name of a [`PowerAction`](cloudigrade_schemas::PowerAction), without an error.
+/// A record that is relevant: from EC2, without an error, with the name of a [`PowerAction`](cloudigrade_schemas::PowerAction), or a call that
+/// sets or takes away tags and could name an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelevantRecord<'a> {
     /// Its place among the object's records, from 0.
@@ -119,7 +120,7 @@ pub struct Decoded<'a> {
     pub records: u64,
     /// The text's length in bytes.
     pub inflated_bytes: u64,
-    /// The records that can be power events, in their order.
+    /// The relevant records, in their order.
     pub relevant: Vec<RelevantRecord<'a>>,
     /// What could not be used, in its order; at most [`limits::REJECTED_PER_OBJECT_MAX`] records, then one count of the rest.
     pub rejected: Vec<Rejected>,

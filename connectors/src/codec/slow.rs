@@ -6,7 +6,7 @@
 //! An item ends where all its braces are closed; square brackets do not matter to that.
 //!
 //! # What is damage
-//! * A backslash or an initial of a power event's name (`B M R S T`) outside of strings. So a quotation mark too many or too few
+//! * A backslash or an initial of a relevant event's name (`B C D M R S T`) outside of strings. So a quotation mark too many or too few
 //!   shows before its record is left, or in the next.
 //! * Anything else than an item where one must stand, and the end of the text in an item.
 //! * An item in an array, if the array is not closed behind it and the item is not JSON: with a brace too few, it has swallowed all that
@@ -17,11 +17,11 @@
 //!
 //! # What is rejected
 //! An item that is damaged, larger than the limit or not UTF-8. One that is not JSON only if it could matter, that is if it holds a string
-//! that is a power event's name or any escape by code point; or if it stands at the top, where nothing else tells what it is.
+//! that is a relevant event's name or any escape by code point; or if it stands at the top, where nothing else tells what it is.
 
 use std::collections::BTreeMap;
 
-use cloudigrade_schemas::{DeadLetterReason, PowerAction};
+use cloudigrade_schemas::DeadLetterReason;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -216,7 +216,7 @@ impl<'a> Object<'a> {
 
     fn is_relevant(&self) -> bool {
         self.text("eventSource").as_deref() == Some(EC2)
-            && self.text("eventName").is_some_and(|name| PowerAction::from_name(&name).is_some())
+            && self.text("eventName").is_some_and(|name| words::is_relevant(&name, self.json))
             && self.text("errorCode").is_none_or(|code| code.is_empty())
             && !self.has("insightDetails")
             && self.text("eventCategory").as_deref() != Some(INSIGHT)
@@ -294,12 +294,10 @@ fn records_of(object: &[u8]) -> Option<usize> {
     })
 }
 
-/// Whether an item that is not JSON could have been a power event.
+/// Whether an item that is not JSON could have been relevant.
 fn could_matter(item: &[u8]) -> bool {
     tokens(item, 0).any(|(_, token)| match token {
-        Token::String(content, _) => {
-            PowerAction::CLOUDTRAIL.iter().any(|action| action.name().as_bytes() == content) || has_code_point_escape(content)
-        }
+        Token::String(content, _) => words::is_name(content) || has_code_point_escape(content),
         _ => false,
     })
 }

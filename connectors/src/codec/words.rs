@@ -27,31 +27,56 @@ pub(super) const EC2: &str = "ec2.amazonaws.com";
 /// The `eventCategory` of CloudTrail Insights.
 pub(super) const INSIGHT: &str = "Insight";
 
-/// The first four bytes of each power event's name: enough to tell them from almost any other string.
-const NAME_BEGINNINGS: [u32; PowerAction::CLOUDTRAIL.len()] = {
-    let mut beginnings = [0; PowerAction::CLOUDTRAIL.len()];
+/// The calls that set and take away tags. They matter where they name an image.
+const TAG_CALLS: [&str; 2] = ["CreateTags", "DeleteTags"];
+/// How the ids of images begin, with the quotation mark before it.
+const IMAGE_ID: &[u8] = b"\"ami-";
+
+/// The names of the events that can be relevant.
+const NAMES: [&str; PowerAction::CLOUDTRAIL.len() + TAG_CALLS.len()] = {
+    let mut names = [""; PowerAction::CLOUDTRAIL.len() + TAG_CALLS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        let powers = PowerAction::CLOUDTRAIL.len();
+        names[at] = if at < powers { PowerAction::CLOUDTRAIL[at].name() } else { TAG_CALLS[at - powers] };
+        at += 1;
+    }
+    names
+};
+
+/// The first four bytes of each of [`NAMES`]: enough to tell them from almost any other string.
+const NAME_BEGINNINGS: [u32; NAMES.len()] = {
+    let mut beginnings = [0; NAMES.len()];
     let mut at = 0;
     while at < beginnings.len() {
-        let name = PowerAction::CLOUDTRAIL[at].name().as_bytes();
+        let name = NAMES[at].as_bytes();
         beginnings[at] = u32::from_le_bytes([name[0], name[1], name[2], name[3]]);
         at += 1;
     }
     beginnings
 };
 
-/// Whether a power event's name begins with this byte. None of these letters is in `true`, `false`, `null` or a number, so outside of
+/// Whether a relevant event's name begins with this byte. None of these letters is in `true`, `false`, `null` or a number, so outside of
 /// strings JSON does not have them, while a record has many within: a text whose quotation marks are awry soon shows it.
 pub(super) const fn is_initial(byte: u8) -> bool {
-    matches!(byte, b'B' | b'M' | b'R' | b'S' | b'T')
+    matches!(byte, b'B' | b'C' | b'D' | b'M' | b'R' | b'S' | b'T')
 }
 
-/// Whether the text begins with a power event's name and a quotation mark.
-pub(super) fn is_power_name(text: &[u8]) -> bool {
+/// Whether the text begins with a relevant event's name and a quotation mark.
+pub(super) fn begins_as_name(text: &[u8]) -> bool {
     let Some(beginning) = text.first_chunk() else { return false };
     NAME_BEGINNINGS.contains(&u32::from_le_bytes(*beginning))
-        && PowerAction::CLOUDTRAIL
-            .into_iter()
-            .any(|action| text.strip_prefix(action.name().as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
+        && NAMES.iter().any(|name| text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
+}
+
+/// Whether this is a relevant event's name.
+pub(super) fn is_name(text: &[u8]) -> bool {
+    NAMES.iter().any(|name| name.as_bytes() == text)
+}
+
+/// Whether an event of EC2 of this name is relevant; `record` is its text. A call that tags is where it could name an image.
+pub(super) fn is_relevant(name: &str, record: &str) -> bool {
+    PowerAction::from_name(name).is_some() || (TAG_CALLS.contains(&name) && memchr::memmem::find(record.as_bytes(), IMAGE_ID).is_some())
 }
 
 /// JSON's white space.

@@ -79,7 +79,7 @@ impl Places {
         Self { objects, allowed }
     }
 
-    async fn from_bucket(&self, bucket: String, key: String, version: Option<&str>) -> Result<(Object, Bytes), NotRead> {
+    async fn read_from_bucket(&self, bucket: String, key: String, version: Option<&str>) -> Result<(Object, Bytes), NotRead> {
         let named = ObjectRef { bucket, key, version: version.map(str::to_owned), ..ObjectRef::default() };
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.is_match(&named.bucket)) {
             return Err(NotRead::BucketNotAllowed { uri: named.uri() });
@@ -96,7 +96,7 @@ impl Again for Places {
     fn read<'a>(&'a self, uri: &'a str, version: Option<&'a str>) -> BoxFuture<'a, Result<(Object, Bytes), NotRead>> {
         async move {
             match uri.parse() {
-                Ok(Location::S3 { bucket, prefix }) if !prefix.is_empty() => self.from_bucket(bucket, prefix, version).await,
+                Ok(Location::S3 { bucket, prefix }) if !prefix.is_empty() => self.read_from_bucket(bucket, prefix, version).await,
                 Ok(Location::Local(path)) if path.is_absolute() => {
                     let read = tokio::task::spawn_blocking(move || from_disk(&path)).await;
                     read.unwrap_or_else(|error| Err(NotRead::File { uri: uri.to_owned(), cause: error.to_string() }))

@@ -13,7 +13,9 @@ pub const EXTRACT: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topi
 /// The task of [`cloudigrade_pipeline::operators::Intervals`]. It is its own, so that one operator folds while the other waits for its
 /// commit.
 pub const INTERVALS: TaskSpec = TaskSpec { id: TaskId("operators.intervals"), inputs: &[Topic::PowerEvents] };
-/// The task of the operator that decides about accounts.
+/// The task of [`cloudigrade_pipeline::operators::ImageTags`].
+pub const IMAGE_TAGS: TaskSpec = TaskSpec { id: TaskId("operators.image_tags"), inputs: &[Topic::ImageTags] };
+/// The task of [`cloudigrade_pipeline::operators::Accounts`].
 pub const ACCOUNTS: TaskSpec = TaskSpec { id: TaskId("operators.accounts"), inputs: &[Topic::AccountCommands] };
 
 /// Folds until what the task reads is complete and it has caught up. `wait` is how long one poll waits for records before it looks whether

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! feed -> worker (fetch, inflate, scan) --\
-//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
+//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals, image_tags
 //! ```
 //! When all was read, a look at the digests among it says which log files are missing.
 //!
@@ -16,10 +16,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::engine::{Counters, Cx, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId, TaskSpec};
-use cloudigrade_pipeline::operators::{Extract, Intervals, counted};
+use cloudigrade_pipeline::operators::{Extract, ImageTags, Intervals, counted};
 use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
-use super::drive::{EXTRACT, INTERVALS, drive};
+use super::drive::{EXTRACT, IMAGE_TAGS, INTERVALS, drive};
 use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
 use super::harvest::Harvest;
@@ -140,6 +140,7 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
     let source = log.open_task(SOURCE, &all)?;
     let extract = log.open_task(EXTRACT, &all)?;
     let intervals = log.open_task(INTERVALS, &all)?;
+    let image_tags = log.open_task(IMAGE_TAGS, &all)?;
     let run = Run {
         feeds,
         options,
@@ -165,19 +166,22 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
             run.fold(extract, &Extract, &run.source_done)
         };
         let intervals = || run.fold(intervals, &Intervals, &run.extract_done);
+        let image_tags = || run.fold(image_tags, &ImageTags, &run.extract_done);
         let extracted = named("extract").spawn_scoped(scope, extract).map_err(IngestError::Threads)?;
         let folded = named("intervals").spawn_scoped(scope, intervals).map_err(IngestError::Threads)?;
+        let tagged = named("image-tags").spawn_scoped(scope, image_tags).map_err(IngestError::Threads)?;
         let committed = run.commit_all(source, &receiver);
         // Workers that wait for room in the queue end when it is gone.
         drop(receiver);
         let worked = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let worked: Result<(), IngestError> = worked.collect();
         drop(complete);
-        let [extracted, folded] =
-            [extracted, folded].map(|operator| operator.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let [extracted, folded, tagged] =
+            [extracted, folded, tagged].map(|operator| operator.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let dead_letters = committed.and_then(|dead_letters| worked.map(|()| dead_letters))?;
         let mut counters = extracted?;
         counters.merge(&folded?);
+        counters.merge(&tagged?);
         Ok::<_, IngestError>((dead_letters, counters))
     })?;
     Ok(Summary {

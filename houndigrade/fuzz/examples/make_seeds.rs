@@ -26,8 +26,26 @@ fn seed(target: &str, name: &str, content: impl AsRef<[u8]>) {
     std::fs::write(folder.join(format!("seed-{name}")), content).unwrap();
 }
 
-/// Keeps an image without its empty blocks.
+/// Keeps an image without its empty blocks, with seeds for the target of its name.
 fn base(name: &str, image: &Image) {
+    keep(name, image);
+    seed(name, "nothing", []);
+    seed(name, "first-block", [0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff]);
+}
+
+/// Keeps the images of the target `xfs`. Without checksums, a changed record of the log is not left out for that alone.
+fn bases_of_xfs(files: &Files) {
+    keep("xfs", &filesystems::xfs(files, 20 * MIB, &filesystems::XFS_OF_EL9));
+    let dirty = Image::unpacked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/images/fixtures/dirty-xfs-v4.tar.gz"));
+    corrupt::xfs_log_without_checksums(&dirty);
+    keep("xfs-v4", &dirty);
+    for (name, choice) in [("v5", 0), ("v4", 1)] {
+        seed("xfs", &format!("{name}-nothing"), [choice]);
+        seed("xfs", &format!("{name}-first-block"), [choice, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff]);
+    }
+}
+
+fn keep(name: &str, image: &Image) {
     let mut packed = image.len().to_le_bytes().to_vec();
     for (number, block) in image.read(0, image.len() as usize).chunks_exact(BLOCK_BYTES).enumerate() {
         if block.iter().any(|byte| *byte != 0) {
@@ -38,8 +56,6 @@ fn base(name: &str, image: &Image) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("base");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(name), packed).unwrap();
-    seed(name, "nothing", []);
-    seed(name, "first-block", [0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff]);
 }
 
 fn tables() {
@@ -129,7 +145,7 @@ fn main() {
     base("ext", &filesystems::ext(&of_ext, 16 * MIB, &EXT4_WITHOUT_CHECKSUMS));
     let fstab = "UUID=11111111-2222-3333-4444-555555555555 / xfs defaults 0 0\nLABEL=x\\040y /var ext4 ro,subvol=/a,subvolid=5 0 0\n";
     seed("fstab", "usual", format!("{fstab}/dev/mapper/rhel-usr /usr btrfs subvol=usr 0 0\nPARTUUID=1-1 /boot auto noauto\n"));
-    base("xfs", &filesystems::xfs(&files, 20 * MIB, &filesystems::XFS_OF_EL9));
+    bases_of_xfs(&files);
     base("btrfs", &filesystems::btrfs(&files, 112 * MIB, &[]));
     let mut root = roots::rhel(8);
     let usr = root.split_off("usr");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use houndigrade::ReadError;
 use houndigrade::Result;
@@ -49,15 +49,15 @@ pub struct Base {
 
 impl Base {
     /// The image of a name, read once.
-    pub fn load(name: &str) -> &'static Self {
-        static BASE: OnceLock<Base> = OnceLock::new();
-        BASE.get_or_init(|| {
+    pub fn load(name: &'static str) -> &'static Self {
+        static BASES: Mutex<BTreeMap<&str, &Base>> = Mutex::new(BTreeMap::new());
+        BASES.lock().unwrap().entry(name).or_insert_with(|| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("base").join(name);
             let packed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run houndigrade/fuzz/run", path.display()));
             let number = |bytes: &[u8]| u64::from_le_bytes(bytes[..8].try_into().unwrap());
             let blocks: BTreeMap<_, _> =
                 packed[8..].chunks_exact(8 + BLOCK_BYTES).map(|chunk| (number(chunk), chunk[8..].to_vec())).collect();
-            Self { len: number(&packed), numbers: blocks.keys().copied().collect(), blocks }
+            Box::leak(Box::new(Self { len: number(&packed), numbers: blocks.keys().copied().collect(), blocks }))
         })
     }
 

@@ -188,7 +188,7 @@ pub(crate) fn changed_bytes_end<F: FileSystem>(image: &[u8], cases: u32, open: i
         .unwrap();
 }
 
-fn walk(system: &dyn FileSystem) {
+pub(crate) fn walk(system: &dyn FileSystem) {
     let mut folders = vec![b"/".to_vec()];
     for _ in 0..40 {
         let Some(folder) = folders.pop() else { return };

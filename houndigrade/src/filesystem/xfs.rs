@@ -1,14 +1,24 @@
 //! XFS, versions 4 and 5, with the log replayed in memory where it can be.
 //!
-//! The crate `lamxfs` knows the format. Where it refuses a file system for its log alone, the log is hidden from it: better files that may be
-//! older than none, and a caveat that says so.
+//! The crate `lamxfs` knows the format, and replays the log of version 5. That of version 4 is replayed by the submodules. A log that cannot be
+//! replayed is hidden from the crate: better files that may be older than none, and a caveat that says so.
+
+mod geometry;
+mod head;
+mod inode;
+mod log;
+mod overlay;
+mod replay;
+mod transaction;
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use lamxfs::{Error, Inode, Path, SuperblockReason};
 
-use super::bytes::{field, u32_be, u64_be, uuid};
+use self::geometry::Geometry;
+use super::bytes::{u32_be, u64_be, uuid};
 use super::reader::{DiskReader, Failure, WindowedFile, fill};
 use super::{DirEntry, FileKind, FileSystem, RandomFile, Stat, shown};
 use crate::error::{ReadError, Result};
@@ -34,15 +44,17 @@ impl Xfs {
     /// the device fails.
     pub fn open(source: Source) -> Result<Self> {
         let mut caveats = missing_bytes(&source)?;
-        let (xfs, failure) = match open_with(source.clone(), 0..0) {
-            Err(why) if is_of_log(&why) => {
-                let log = log_place(&source)?;
-                let opened = open_with(source, log).map_err(|why| read_error(&why, None, WHAT))?;
-                let why = log_trouble(&why);
+        let opened = match geometry::version(source.as_ref())? {
+            4 => open_version_4(&source)?,
+            _ => open_version_5(&source)?,
+        };
+        let (xfs, failure) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
                 caveats.push(format!("the log was not replayed, so files may be older than they were: {why}"));
-                opened
+                let log = Geometry::read(source.as_ref())?.log;
+                open_with(source, log).map_err(|why| read_error(&why, None, WHAT))?
             }
-            opened => opened.map_err(|why| read_error(&why, None, WHAT))?,
         };
         Ok(Self { xfs: RefCell::new(xfs), failure, caveats })
     }
@@ -112,7 +124,26 @@ impl FileSystem for Xfs {
     }
 }
 
-fn open_with(source: Source, blanked: Range<u64>) -> std::result::Result<(lamxfs::Xfs<DiskReader>, Failure), Error> {
+type Opened = (lamxfs::Xfs<DiskReader>, Failure);
+
+/// Opens with the log replayed by the submodules. The inner error is a trouble of the log alone.
+fn open_version_4(source: &Source) -> Result<std::result::Result<Opened, String>> {
+    let geometry = Geometry::read(source.as_ref())?;
+    let opened = replay::replay(source, &geometry)
+        .and_then(|disk| open_with(Arc::new(disk), geometry.log).map_err(|why| read_error(&why, None, WHAT)));
+    Ok(opened.map_err(|why| why.to_string()))
+}
+
+/// Opens with the log replayed by the crate. The inner error is a trouble of the log alone.
+fn open_version_5(source: &Source) -> Result<std::result::Result<Opened, String>> {
+    match open_with(source.clone(), 0..0) {
+        Err(why) if is_of_log(&why) => Ok(Err(log_trouble(&why).to_owned())),
+        opened => opened.map(Ok).map_err(|why| read_error(&why, None, WHAT)),
+    }
+}
+
+/// Opens with a part of the disk read as zeros.
+fn open_with(source: Source, blanked: Range<u64>) -> std::result::Result<Opened, Error> {
     let len = source.len();
     let (reader, failure) = DiskReader::new(source, blanked);
     lamxfs::Xfs::open(reader, len).map(|xfs| (xfs, failure))
@@ -125,24 +156,8 @@ fn is_of_log(why: &Error) -> bool {
 fn log_trouble(why: &Error) -> &'static str {
     match why {
         Error::Io { .. } => "it cannot be read",
-        _ => "it is of version 4, damaged, or has what is not known",
+        _ => "it is damaged, or has what is not known",
     }
-}
-
-/// The bytes of the disk that the log occupies.
-fn log_place(source: &Source) -> Result<Range<u64>> {
-    let mut superblock = [0; 512];
-    source.read_at(0, &mut superblock)?;
-    let block_size = u64::from(u32_be(&superblock, 4));
-    let (start, blocks) = (u64_be(&superblock, 48), u64::from(u32_be(&superblock, 96)));
-    let (group_blocks, [group_shift]) = (u64::from(u32_be(&superblock, 84)), field(&superblock, 124));
-    let place = || {
-        let group = start.checked_shr(u32::from(group_shift))?;
-        let within = start & 1_u64.checked_shl(u32::from(group_shift))?.checked_sub(1)?;
-        let from = group.checked_mul(group_blocks)?.checked_add(within)?.checked_mul(block_size)?;
-        Some(from..from.checked_add(blocks.checked_mul(block_size)?)?)
-    };
-    place().ok_or_else(|| ReadError::corrupt(WHAT, "its log cannot be where it says"))
 }
 
 /// A caveat, if the file system states more bytes than there are.

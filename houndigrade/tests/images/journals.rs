@@ -1,9 +1,15 @@
 //! Snapshots of running machines: what is only in the journal is seen, and the journal is not written.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use houndigrade::filesystem::{FileKind, FileSystem, Xfs};
+use houndigrade::source::FileSource;
+
 use crate::build::files::Files;
 use crate::build::image::{Image, MIB};
 use crate::build::loops::Mount;
-use crate::build::{filesystems, roots};
+use crate::build::{corrupt, filesystems, roots};
 use crate::inspection::Inspection;
 use crate::tools::have;
 
@@ -27,6 +33,36 @@ fn a_recorded_ext4_of_a_running_machine_is_read_through_its_journal() {
 #[test]
 fn a_recorded_xfs_of_a_running_machine_is_read_through_its_log() {
     assert_journal_was_read(&Image::recorded("dirty-xfs"));
+}
+
+#[test]
+fn a_recorded_xfs_of_version_4_is_read_as_an_older_kernel_reads_it() {
+    let (of_rhel_7, of_rhel_6) = (Image::recorded("dirty-xfs-v4"), Image::recorded("dirty-xfs-v4"));
+    corrupt::xfs_log_without_checksums(&of_rhel_6);
+    for image in [of_rhel_7, of_rhel_6] {
+        let before = image.sha256();
+        assert_journal_was_read(&image);
+        let xfs = Xfs::open(Arc::new(FileSource::open(image.path()).unwrap())).unwrap();
+        let tree = list(&xfs);
+        let of_kernel: BTreeSet<_> = include_str!("fixtures/dirty-xfs-v4.tree").lines().map(str::to_owned).collect();
+        assert_eq!(tree.difference(&of_kernel).collect::<Vec<_>>(), of_kernel.difference(&tree).collect::<Vec<_>>());
+        assert_eq!(image.sha256(), before);
+    }
+}
+
+#[test]
+fn a_log_of_version_4_that_is_not_replayed_is_said() {
+    let image = Image::recorded("dirty-xfs-v4");
+    let first = (0..image.len()).step_by(512).find(|at| image.read(*at, 4) == [0xfe, 0xed, 0xba, 0xbe]).unwrap();
+    // All records but that of mkfs say that a big-endian machine wrote them.
+    for at in (first + 512..image.len()).step_by(512).filter(|at| image.read(*at, 4) == [0xfe, 0xed, 0xba, 0xbe]) {
+        image.write(at + 300, &2_u32.to_be_bytes());
+    }
+    let found = Inspection::of(&[&image]);
+    assert_ne!(found.image.is_rhel, Some(false), "{}", found.json);
+    assert_eq!(found.volume("disk.img").inspected.word(), "partial", "{}", found.json);
+    assert!(found.volume("disk.img").caveats[0].contains("not replayed"), "{}", found.json);
+    assert!(!found.json.contains("9.4"), "{}", found.json);
 }
 
 #[test]
@@ -63,6 +99,33 @@ fn a_log_of_btrfs_that_is_not_replayed_is_said() {
     let found = Inspection::of(&[&snapshot]);
     assert_eq!((found.image.is_rhel, found.image.inspected.word()), (Some(true), "partial"), "{}", found.json);
     assert!(found.volume("disk.img").caveats[0].contains("not replayed"), "{}", found.json);
+}
+
+/// What a file system holds, a line for each: kind, path, and of what is no folder its length and where a link leads.
+fn list(system: &dyn FileSystem) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in system.read_dir(format!("/{folder}").as_bytes(), 10_000).unwrap() {
+            let inner = format!("{folder}{}", String::from_utf8(entry.name).unwrap());
+            let path = format!("/{inner}").into_bytes();
+            let stat = system.stat(&path).unwrap();
+            lines.insert(match stat.kind {
+                FileKind::Directory => {
+                    folders.push(format!("{inner}/"));
+                    format!("d {inner}")
+                }
+                FileKind::Symlink => format!("l {} {inner} {}", stat.len, String::from_utf8(system.read_link(&path).unwrap()).unwrap()),
+                FileKind::Special => format!("p {} {inner} ", stat.len),
+                FileKind::Regular => {
+                    let mut content = vec![0; stat.len as usize];
+                    system.open(&path).unwrap().read_at(0, &mut content).unwrap();
+                    format!("f {} {inner} ", stat.len)
+                }
+            });
+        }
+    }
+    lines
 }
 
 /// RHEL 9 without the release file that [`snapshot_of_running`] writes.

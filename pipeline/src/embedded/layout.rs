@@ -48,6 +48,7 @@ const fn number(topic: Topic) -> u8 {
         Topic::Accounts => 7,
         Topic::ImageFacts => 8,
         Topic::Gaps => 9,
+        Topic::ImageTags => 10,
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
     fn the_numbers_of_topics_are_those_of_the_first_files() {
         let numbers = Topic::ALL.map(|topic| (topic.name(), number(topic)));
         let first = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
-        let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9)];
+        let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9), ("image.tags", 10)];
         let expected: Vec<_> = first.into_iter().chain(accounts).collect();
         assert_eq!(numbers.to_vec(), expected);
     }

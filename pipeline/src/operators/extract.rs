@@ -2,6 +2,8 @@
 //!
 //! All deliveries of one `eventID` are in one partition. The state remembers the winning delivery of each: the one whose canonical
 //! text sorts first. A delivery with other contents that sorts before it takes its place, and what it says replaces what was said.
+//!
+//! What records say about the tags of images goes to `image.tags`.
 
 use cloudigrade_schemas::power::PowerChange;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, SourceRef, Topic, TrailRecord, UtcSecond};
@@ -9,6 +11,7 @@ use cloudigrade_schemas::{DeadLetter, DeadLetterReason, EventId, PowerEvent, Sou
 use super::canonical::canonical_text;
 use super::fields::Json;
 use super::seen::Seen;
+use super::tag_event::tags_of;
 use super::trail_event::{TrailEvent, TrailEvents, Unusable, events_of};
 use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
@@ -56,7 +59,7 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
         }
     };
     let TrailEvents { event_id, events } = match events_of(Json(trail.record.get())) {
-        Ok(told) if told.events.is_empty() => return Ok(()),
+        Ok(told) if told.events.is_empty() => return fold_tags(cx, record, &trail),
         Ok(told) => told,
         Err(unusable) => return bury(cx, record, &trail.source, unusable, trail.record.get().as_bytes()),
     };
@@ -95,6 +98,14 @@ fn fold_record(cx: &mut Cx<'_>, record: &Record) -> Result<(), LogError> {
     }
     cx.put(SEEN, record.partition, key, Seen::new(telling, bytes_hash, trail.record)?.encode());
     Ok(())
+}
+
+/// Sends what a record says of the tags of images. Said once more it changes nothing: nothing is remembered of it here.
+fn fold_tags(cx: &mut Cx<'_>, record: &Record, trail: &TrailRecord<'_>) -> Result<(), LogError> {
+    match tags_of(Json(trail.record.get()), &trail.source) {
+        Ok(tags) => tags.iter().try_for_each(|tag| cx.send_json(Topic::ImageTags, tag.image_id.as_bytes(), tag, record.entered_at)),
+        Err(unusable) => bury(cx, record, &trail.source, unusable, trail.record.get().as_bytes()),
+    }
 }
 
 /// Sends what an event says of an instance, or that it no longer says anything of it (`source` is `None`).

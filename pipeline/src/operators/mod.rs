@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cloudtrail.records -> extract -> power.events -> intervals -> instance.intervals
+//!                            \\--> image.tags -> image_tags -> image.facts
+//! account.commands -> accounts -> accounts
 //! ```
 //!
 //! They know no clock, no storage and no network. A file's path is no evidence of anything: what a record says is.
@@ -13,10 +15,12 @@ mod extract;
 mod fields;
 mod fold;
 mod history;
+mod image_tags;
 mod intervals;
 mod observation;
 mod observed;
 mod seen;
+mod tag_event;
 #[cfg(test)]
 mod tests;
 mod trail_event;
@@ -25,5 +29,6 @@ pub use accounts::Accounts;
 pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;
+pub use image_tags::ImageTags;
 pub use intervals::Intervals;
 pub use observed::OBSERVATION_SLACK;

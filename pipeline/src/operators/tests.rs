@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
+use cloudigrade_schemas::{ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{Extract, Intervals, counted};
+use super::{Extract, ImageTags, Intervals, counted};
 use crate::engine::{Counters, Cx, Operator};
 use crate::log::{LogError, Output, Record, StateRead, Store, Txn};
 
 mod observations;
+mod tags;
 
 const PARTITIONS: u32 = 4;
 
@@ -21,6 +22,8 @@ const PARTITIONS: u32 = 4;
 struct Pipeline {
     state: HashMap<(Store, u32, Vec<u8>), Vec<u8>>,
     months: BTreeMap<String, InstanceMonth<'static>>,
+    /// The tags of images, as `key: value`.
+    tags: BTreeMap<String, String>,
     counters: Counters,
     offset: u64,
 }
@@ -30,8 +33,11 @@ impl StateRead for Pipeline {
         Ok(self.state.get(&(store, partition, key.to_vec())).cloned())
     }
 
-    fn scan(&self, _: Store, _: u32, _: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
-        Ok(Vec::new())
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+        let found = self.state.iter().filter(|((s, p, key), _)| (*s, *p) == (store, partition) && key.starts_with(prefix));
+        let mut found: Vec<_> = found.map(|((_, _, key), value)| (key.clone(), value.clone())).collect();
+        found.sort();
+        Ok(found)
     }
 }
 
@@ -52,7 +58,13 @@ impl Pipeline {
             return;
         }
         self.counters.merge(&counters);
-        let events = self.commit(extracted);
+        let (tags, events): (Vec<_>, Vec<_>) = self.commit(extracted).into_iter().partition(|output| output.topic == Topic::ImageTags);
+        let (facts, _) = self.fold(&ImageTags, &tags);
+        for message in self.commit(facts) {
+            let fact: ImageFact = serde_json::from_slice(&message.value).unwrap();
+            assert_eq!((fact.to_key().as_bytes(), message.topic), (&*message.key, Topic::ImageFacts));
+            self.tags.insert(fact.to_key(), format!("{} {:?}", clock(fact.at), fact.fact));
+        }
         let (folded, _) = self.fold(&Intervals, &events);
         for message in self.commit(folded) {
             let mut month: InstanceMonth<'_> = serde_json::from_slice(message.value.leak()).unwrap();

@@ -14,7 +14,7 @@ use super::fields::{Cursor, Json};
 use super::observation;
 
 /// The only source of events that count. Lightsail, OpsWorks and RDS have calls of the same names.
-const EVENT_SOURCE: &str = "ec2.amazonaws.com";
+pub(super) const EVENT_SOURCE: &str = "ec2.amazonaws.com";
 
 /// One power event of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,9 +102,9 @@ fn text(value: Option<Json<'_>>) -> Option<Cow<'_, str>> {
     value.and_then(Json::text)
 }
 
-fn event_time(time: Option<Json<'_>>) -> Result<UtcSecond, Unusable> {
+pub(super) fn event_time(time: Option<Json<'_>>) -> Result<UtcSecond, Unusable> {
     let unusable = |detail| Unusable { reason: DeadLetterReason::BadEventTime, detail };
-    let stamp = text(time).ok_or_else(|| unusable("the power event has no eventTime".to_owned()))?;
+    let stamp = text(time).ok_or_else(|| unusable("the event has no eventTime".to_owned()))?;
     UtcSecond::parse_prefix(&stamp).map_err(|error| unusable(format!("eventTime: {error}")))
 }
 

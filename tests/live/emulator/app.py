@@ -6,6 +6,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 from moto.iam.models import get_account_id_from
@@ -29,6 +31,7 @@ class MotoPlus:
     def __init__(self, regions: list[str], closed: list[str], seed: int = 0) -> None:
         self.seed = seed
         self.moto = DomainDispatcherApplication(create_backend_app)
+        self.ec2 = Lock()
         self.moto.debug = True  # type: ignore[attr-defined]
         self.faults, self.calls = Faults(seed), deque[dict[str, Any]](maxlen=CALLS_MAX)
         self.trails, self.queues, self.roles = trails.Store(), queues.Queues(), roles.Roles()
@@ -92,12 +95,14 @@ class MotoPlus:
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
             told[:] = [status, headers]
 
-        chunks = self.moto(environ, start)
-        try:
-            answer = b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
+        # EC2's answers show all of a change or nothing of it.
+        with self.ec2 if call.service == "ec2" else nullcontext():
+            chunks = self.moto(environ, start)
+            try:
+                answer = b"".join(chunks)
+            finally:
+                if hasattr(chunks, "close"):
+                    chunks.close()
         return told[0], told[1], answer
 
     def _admin(self, method: str, what: str, body: bytes, start_response: Start) -> Iterable[bytes]:
@@ -132,8 +137,11 @@ class MotoPlus:
                 self.trails.keys += given
             case "POST", "organisation-trails":
                 return trails.add_organisation_trail(given)
+            case "POST", "clock":
+                return machines.set_clock(given)
             case "POST", "instances":
-                return machines.change_instance(given)
+                with self.ec2:
+                    return machines.change_instance(given)
             case "POST", "images":
                 return machines.put_image(given)
             case "POST", "roles":

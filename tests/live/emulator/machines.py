@@ -1,4 +1,5 @@
-"""What EC2 can be in and moto's cannot: instances that changed by themselves or vanished, images with all that is told of them, few regions."""
+"""What EC2 can be in and moto's cannot: instances that changed by themselves or vanished, launch times of the test's choice, images with all
+that is told of them, few regions."""
 
 from datetime import datetime, timezone
 from typing import Any
@@ -7,11 +8,15 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.availability_zones_and_regions import Region
-from moto.ec2.models.instances import StateReason
+from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 IMAGE_FIELDS = ("owner_id", "owner_alias", "name", "platform", "platform_details", "usage_operation", "architecture", "state")
+
+
+# When EC2 does what it is asked for next, by account. Without an entry: now.
+CLOCKS: dict[str, str] = {}
 
 
 class NotThere(LookupError):
@@ -74,8 +79,47 @@ def put_image(given: dict[str, Any]) -> dict[str, Any]:
     return {"id": image.id, "snapshot": image.ebs_snapshot.id}
 
 
+def set_clock(given: dict[str, Any]) -> dict[str, Any]:
+    """The time at which an account's instances are launched, started, stopped and terminated from now on; null for the real one."""
+    if given["at"] is None:
+        CLOCKS.pop(given["account"], None)
+    else:
+        CLOCKS[given["account"]] = given["at"]
+    return given
+
+
+def _install_clock() -> None:
+    """Launch times, which moto leaves alone at a start; and the reasons of stops in AWS's own form, which moto does not have."""
+    make, start, stop, terminate = Instance.__init__, Instance.start, Instance.stop, Instance.terminate
+
+    def now(instance: Instance) -> datetime:
+        at = CLOCKS.get(instance.owner_id)
+        return moment(at) if at else datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
+
+    def made(self: Instance, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        self.launch_time = now(self)
+
+    def started(self: Instance) -> InstanceState:
+        self.launch_time = now(self)
+        return start(self)
+
+    def ended(how: Any) -> Any:
+        def end(self: Instance) -> InstanceState:
+            before = how(self)
+            self._reason = f"User initiated ({now(self):%Y-%m-%d %H:%M:%S} GMT)"
+            return before
+
+        return end
+
+    Instance.__init__, Instance.start = made, started  # type: ignore[method-assign]
+    Instance.stop, Instance.terminate = ended(stop), ended(terminate)  # type: ignore[method-assign]
+
+
 def install(regions: list[str], closed: list[str]) -> None:
     """Only a few regions: each has to be looked at, and one account has dozens. The closed ones are those that were not opted in."""
+
+    _install_clock()
 
     def describe_regions(self: AvailabilityZonesAndRegions) -> ActionResult:
         self.error_on_dryrun()

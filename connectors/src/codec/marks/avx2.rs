@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::BLOCK_BYTES;
-use super::lexer::{Block, Classes, Lexer, initials_by_lower_half};
+use super::lexer::{Block, Classes, Lexer, by_lower_half};
 
 /// Proof that this processor has the instructions: [`Available::detect`] is the only way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,15 @@ fn is(bytes: __m256i, byte: u8) -> __m256i {
     _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8))
 }
 
-/// [`is_initial`](crate::codec::words::is_initial): `M R S T` by a table where each stands at the lower half of its value, and `B`, which
-/// shares that with `R`. What is not ASCII finds 0, which it is not.
+/// [`is_initial`](crate::codec::words::is_initial), by tables where each stands at the lower half of its value: `B C D` share theirs with
+/// `R S T`, so there are two. What is not ASCII finds 0, which it is not.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn is_initial(bytes: __m256i) -> __m256i {
-    const TABLE: [u8; 32] = initials_by_lower_half();
-    _mm256_or_si256(_mm256_cmpeq_epi8(bytes, _mm256_shuffle_epi8(load(&TABLE), bytes)), is(bytes, b'B'))
+    const FIRST: [u8; 32] = by_lower_half(b"MRST");
+    const SECOND: [u8; 32] = by_lower_half(b"BCD");
+    let first = _mm256_cmpeq_epi8(bytes, _mm256_shuffle_epi8(load(&FIRST), bytes));
+    _mm256_or_si256(first, _mm256_cmpeq_epi8(bytes, _mm256_shuffle_epi8(load(&SECOND), bytes)))
 }
 
 /// The top bit of each byte.

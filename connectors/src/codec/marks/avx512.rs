@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::BLOCK_BYTES;
-use super::lexer::{Block, Classes, Lexer, initials_by_lower_half};
+use super::lexer::{Block, Classes, Lexer, by_lower_half};
 
 /// Proof that this processor has the instructions: [`Available::detect`] is the only way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +67,14 @@ fn is(bytes: __m512i, byte: u8) -> u64 {
     _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8))
 }
 
-/// Which bytes are a power event's initial; by the same table as in AVX2.
+/// Which bytes are a relevant event's initial; by the same tables as in AVX2.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,bmi1,pclmulqdq,popcnt")]
 fn initial(bytes: __m512i) -> u64 {
-    const TABLE: [u8; 64] = initials_by_lower_half();
-    _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(load(&TABLE), bytes)) | is(bytes, b'B')
+    const FIRST: [u8; 64] = by_lower_half(b"MRST");
+    const SECOND: [u8; 64] = by_lower_half(b"BCD");
+    let first = _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(load(&FIRST), bytes));
+    first | _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(load(&SECOND), bytes))
 }
 
 #[inline]

@@ -10,7 +10,7 @@ pub(super) struct Block {
     pub(super) open: u64,
     /// `}` outside of strings.
     pub(super) close: u64,
-    /// What must be looked at: strings that begin as a power event's name does, escapes by code point, bytes that are not ASCII.
+    /// What must be looked at: strings that begin as a relevant event's name does, escapes by code point, bytes that are not ASCII.
     pub(super) look: u64,
     /// How many bits `close` has.
     pub(super) closes: i32,
@@ -37,7 +37,7 @@ pub(super) struct Classes {
     pub(super) open: u64,
     /// `}`
     pub(super) close: u64,
-    /// An initial of a power event's name; see [`is_initial`].
+    /// An initial of a relevant event's name; see [`is_initial`].
     pub(super) initial: u64,
     /// Not ASCII.
     pub(super) high: u64,
@@ -101,7 +101,7 @@ pub(super) struct Lexer {
     pub(super) in_string: u64,
     /// 1: the byte before begins a string.
     pub(super) beginning: u64,
-    /// Bits of whatever JSON does not have outside of strings: a backslash, an initial of a power event's name.
+    /// Bits of whatever JSON does not have outside of strings: a backslash, an initial of a relevant event's name.
     pub(super) damage: u64,
 }
 
@@ -159,18 +159,17 @@ pub(super) fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The initials `M R S T` in every 16 bytes, each where the lower half of its value says. `B`, which shares that with `R`, is left out.
+/// Some initials in every 16 bytes, each where the lower half of its value says: no two of one table share it.
 #[cfg(target_arch = "x86_64")]
-pub(super) const fn initials_by_lower_half<const N: usize>() -> [u8; N] {
-    const INITIALS: &[u8; 4] = b"MRST";
+pub(super) const fn by_lower_half<const N: usize>(initials: &[u8]) -> [u8; N] {
     let mut table = [0; N];
     let mut lane = 0;
     while lane < N {
         // The byte 0 must not find itself.
         table[lane] = 1;
         let mut at = 0;
-        while at < INITIALS.len() {
-            table[lane + (INITIALS[at] & 0x0F) as usize] = INITIALS[at];
+        while at < initials.len() {
+            table[lane + (initials[at] & 0x0F) as usize] = initials[at];
             at += 1;
         }
         lane += 16;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::words::is_initial;
+use crate::codec::words::{is_initial, is_name};
 
 /// Text of the bytes that matter, with runs longer than a block's edge.
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
@@ -80,11 +80,12 @@ fn every_byte_is_classified_as_the_words_say() {
 }
 
 #[test]
-fn each_power_events_name_begins_with_an_initial() {
-    for action in cloudigrade_schemas::PowerAction::CLOUDTRAIL {
-        assert!(is_initial(action.name().as_bytes()[0]), "{action:?}");
-        assert!(is_power_name(format!("{}\"", action.name()).as_bytes()), "{action:?}");
-        assert!(!is_power_name(format!("{}s\"", action.name()).as_bytes()), "{action:?}");
+fn each_relevant_events_name_begins_with_an_initial() {
+    let powers = cloudigrade_schemas::PowerAction::CLOUDTRAIL.map(|action| action.name());
+    for name in powers.into_iter().chain(["CreateTags", "DeleteTags"]) {
+        assert!(is_initial(name.as_bytes()[0]), "{name}");
+        assert!(begins_as_name(format!("{name}\"").as_bytes()) && is_name(name.as_bytes()), "{name}");
+        assert!(!begins_as_name(format!("{name}s\"").as_bytes()) && !is_name(format!("{name}s").as_bytes()), "{name}");
     }
 }
 

@@ -26,6 +26,8 @@ fn value() -> impl Strategy<Value = String> {
             "[]",
             "\"RunInstances\"",
             "\"StopInstances\"",
+            "\"CreateTags\"",
+            "\"ami-0123\"",
             "tru",
             "\"\\ud800\"",
             "\"a\tb\""
@@ -59,6 +61,9 @@ fn record_text() -> impl Strategy<Value = String> {
         "StartInstances",
         "BidEvictedEvent",
         "ModifyInstanceAttribute",
+        "CreateTags",
+        "DeleteTags",
+        "CreateTag",
         "DescribeInstances",
         r"\u0052unInstances",
         "Runinstances",
@@ -127,7 +132,7 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let byte = select(b"\"\"{}[]\\,:uRn \n\xFF\xC3\0".to_vec());
+    let byte = select(b"\"\"{}[]\\,:uRCDn \n\xFF\xC3\0".to_vec());
     prop_oneof![
         any::<Index>().prop_map(Change::Cut),
         (any::<Index>(), byte.clone()).prop_map(|(at, byte)| Change::Insert(at, byte)),
@@ -187,7 +192,7 @@ proptest! {
     fn on_heaps_of_tokens(tokens in prop::collection::vec(select(&[
         "{", "}", "[", "]", "\"", "\\", ",", ":", " ", "\n", "u", "R", "é", "\"\"", "{}", "null",
         "\"Records\"", "{\"Records\":[", "]}", "\"eventVersion\":1", "{\"eventVersion\":1,", "\"eventName\":\"RunInstances\"",
-        "\"eventSource\":\"ec2.amazonaws.com\"", "\"detail-type\":1,", "\"detail\":", "\"\\u0052unInstances\"",
+        "\"eventSource\":\"ec2.amazonaws.com\"", "\"detail-type\":1,", "\"detail\":", "\"\\u0052unInstances\"", "\"eventName\":\"CreateTags\"", "\"ami-1\"", "C", "D",
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ][..]), 0..60)) {
         assert_equal(tokens.concat().as_bytes())?;

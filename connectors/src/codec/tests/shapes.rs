@@ -115,6 +115,28 @@ fn only_ec2s_own_successful_power_events_are_relevant() {
 }
 
 #[test]
+fn calls_that_tag_are_relevant_where_they_could_name_an_image() {
+    let of = |name: &str, id: &str| {
+        let request = format!(r#""requestParameters":{{"resourcesSet":{{"items":[{{"resourceId":"{id}"}}]}}}},"eventID""#);
+        record(name, "a").replacen(r#""eventID""#, &request, 1)
+    };
+    for (file, relevant) in [
+        (of("CreateTags", "ami-0123"), true),
+        (of("DeleteTags", "ami-0123"), true),
+        (of("CreateTags", "i-0123"), false),
+        (of("CreateImage", "ami-0123"), false),
+        (of("DescribeTags", "ami-0123"), false),
+        (of("CreateTags", "ami-0123").replace("ec2.amazonaws.com", "ecs.amazonaws.com"), false),
+        (of("CreateTags", "ami-0123").replace(r#""eventID""#, r#""errorCode":"x","eventID""#), false),
+    ] {
+        let envelope = format!(r#"{{"detail-type":"x","detail":{file}}}"#);
+        for file in [format!("{{\"Records\":[{file}]}}"), file.clone(), envelope] {
+            assert_eq!(!decode(&file).2.is_empty(), relevant, "{file}");
+        }
+    }
+}
+
+#[test]
 fn an_event_id_that_is_absent_or_empty_is_none() {
     for id in [r#","eventID":"a""#, r#","eventID":"""#, r#","eventID":null"#] {
         let file = record("RunInstances", "a").replace(r#","eventID":"a""#, if id.ends_with("\"a\"") { "" } else { id });

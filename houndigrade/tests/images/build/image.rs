@@ -93,12 +93,17 @@ impl Image {
         tools::sha256(&self.path)
     }
 
-    /// Unpacks an image that `fixtures/record` has recorded.
+    /// An image that `fixtures/record` has recorded.
     pub fn recorded(name: &str) -> Self {
+        Self::unpacked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/fixtures").join(format!("{name}.tar.gz")))
+    }
+
+    /// The image in an archive that `fixtures/record` has made.
+    pub fn unpacked(archive: &Path) -> Self {
         let image = Self::blank(0);
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/fixtures").join(format!("{name}.tar.gz"));
-        tools::succeed(tools::command("tar").args(["--sparse", "-xzf"]).arg(fixture).arg("-C").arg(image.scratch()).stdin(Stdio::null()));
-        std::fs::rename(image.scratch().join(format!("{name}.img")), &image.path).unwrap();
+        tools::succeed(tools::command("tar").args(["--sparse", "-xzf"]).arg(archive).arg("-C").arg(image.scratch()).stdin(Stdio::null()));
+        let name = archive.file_name().unwrap().to_str().unwrap().replace(".tar.gz", ".img");
+        std::fs::rename(image.scratch().join(name), &image.path).unwrap();
         image
     }
 

@@ -2,10 +2,15 @@
 
 mod batches;
 mod bounds;
+mod clock;
 mod failures;
+mod files;
 mod flow;
 mod keeping;
 mod notification;
+mod objects;
+mod queue;
 mod s3;
 mod stopping;
+mod storm;
 pub(in crate::source) mod world;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use cloudigrade_connectors::aws::{AccountCheck, Checker};
-use cloudigrade_connectors::source::committer::{Committer, Entry, Message};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_connectors::aws::AccountCheck;
+use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::operators::accounts::{self, Outcome};
 use cloudigrade_schemas::arn::RoleArn;
-use cloudigrade_schemas::{Account, AccountAction, AccountCommand, AccountState, Topic, UtcSecond};
+use cloudigrade_schemas::{Account, AccountAction, AccountCommand, AccountState, Topic};
 
+use super::service::Service;
 use super::wire::{Answer, Operation, Refusal, Request};
 
 /// How long the one writer may take to decide.
@@ -19,53 +19,34 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Random bytes of an external id or a command's id.
 const RANDOM_BYTES: usize = 16;
 
-/// What asks AWS about an account; absent where nothing says how AWS is reached.
-pub type Aws = Option<Checker>;
-
-/// Answers requests. Cheap to clone.
-#[derive(Clone)]
-pub struct Service {
-    log: EmbeddedLog,
-    committer: Committer,
-    aws: Aws,
-    now: fn() -> UtcSecond,
-}
-
-impl Service {
-    /// A service over a log whose operators run.
-    pub fn new(log: EmbeddedLog, committer: Committer, aws: Aws, now: fn() -> UtcSecond) -> Self {
-        Self { log, committer, aws, now }
-    }
-
-    /// Does what is asked.
-    ///
-    /// # Errors
-    /// [`Refusal`]: nothing of it was done, unless it says otherwise.
-    pub async fn answer(&self, Request { tenant, by, operation }: Request) -> Result<Answer, Refusal> {
-        let asked = Asked { service: self, tenant: &tenant, by: &by };
-        match operation {
-            Operation::ExternalId => Ok(Answer { external_id: Some(asked.external_id().await?), ..Answer::default() }),
-            Operation::Register { arn, name } => asked.register(&arn, name).await,
-            Operation::List => Ok(Answer { accounts: asked.accounts()?, ..Answer::default() }),
-            Operation::Show { account } => Ok(of(asked.find(&account)?)),
-            Operation::Rename { account, name } => asked.change(&account, AccountAction::Rename { name }).await,
-            Operation::ChangeRole { account, arn } => {
-                asked.change(&account, AccountAction::ChangeRole { arn }).await?;
-                asked.verify(&account).await
-            }
-            Operation::Enable { account } => {
-                asked.change(&account, AccountAction::Enable).await?;
-                asked.verify(&account).await
-            }
-            Operation::Resume { account } => {
-                asked.change(&account, AccountAction::Resume).await?;
-                asked.verify(&account).await
-            }
-            Operation::Pause { account } => asked.change(&account, AccountAction::Pause).await,
-            Operation::Disable { account } => asked.end(&account, AccountAction::Disable).await,
-            Operation::Delete { account } => asked.end(&account, AccountAction::Delete).await,
-            Operation::Verify { account } => asked.verify(&account).await,
+/// Does what is asked.
+///
+/// # Errors
+/// [`Refusal`]: nothing of it was done, unless it says otherwise.
+pub(super) async fn answer(service: &Service, Request { tenant, by, operation }: Request) -> Result<Answer, Refusal> {
+    let asked = Asked { service, tenant: &tenant, by: &by };
+    match operation {
+        Operation::ExternalId => Ok(Answer { external_id: Some(asked.external_id().await?), ..Answer::default() }),
+        Operation::Register { arn, name } => asked.register(&arn, name).await,
+        Operation::List => Ok(Answer { accounts: asked.accounts()?, ..Answer::default() }),
+        Operation::Show { account } => Ok(of(asked.find(&account)?)),
+        Operation::Rename { account, name } => asked.change(&account, AccountAction::Rename { name }).await,
+        Operation::ChangeRole { account, arn } => {
+            asked.change(&account, AccountAction::ChangeRole { arn }).await?;
+            asked.verify(&account).await
         }
+        Operation::Enable { account } => {
+            asked.change(&account, AccountAction::Enable).await?;
+            asked.verify(&account).await
+        }
+        Operation::Resume { account } => {
+            asked.change(&account, AccountAction::Resume).await?;
+            asked.verify(&account).await
+        }
+        Operation::Pause { account } => asked.change(&account, AccountAction::Pause).await,
+        Operation::Disable { account } => asked.end(&account, AccountAction::Disable).await,
+        Operation::Delete { account } => asked.end(&account, AccountAction::Delete).await,
+        Operation::Verify { account } => asked.verify(&account).await,
     }
 }
 

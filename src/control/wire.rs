@@ -1,9 +1,65 @@
-//! What can be asked about accounts, and the answers: the same from the command line, over the control socket, and later over HTTP.
+//! What can be asked of whoever has the log, and the answers: the same in this process and over the control socket.
 
 use cloudigrade_schemas::Account;
 use serde::{Deserialize, Serialize};
 
-/// Something asked for a tenant.
+/// Something asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// About accounts.
+    Accounts(Request),
+    /// About dead letters.
+    DeadLetters(LettersRequest),
+}
+
+/// What was answered, of the same kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// About accounts.
+    Accounts(Answer),
+    /// About dead letters.
+    DeadLetters(LettersAnswer),
+}
+
+/// What to do with open dead letters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LettersRequest {
+    /// Which: ids or their beginnings; none means all.
+    pub ids: Vec<String>,
+    /// Who asks.
+    pub by: String,
+    /// What to do.
+    pub action: LettersAction,
+}
+
+/// What can be done with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LettersAction {
+    /// Read again what they are about.
+    Replay,
+    /// Mark them as of no use.
+    Drop,
+}
+
+/// What was done with dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersAnswer {
+    /// How many were found.
+    pub found: usize,
+    /// Ids of those that are resolved now.
+    pub resolved: Vec<String>,
+    /// Ids of those that stay open, and why.
+    pub open: Vec<(String, String)>,
+    /// CloudTrail records in what was read again.
+    pub records: u64,
+    /// Whether there are more than are done at once.
+    pub more: bool,
+}
+
+/// Something asked about a tenant's accounts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// Whose accounts.

@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{Answer, Refusal, Request};
+use super::wire::{Ask, Refusal, Told};
 
 /// The socket's name in the data folder.
 const NAME: &str = "control.sock";
@@ -74,8 +74,8 @@ impl Control {
     /// Answers until it is told to stop; then no new connection is taken.
     pub async fn serve<F, R>(self, stop: CancellationToken, answer: F)
     where
-        F: Fn(Request) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Answer, Refusal>> + Send,
+        F: Fn(Ask) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Told, Refusal>> + Send,
     {
         let answer = Arc::new(answer);
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -115,8 +115,8 @@ impl Drop for Control {
 
 async fn converse<F, R>(stream: UnixStream, answer: &F) -> std::io::Result<()>
 where
-    F: Fn(Request) -> R,
-    R: Future<Output = Result<Answer, Refusal>>,
+    F: Fn(Ask) -> R,
+    R: Future<Output = Result<Told, Refusal>>,
 {
     let (reading, mut writing) = stream.into_split();
     let line = tokio::time::timeout(REQUEST_WITHIN, read_line(reading)).await??;
@@ -142,7 +142,7 @@ async fn read_line(reading: impl tokio::io::AsyncRead + Unpin) -> std::io::Resul
 ///
 /// # Errors
 /// [`ControlError::Silent`] when one runs but does not answer.
-pub async fn ask(folder: &Path, request: &Request) -> Result<Option<Result<Answer, Refusal>>, ControlError> {
+pub async fn ask(folder: &Path, request: &Ask) -> Result<Option<Result<Told, Refusal>>, ControlError> {
     let path = folder.join(NAME);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
@@ -163,10 +163,10 @@ pub async fn ask(folder: &Path, request: &Request) -> Result<Option<Result<Answe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::wire::Operation;
+    use crate::control::wire::{LettersAction, LettersAnswer, LettersRequest};
 
-    fn request() -> Request {
-        Request { tenant: "t".to_owned(), by: "b".to_owned(), operation: Operation::ExternalId }
+    fn request() -> Ask {
+        Ask::DeadLetters(LettersRequest { ids: vec!["a".to_owned()], by: "b".to_owned(), action: LettersAction::Replay })
     }
 
     #[tokio::test]
@@ -175,12 +175,14 @@ mod tests {
         assert!(ask(folder.path(), &request()).await.unwrap().is_none());
         let control = Control::bind(folder.path()).unwrap();
         let stop = CancellationToken::new();
-        let served = tokio::spawn(control.serve(stop.clone(), |request: Request| async move {
-            assert!(matches!(request.operation, Operation::ExternalId));
-            Ok(Answer { external_id: Some(request.tenant), ..Answer::default() })
-        }));
-        let answer = ask(folder.path(), &request()).await.unwrap().unwrap().unwrap();
-        assert_eq!(answer.external_id.as_deref(), Some("t"));
+        let answer = |asked| async move {
+            let Ask::DeadLetters(asked) = asked else { panic!("{asked:?}") };
+            Ok(Told::DeadLetters(LettersAnswer { resolved: asked.ids, ..LettersAnswer::default() }))
+        };
+        let served = tokio::spawn(control.serve(stop.clone(), answer));
+        let told = ask(folder.path(), &request()).await.unwrap().unwrap().unwrap();
+        let Told::DeadLetters(told) = told else { panic!("{told:?}") };
+        assert_eq!(told.resolved, ["a"]);
         stop.cancel();
         served.await.unwrap();
         assert!(ask(folder.path(), &request()).await.unwrap().is_none());

@@ -1,0 +1,123 @@
+//! Tags of images, from CloudTrail records to facts.
+
+use super::*;
+
+/// A call of 2024-03-01 at `time`.
+fn call(name: &str, time: &str, resources: &[&str], tags: Option<&[(&str, Option<&str>)]>) -> Value {
+    let resources: Vec<Value> = resources.iter().map(|id| json!({"resourceId": id})).collect();
+    let mut request = json!({"resourcesSet": {"items": resources}});
+    if let Some(tags) = tags {
+        let tag = |(key, value): &(&str, Option<&str>)| match value {
+            Some(value) => json!({"key": key, "value": value}),
+            None => json!({"key": key}),
+        };
+        request["tagSet"] = json!({"items": tags.iter().map(tag).collect::<Vec<_>>()});
+    }
+    let said = json!({"requestParameters": request, "responseElements": {"_return": true}});
+    record(&format!("{name} {time}"), name, time, &[], said)
+}
+
+fn tags(records: &[Value]) -> Vec<String> {
+    let line = |(key, fact): (&String, &String)| format!("{key}: {fact}");
+    Pipeline::of(records).tags.iter().map(line).collect()
+}
+
+fn set(key: &str, value: &str) -> String {
+    format!("Tag {{ key: {key:?}, value: Some({value:?}) }}")
+}
+
+fn unset(key: &str) -> String {
+    format!("Tag {{ key: {key:?}, value: None }}")
+}
+
+#[test]
+fn each_tag_of_each_image_that_a_call_names_is_a_fact_and_other_resources_are_none() {
+    let records = [call("CreateTags", "09:00", &["i-1", "ami-1", "ami-2"], Some(&[("a/b", Some("1")), ("c", Some("")), ("d", None)]))];
+    assert_eq!(
+        tags(&records),
+        [
+            format!("us-east-1/ami-1/tag/a/b: 09:00 {}", set("a/b", "1")),
+            format!("us-east-1/ami-1/tag/c: 09:00 {}", set("c", "")),
+            format!("us-east-1/ami-1/tag/d: 09:00 {}", set("d", "")),
+            format!("us-east-1/ami-2/tag/a/b: 09:00 {}", set("a/b", "1")),
+            format!("us-east-1/ami-2/tag/c: 09:00 {}", set("c", "")),
+            format!("us-east-1/ami-2/tag/d: 09:00 {}", set("d", "")),
+        ]
+    );
+    assert!(tags(&[call("CreateTags", "09:00", &["i-1", "vol-1"], Some(&[("a", Some("ami-1"))]))]).is_empty());
+}
+
+#[test]
+fn of_two_calls_the_later_holds_in_whichever_order_they_are_read() {
+    let on = call("CreateTags", "09:00", &["ami-1"], Some(&[("k", Some("old"))]));
+    let again = call("CreateTags", "10:00", &["ami-1"], Some(&[("k", Some("new"))]));
+    let off = call("DeleteTags", "11:00", &["ami-1"], Some(&[("k", None)]));
+    for records in [vec![on.clone(), again.clone()], vec![again.clone(), on.clone()]] {
+        assert_eq!(tags(&records), [format!("us-east-1/ami-1/tag/k: 10:00 {}", set("k", "new"))]);
+    }
+    assert_eq!(tags(&[off, on, again]), [format!("us-east-1/ami-1/tag/k: 11:00 {}", unset("k"))]);
+}
+
+#[test]
+fn all_tags_taken_away_are_those_that_were_set_before() {
+    let before = call("CreateTags", "09:00", &["ami-1"], Some(&[("a", Some("1")), ("b", Some("2"))]));
+    let all = call("DeleteTags", "10:00", &["ami-1"], None);
+    let after = call("CreateTags", "11:00", &["ami-1"], Some(&[("b", Some("3"))]));
+    for records in [[before.clone(), all.clone(), after.clone()], [all.clone(), after.clone(), before.clone()], [after, before, all]] {
+        assert_eq!(
+            tags(&records),
+            [format!("us-east-1/ami-1/tag/a: 10:00 {}", unset("a")), format!("us-east-1/ami-1/tag/b: 11:00 {}", set("b", "3"))]
+        );
+    }
+}
+
+#[test]
+fn failed_calls_and_those_of_others_say_nothing_and_what_cannot_be_used_is_a_dead_letter() {
+    let sound = call("CreateTags", "09:00", &["ami-1"], Some(&[("k", Some("v"))]));
+    let with = |name: &str, value: Value| {
+        let mut record = sound.clone();
+        record[name] = value;
+        record
+    };
+    let silent = [with("errorCode", json!("Client.InvalidAMIID.NotFound")), with("eventSource", json!("rds.amazonaws.com"))];
+    let pipeline = Pipeline::of(&silent);
+    assert_eq!((pipeline.tags.len(), pipeline.counters.get(counted::DEAD_LETTERS)), (0, 0));
+    let long = call("CreateTags", "09:00", &["ami-1"], Some(&[(&"k".repeat(129), Some("v"))]));
+    let pipeline = Pipeline::of(&[with("eventTime", json!("soon")), long, call("CreateTags", "09:00", &["ami-1"], Some(&[("", None)]))]);
+    assert_eq!((pipeline.tags.len(), pipeline.counters.get(counted::DEAD_LETTERS)), (0, 3));
+}
+
+fn any_call() -> impl Strategy<Value = Value> {
+    let key = proptest::sample::select(vec!["a", "b"]);
+    let tag = (key, prop::option::of(proptest::sample::select(vec!["1", "2"])));
+    let tags = prop::option::of(prop::collection::vec(tag, 0..3));
+    let images = subsequence(vec!["ami-1", "ami-2", "i-1"], 1..=3);
+    (any::<bool>(), 0..6_u32, images, tags).prop_map(|(is_set, minute, images, tags)| {
+        call(if is_set { "CreateTags" } else { "DeleteTags" }, &format!("09:0{minute}"), &images, tags.as_deref())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_repetition_and_split_gives_the_same_tags(
+        calls in prop::collection::vec(any_call(), 1..20),
+        repeats in prop::collection::vec(any::<Index>(), 0..6),
+        order in any::<u64>(),
+        cut in any::<Index>(),
+    ) {
+        let mut delivered: Vec<_> = calls.clone();
+        delivered.extend(repeats.iter().map(|index| index.get(&calls).clone()));
+        let mut delivered: Vec<_> = delivered.into_iter().enumerate().collect();
+        delivered.sort_by_key(|(i, _)| xxhash_rust::xxh3::xxh3_64_with_seed(&i.to_le_bytes(), order));
+        let delivered: Vec<Value> = delivered.into_iter().map(|(_, record)| record).collect();
+        let (first, second) = delivered.split_at(cut.index(delivered.len()));
+        let mut actual = Pipeline::default();
+        for part in [first, second] {
+            actual.feed(part, true);
+            actual.feed(part, false);
+        }
+        prop_assert_eq!(&Pipeline::of(&calls).tags, &actual.tags);
+    }
+}
