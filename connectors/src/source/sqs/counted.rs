@@ -1,8 +1,10 @@
 //! What is counted. Labels are words of this module and of [`Class`](super::classify::Class): none grows with the data.
 
+use cloudigrade_schemas::observation::Observed;
 use metrics::{counter, gauge, histogram};
 
 use super::classify::Class;
+use crate::aws::state_change::LANE;
 
 /// A message was settled: `deleted`, `rests`, `returned`, `undeleted`.
 pub(super) fn message(outcome: &'static str) {
@@ -58,4 +60,10 @@ pub(super) fn received(ages_seconds: &[f64]) {
 /// How long after it was made an object was durable in the log, in seconds.
 pub(super) fn committed(lag_seconds: f64) {
     histogram!("cloudigrade_source_commit_lag_seconds").record(lag_seconds);
+}
+
+/// A state-change notification entered the log.
+pub(super) fn observed(what: Observed) {
+    let kind = if what == Observed::Running { "running" } else { "stopped" };
+    counter!("cloudigrade_observations_total", "lane" => LANE, "kind" => kind).increment(1);
 }

@@ -6,10 +6,8 @@ use super::options::Checked;
 /// What becomes of an object that a notification names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// It holds records: read it.
-    Records,
-    /// It is a digest: checksums of log files.
-    Digest,
+    /// It holds records, or is a digest that says which objects hold them: read it.
+    Read,
     /// It is of no interest.
     Ignore,
     /// Its bucket is not among those that may be read.
@@ -23,13 +21,14 @@ pub fn choose(object: &ObjectRef, options: &Checked) -> Choice {
     }
     let service = trail_service(&object.key);
     if service == Some("CloudTrail-Digest") {
-        return Choice::Digest;
+        // Whatever is asked for, digests say whether all of it has come.
+        return Choice::Read;
     }
     let wanted = match &options.include {
         Some(include) => include.is_match(&object.key),
         None => service == Some("CloudTrail"),
     };
-    if wanted { Choice::Records } else { Choice::Ignore }
+    if wanted { Choice::Read } else { Choice::Ignore }
 }
 
 /// The service in `[prefix/]AWSLogs/[o-ORGANISATION/]ACCOUNT/SERVICE/…/NAME.json[.gz]`, the paths under which CloudTrail and others
@@ -71,14 +70,14 @@ mod tests {
     fn logs_of_accounts_and_organisations_are_read_below_any_prefix() {
         let organisation = LOG.replace("AWSLogs/", "AWSLogs/o-a1b2c3d4e5/");
         for key in [LOG.to_owned(), organisation, format!("some/prefix/{LOG}"), LOG.trim_end_matches(".gz").to_owned()] {
-            assert_eq!(chosen("trail", &key, &[]), Choice::Records, "{key}");
+            assert_eq!(chosen("trail", &key, &[]), Choice::Read, "{key}");
         }
     }
 
     #[test]
     fn what_others_write_beside_them_is_passed_over() {
         let as_if = |service: &str| LOG.replacen("/CloudTrail/", &format!("/{service}/"), 1);
-        assert_eq!(chosen("trail", &as_if("CloudTrail-Digest"), &[]), Choice::Digest);
+        assert_eq!(chosen("trail", &as_if("CloudTrail-Digest"), &[]), Choice::Read);
         for service in ["CloudTrail-Insight", "Config", "elasticloadbalancing", "vpcflowlogs"] {
             assert_eq!(chosen("trail", &as_if(service), &[]), Choice::Ignore, "{service}");
         }
@@ -94,14 +93,14 @@ mod tests {
 
     #[test]
     fn globs_replace_the_paths_of_cloudtrail_but_digests_stay_digests() {
-        assert_eq!(chosen("trail", "copies/x.json.gz", &["copies/*.json.gz"]), Choice::Records);
+        assert_eq!(chosen("trail", "copies/x.json.gz", &["copies/*.json.gz"]), Choice::Read);
         assert_eq!(chosen("trail", LOG, &["copies/*.json.gz"]), Choice::Ignore);
-        assert_eq!(chosen("trail", &LOG.replacen("/CloudTrail/", "/CloudTrail-Digest/", 1), &["**"]), Choice::Digest);
+        assert_eq!(chosen("trail", &LOG.replacen("/CloudTrail/", "/CloudTrail-Digest/", 1), &["**"]), Choice::Read);
     }
 
     #[test]
     fn only_listed_buckets_are_read() {
-        assert_eq!(chosen("org-logs", LOG, &[]), Choice::Records);
+        assert_eq!(chosen("org-logs", LOG, &[]), Choice::Read);
         assert_eq!(chosen("trail2", LOG, &[]), Choice::BucketNotAllowed);
         assert_eq!(chosen("evil", "AWSLogs/x", &["**"]), Choice::BucketNotAllowed);
     }

@@ -31,7 +31,7 @@ pub mod queue;
 mod receive;
 mod room;
 mod shared;
-pub mod state_change;
+mod state_change;
 #[cfg(test)]
 pub(in crate::source) mod tests;
 

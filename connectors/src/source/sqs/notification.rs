@@ -180,7 +180,7 @@ impl Notification {
                 }));
             }
             ("aws.s3", _) => self.ignored += 1,
-            (_, "EC2 Instance State-change Notification") => self.items.push(Item::StateChange(Value::Object(event))),
+            ("aws.ec2", "EC2 Instance State-change Notification") => self.items.push(Item::StateChange(Value::Object(event))),
             (source, kind) => {
                 let told: String = format!("{source}: {kind}").chars().take(200).collect();
                 self.unrecognized(format!("the event ({told}) is of no known kind; narrow the rule that sends it"));

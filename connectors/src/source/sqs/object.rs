@@ -20,6 +20,7 @@ use crate::codec::ObjectKind;
 use crate::limits::{FETCH_ATTEMPTS_MAX, FETCH_RETRY_WAIT, FETCH_TIMEOUT};
 use crate::source::committer::{Entry, NotCommitted};
 use crate::source::feed::Object;
+use crate::source::harvest::Harvest;
 use crate::source::letters::letter_message;
 
 /// The message that names a thing.
@@ -92,9 +93,8 @@ impl Shared {
 
     async fn state_change(&self, event: &serde_json::Value, named: Named<'_>) -> Outcome {
         match state_change::entry(event) {
-            Ok(None) => Outcome::Done("ignored"),
-            Ok(Some(entry)) => self.commit(entry).await.map_or_else(Outcome::from, |()| Outcome::Done("observed")),
-            Err(why) => self.unrecognized(why.to_string(), named).await,
+            Ok(entry) => self.commit(entry).await.map_or_else(Outcome::from, |()| Outcome::Done("observed")),
+            Err(why) => self.unrecognized(why, named).await,
         }
     }
 
@@ -118,7 +118,7 @@ impl Shared {
                 let (class, reason) = (Class::Content, DeadLetterReason::BucketNotAllowed);
                 return Ok(self.settle(unusable(named_object, class, reason, detail), named).await);
             }
-            Choice::Records | Choice::Digest => {}
+            Choice::Read => {}
         }
         if let (Some(size), Some(etag)) = (named_object.size, &named_object.etag) {
             let head = Head { size: Some(size), etag: Some(etag.clone()), version: None };
@@ -132,15 +132,14 @@ impl Shared {
             let _worker = self.rooms.workers.enter(1).await;
             self.read(named_object, named).await
         };
-        let (entry, harvests) = tokio::select! {
+        let (harvest, place) = tokio::select! {
             biased;
             read = read => read?,
             () = self.stop.cancelled() => return Err(Outcome::Returned),
         };
-        let (partly, unusable) =
-            entry.harvest.as_ref().map_or((false, false), |harvest| (harvest.dead_letters() > 0, harvest.kind == ObjectKind::Unusable));
-        self.commit(entry).await?;
-        drop(harvests);
+        let (partly, unusable) = (harvest.dead_letters() > 0, harvest.kind == ObjectKind::Unusable);
+        self.commit(Entry { harvest: Some(harvest), ..Entry::default() }).await?;
+        drop(place);
         self.rooms.count();
         if let Some(made_at) = named_object.made_at {
             counted::committed((self.clock.wall_ms() as f64 / 1e3 - made_at.0 as f64).max(0.0));
@@ -156,7 +155,7 @@ impl Shared {
     }
 
     /// Fetches and decodes. What comes back is to be committed; the place is that of its bytes.
-    async fn read(&self, named_object: &ObjectRef, named: Named<'_>) -> Result<(Entry, Place), Outcome> {
+    async fn read(&self, named_object: &ObjectRef, named: Named<'_>) -> Result<(Harvest, Place), Outcome> {
         let (object, content, place) = match self.fetch_patiently(named_object).await {
             Ok(Ok(Fetched::Content(object, content, place))) => (object, content, place),
             Ok(Ok(Fetched::Known)) => return Err(Outcome::Done("duplicate")),
@@ -178,13 +177,12 @@ impl Shared {
             return Err(Outcome::Failed(Class::Content));
         }
         counted::records(harvest.records);
-        let entry = Entry { harvest: Some(harvest), ..Entry::default() };
-        let bytes = entry.bytes();
+        let bytes = harvest.bytes();
         // The content is gone; the decoder's place vouches for the harvest until it has a place of its own.
         drop(place);
         let harvests = self.rooms.harvests.enter(bytes).await;
         drop(decoder);
-        Ok((entry, harvests))
+        Ok((harvest, harvests))
     }
 
     /// Fetches, and tries again when an answer breaks off.
