@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
 use cloudigrade_connectors::codec::CodecLimits;
-use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look};
+use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
 use cloudigrade_connectors::source::sqs::{Inside, SqsSource};
 use cloudigrade_connectors::source::{Committer, Readiness, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
-use cloudigrade_schemas::Account;
+use cloudigrade_schemas::{Account, Gap, GapKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -115,8 +115,18 @@ impl Finding<'_> {
                         committer.commit(entry).await?;
                     }
                 }
+                let log = log.clone();
+                count_gaps(&tokio::task::spawn_blocking(move || open_gaps(&log, log.partitions())).await??);
             }
         });
+    }
+}
+
+/// Tells how many gaps are open, of each kind.
+fn count_gaps(open: &[Gap]) {
+    for kind in [GapKind::LogFilesMissing, GapKind::DigestMissing, GapKind::Silence] {
+        let count = open.iter().filter(|gap| gap.kind == kind).count();
+        metrics::gauge!("cloudigrade_gaps_open", "kind" => kind.word()).set(count as f64);
     }
 }
 
