@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, INTERVALS, drive};
+use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, INTERVALS, drive};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
-use cloudigrade_pipeline::operators::{Accounts, Extract, Intervals};
+use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Intervals};
 
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -41,6 +41,7 @@ impl Operators {
         let threads = vec![
             start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), failed.clone())?,
             start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), failed.clone())?,
+            start(log, IMAGE_TAGS, ImageTags, &extract_done, nothing_waits(), failed.clone())?,
             start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), failed)?,
         ];
         Ok(Self { source_done, threads })

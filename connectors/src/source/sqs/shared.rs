@@ -13,7 +13,7 @@ use super::options::{Checked, SqsOptions};
 use super::queue::Queue;
 use super::room::Room;
 use crate::limits::{LIVE_BYTES_MAX, MESSAGES_IN_HAND_MAX, MESSAGES_PER_WORKER, OBJECTS_WAITING_PER_WORKER};
-use crate::source::committer::{Committer, NotCommitted};
+use crate::source::committer::{Committer, Entry, NotCommitted};
 use crate::source::ledger::Known;
 use crate::source::readiness::Readiness;
 
