@@ -159,7 +159,8 @@ pub struct PowerChange<'a> {
     /// Where the record was read first.
     #[serde(borrow)]
     pub source: SourceRef<'a>,
-    /// Only for [`PowerAction::ObservedStopped`] whose exact time is not known: it stopped between this moment and `occurred_at`.
+    /// Only for observations whose exact time is not known: it stopped, or was launched, between this moment and `occurred_at`. An
+    /// instance that is observed as stopped was last seen running at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<UtcSecond>,
 }

@@ -119,7 +119,12 @@ pub const POWER_EVENTS: Table = Table {
         column("event_id", Text, false, "CloudTrail eventID."),
         column("source", Text, false, "The object and record index it was read from: uri#index."),
         column("recorded_at", Timestamp, false, "When the record that led to this row entered the log."),
-        column("not_before", Timestamp, true, "Of a stop that was seen without its time: when it was last seen running."),
+        column(
+            "not_before",
+            Timestamp,
+            true,
+            "Of an observation without its exact time: it was stopped, or launched, between this and occurred_at.",
+        ),
     ],
     stored: &[MONTH, BUCKET],
 };

@@ -17,11 +17,11 @@ use cloudigrade_schemas::power::Effect;
 use cloudigrade_schemas::{Interval, PowerAction, UtcSecond};
 
 use super::HistoryEvent;
-use super::observed::{self, OBSERVATION_SLACK, Step};
+use super::observed::{self, OBSERVATION_SLACK, Step, slack_before};
 
 /// The runs of one instance, in order, from its distinct events in order.
 pub fn runs_of<'h>(events: &[HistoryEvent<'h>]) -> Vec<Interval<'h>> {
-    let mut machine = Machine { image_id: image_of(events), instance_type: None, open: None, runs: Vec::new() };
+    let mut machine = Machine { events, image_id: image_of(events), instance_type: None, open: None, runs: Vec::new() };
     if events.iter().any(|event| event.change.action.is_observation()) {
         observed::steps(events).for_each(|step| machine.take(&step));
     } else {
@@ -40,7 +40,8 @@ fn image_of<'h>(events: &[HistoryEvent<'h>]) -> Option<&'h str> {
 }
 
 /// The machine, and the runs that are over.
-struct Machine<'h> {
+struct Machine<'e, 'h> {
+    events: &'e [HistoryEvent<'h>],
     image_id: Option<&'h str>,
     /// The last type that was told.
     instance_type: Option<&'h str>,
@@ -57,7 +58,7 @@ struct Open<'h> {
     is_typed: bool,
 }
 
-impl<'h> Machine<'h> {
+impl<'h> Machine<'_, 'h> {
     fn take(&mut self, step: &Step<'h>) {
         self.instance_type = step.instance_type().or(self.instance_type);
         match step.effect {
@@ -70,8 +71,8 @@ impl<'h> Machine<'h> {
     fn turn_on(&mut self, step: &Step<'h>) {
         let at = step.event.change.occurred_at;
         if let Some(open) = &mut self.open {
-            let is_near = at.0 - open.run.start.at.0 <= OBSERVATION_SLACK;
-            let Some(launch) = step.launch.filter(|_| !is_near) else {
+            let ran_for = at.0 - open.run.start.at.0;
+            let Some(launch) = step.launch.filter(|launch| ran_for > slack_before(launch.change)) else {
                 open.on_at = at;
                 // The same start, seen once more: it may know the type.
                 if let Some(seen) = step.launch.and_then(|launch| launch.change.instance_type.as_deref()).filter(|_| !open.is_typed) {
@@ -79,7 +80,8 @@ impl<'h> Machine<'h> {
                 }
                 return;
             };
-            let not_before = Some(open.on_at).filter(|on_at| *on_at < at);
+            let on_at = last_seen_on(self.events, open.on_at, at);
+            let not_before = Some(on_at).filter(|on_at| *on_at < at);
             self.close(Edge { at, not_before, ..edge(&launch) });
         }
         let text = |told: Option<&'h str>| told.map(Cow::Borrowed);
@@ -102,6 +104,12 @@ impl<'h> Machine<'h> {
     fn close(&mut self, end: Edge<'h>) {
         self.runs.extend(self.open.take().map(|open| Interval { end: Some(end), ..open.run }));
     }
+}
+
+/// When an instance was last seen running within a time, if that is later than its beginning. Who sees it stopped says so.
+fn last_seen_on(events: &[HistoryEvent<'_>], from: UtcSecond, until: UtcSecond) -> UtcSecond {
+    let stops = events.iter().filter(|event| event.change.action == PowerAction::ObservedStopped);
+    stops.filter_map(|stop| stop.change.not_before).filter(|seen_on| *seen_on < until).fold(from, UtcSecond::max)
 }
 
 fn edge<'h>(event: &HistoryEvent<'h>) -> Edge<'h> {

@@ -78,7 +78,7 @@ impl<'a> History<'a> {
             put_text_after(&mut out, uri_before, &change.source.uri);
             put_maybe_text(&mut out, change.source.version.as_deref());
             put_number(&mut out, change.source.index);
-            if change.action == PowerAction::ObservedStopped {
+            if change.action.is_observation() {
                 put_bound(&mut out, change.not_before);
             }
             uri_before = &change.source.uri;
@@ -159,11 +159,11 @@ fn read_change<'a>(reader: &mut Reader<'a>, action: u8, uri_before: &str) -> Opt
         instance_type: maybe(reader.maybe_text()?),
         image_id: maybe(reader.maybe_text()?),
         source: SourceRef { uri: reader.text_after(uri_before)?, version: maybe(reader.maybe_text()?), index: reader.number()? },
-        not_before: if action == PowerAction::ObservedStopped { read_bound(reader)? } else { None },
+        not_before: if action.is_observation() { read_bound(reader)? } else { None },
     })
 }
 
-/// Writes the bound of an observed stop, if it has one.
+/// Writes the bound of an observation, if it has one.
 fn put_bound(out: &mut Vec<u8>, bound: Option<UtcSecond>) {
     out.push(u8::from(bound.is_some()));
     bound.into_iter().for_each(|bound| put_signed(out, bound.0));
@@ -201,7 +201,7 @@ mod tests {
 
     fn change(action: PowerAction, uri: &'static str, told: Option<&'static str>) -> Option<PowerChange<'static>> {
         let source = SourceRef { uri: uri.into(), version: told.map(Cow::Borrowed), index: 300 };
-        let not_before = Some(UtcSecond(-300)).filter(|_| action == PowerAction::ObservedStopped && told.is_some());
+        let not_before = Some(UtcSecond(-300)).filter(|_| action.is_observation() && told.is_some());
         Some(PowerChange { occurred_at: UtcSecond(-1), action, instance_type: told.map(Cow::Borrowed), image_id: None, source, not_before })
     }
 

@@ -3,12 +3,17 @@
 use std::borrow::Cow;
 
 use cloudigrade_schemas::observation::Observed;
-use cloudigrade_schemas::{DeadLetterReason, InstanceKey, Observation, PowerAction};
+use cloudigrade_schemas::{DeadLetterReason, InstanceKey, Observation, PowerAction, UtcSecond};
 
 pub(super) use cloudigrade_schemas::observation::EVENT_SOURCE;
 
 use super::fields::Json;
 use super::trail_event::{TrailEvent, TrailEvents, Unusable};
+
+/// The lane of EC2's notifications. They tell when a state was reached, and not when the instance was launched.
+const STATE_CHANGE: &str = "state-change";
+/// How long an instance can be pending before it runs, in seconds; the slowest take some tens of minutes.
+const PENDING_SECONDS_MAX: i64 = 3600;
 
 /// Reads an observation.
 ///
@@ -38,8 +43,11 @@ pub(super) fn read(record: Json<'_>) -> Result<TrailEvents<'_>, Unusable> {
         action,
         instance_type: told(observed.instance_type),
         image_id: told(observed.image_id),
-        // A bound that is the moment itself is none.
-        not_before: observed.not_before.filter(|bound| *bound < event_time),
+        not_before: match event_name {
+            Observed::Running if observed.lane == STATE_CHANGE => Some(UtcSecond(event_time.0 - PENDING_SECONDS_MAX)),
+            // A bound that is the moment itself is none.
+            Observed::Running | Observed::Stopped => observed.not_before.filter(|bound| *bound < event_time),
+        },
     };
     Ok(TrailEvents { event_id: Some(event_id), events: vec![event] })
 }

@@ -5,7 +5,7 @@
 //! the opposite effect lies between them. CloudTrail's time holds then; what else was seen is added to it.
 
 use cloudigrade_schemas::PowerAction;
-use cloudigrade_schemas::power::Effect;
+use cloudigrade_schemas::power::{Effect, PowerChange};
 
 use super::HistoryEvent;
 
@@ -62,33 +62,39 @@ pub(super) fn steps<'h>(events: &[HistoryEvent<'h>]) -> impl Iterator<Item = Ste
     steps.into_iter().flatten()
 }
 
+/// How long before an observation of a launch the launch itself can have been told, in seconds.
+pub(super) fn slack_before(launch: &PowerChange<'_>) -> i64 {
+    let bounded = launch.not_before.filter(|_| launch.action == PowerAction::ObservedRunning);
+    bounded.map_or(0, |bound| launch.occurred_at.0 - bound.0).max(OBSERVATION_SLACK)
+}
+
 /// The CloudTrail event that the observation at an index is an observation of: the nearer of those before and behind it.
 fn same_event(events: &[HistoryEvent<'_>], at: usize) -> Option<usize> {
-    let before = nearest(events, (0..at).rev(), at, TOLD_LATE);
-    let behind = nearest(events, at + 1..events.len(), at, 0);
+    let before = nearest(events, (0..at).rev(), at, slack_before(events[at].change), TOLD_LATE);
+    let behind = nearest(events, at + 1..events.len(), at, OBSERVATION_SLACK, 0);
     before.into_iter().chain(behind).min_by_key(|(distance, _)| *distance).map(|(_, index)| index)
 }
 
-/// The nearest CloudTrail event of the same effect, with its distance, unless one of the opposite effect lies between them by more
-/// than `margin` from the observation.
-fn nearest(events: &[HistoryEvent<'_>], others: impl Iterator<Item = usize>, at: usize, margin: i64) -> Option<(i64, usize)> {
+/// The nearest CloudTrail event of the same effect within `slack`, with its distance, unless one of the opposite effect lies between them by
+/// more than `margin` from the observation.
+fn nearest(events: &[HistoryEvent<'_>], others: impl Iterator<Item = usize>, at: usize, slack: i64, margin: i64) -> Option<(i64, usize)> {
     let here = events[at].change;
     let mut opposite: Option<i64> = None;
     for index in others {
         let other = events[index].change;
         let distance = (other.occurred_at.0 - here.occurred_at.0).abs();
-        if distance > OBSERVATION_SLACK {
+        if distance > slack {
             return None;
         }
         match other.action.effect() {
             Effect::Retype => {}
-            effect if effect == here.action.effect() => {
-                if !other.action.is_observation() {
-                    return opposite.is_none_or(|opposite| opposite >= distance).then_some((distance, index));
+            effect if effect != here.action.effect() => {
+                if distance > margin {
+                    opposite = opposite.or(Some(distance));
                 }
             }
-            _ if distance > margin => opposite = opposite.or(Some(distance)),
-            _ => {}
+            _ if other.action.is_observation() => {}
+            _ => return opposite.is_none_or(|opposite| opposite >= distance).then_some((distance, index)),
         }
     }
     None

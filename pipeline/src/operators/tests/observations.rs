@@ -47,6 +47,13 @@ fn running_as(since: &str, instance_type: &str) -> Value {
     observed(&format!("observe:i-1:{since}:running:-"), PowerAction::ObservedRunning, "i-1", moment(since), Some(instance_type), None)
 }
 
+/// A notification that it runs now, whenever it was launched.
+fn reached_running(at: &str) -> Value {
+    let mut record = observed(&format!("observe:i-1:-:running:{at}"), PowerAction::ObservedRunning, "i-1", moment(at), None, None);
+    record["observed"]["lane"] = json!("state-change");
+    record
+}
+
 fn stopped(at: &str) -> Value {
     observed(&format!("observe:i-1:-:stopped:{at}"), PowerAction::ObservedStopped, "i-1", moment(at), None, None)
 }
@@ -194,6 +201,24 @@ fn a_launch_seen_while_on_shows_that_it_had_stopped_in_between() {
     assert_eq!(runs(&[start("08:00"), start("09:00"), running("10:00")]), ["08:00..(09:00..)10:00?", "10:00?.."]);
     // What was lost turns up: nothing is left of the bounds.
     assert_eq!(runs(&[start("08:00"), running("10:00"), stop("09:00"), start("10:00:01")]), ["08:00..09:00", "10:00.."]);
+}
+
+#[test]
+fn a_bound_that_a_look_gave_holds_even_where_the_look_itself_came_too_late() {
+    let seen = stopped_between("09:30", "10:00:01");
+    assert_eq!(runs(&[start("08:00"), start("10:00"), seen, running("10:00:02")]), ["08:00..(09:30..)10:00?", "10:00.."]);
+}
+
+#[test]
+fn a_notification_that_it_runs_is_no_launch() {
+    // A large machine is pending for long.
+    assert_eq!(runs(&[start("08:00"), reached_running("08:20")]), ["08:00.."]);
+    assert_eq!(runs(&[running("08:00"), reached_running("08:20")]), ["08:00?.."]);
+    assert_eq!(runs(&[reached_running("08:00:20"), stopped("09:00")]), ["08:00?..09:00?"]);
+    // A start and a stop were lost, or a stop.
+    assert_eq!(runs(&[start("08:00"), reached_running("10:00")]), ["08:00..(08:00..)10:00?", "10:00?.."]);
+    assert_eq!(runs(&[start("08:00"), start("09:58"), reached_running("10:00")]), ["08:00..(08:00..)09:58?", "09:58.."]);
+    assert_eq!(runs(&[start("08:00"), stop("08:10"), reached_running("08:30")]), ["08:00..08:10", "08:30?.."]);
 }
 
 #[test]
