@@ -83,9 +83,10 @@ fn nearest(events: &[HistoryEvent<'_>], others: impl Iterator<Item = usize>, at:
         match other.action.effect() {
             Effect::Retype => {}
             effect if effect == here.action.effect() => {
-                if !other.action.is_observation() {
-                    return opposite.is_none_or(|opposite| opposite >= distance).then_some((distance, index));
+                if other.action.is_observation() {
+                    continue;
                 }
+                return opposite.is_none_or(|opposite| opposite >= distance).then_some((distance, index));
             }
             _ if distance > margin => opposite = opposite.or(Some(distance)),
             _ => {}
