@@ -109,6 +109,7 @@ fn runs(rng: &mut StdRng, count: usize) -> Vec<Run> {
             let is_open = rng.random_range(0..OPEN_ONE_IN) == 0;
             let end = start + log_normal(rng, 7200.0, 1.893);
             runs.push(Run {
+                end_not_before: None,
                 account: Arc::clone(account),
                 region: Arc::clone(region),
                 instance: instance.clone(),

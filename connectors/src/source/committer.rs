@@ -156,7 +156,10 @@ fn run<T: Task>(mut task: T, partitions: u32, mut waiting: mpsc::Receiver<Waitin
         let (entries, finders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let committed = commit(&mut task, partitions, entries, now());
         for finder in finders {
-            let told = committed.as_ref().map(|()| ()).map_err(|error| NotCommitted { cause: error.to_string().into() });
+            let told = match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(NotCommitted { cause: error.to_string().into() }),
+            };
             // A finder that no longer waits needs no answer.
             let _ = finder.send(told);
         }

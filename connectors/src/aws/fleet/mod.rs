@@ -205,7 +205,9 @@ impl Members {
             let stays = active.get(key) == Some(&*signature);
             if !stays {
                 stop.cancel();
-                shared.overview.send_modify(|overview| drop(overview.remove(key)));
+                shared.overview.send_modify(|overview| {
+                    overview.remove(key);
+                });
             }
             stays
         });

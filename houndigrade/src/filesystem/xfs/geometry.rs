@@ -31,8 +31,6 @@ pub(super) struct Geometry {
     pub log: Range<u64>,
     /// Whether records of the log may have more than 32 KiB.
     pub large_records: bool,
-    /// Basic blocks of the file system.
-    pub basic_blocks: u64,
     /// Bytes of an inode.
     pub inode_bytes: usize,
     /// The id that each record of the log repeats.
@@ -52,11 +50,9 @@ impl Geometry {
         if !block_bytes.is_power_of_two() || !(512..=65536).contains(&block_bytes) || !(256..=2048).contains(&inode_bytes) {
             return Err(ReadError::corrupt(WHAT, format!("blocks of {block_bytes} bytes, inodes of {inode_bytes}")));
         }
-        let basic_blocks = u64_be(&superblock, 8).checked_mul(block_bytes / BASIC_BLOCK_BYTES);
         Ok(Self {
             log: log_place(&superblock, block_bytes).ok_or_else(|| ReadError::corrupt(WHAT, "its log cannot be where it says"))?,
             large_records: u16_be(&superblock, 100) & VERSION_LOG_2 != 0,
-            basic_blocks: basic_blocks.ok_or_else(|| ReadError::corrupt(WHAT, "it states more bytes than there can be"))?,
             inode_bytes,
             uuid: field(&superblock, 32),
         })

@@ -30,34 +30,9 @@ const FLUSHES: usize = 30;
 const ATTRIBUTES_AT: usize = 82;
 /// The count of flushes goes no further; it begins again behind this.
 const FLUSHES_MAX: u16 = 0xffff;
-/// Offset and bytes of each number in the core that has more than one byte.
-const NUMBERS: [(usize, usize); 24] = [
-    (0, 2),
-    (2, 2),
-    (6, 2),
-    (8, 4),
-    (12, 4),
-    (16, 4),
-    (20, 2),
-    (22, 2),
-    (30, 2),
-    // Times: seconds and nanoseconds of each.
-    (32, 4),
-    (36, 4),
-    (40, 4),
-    (44, 4),
-    (48, 4),
-    (52, 4),
-    (56, 8),
-    (64, 8),
-    (72, 4),
-    (76, 4),
-    (80, 2),
-    (84, 4),
-    (88, 2),
-    (90, 2),
-    (92, 4),
-];
+/// The numbers of the core that have more than one byte: how many, and where they are. Times are seconds and nanoseconds, from 32 on.
+const NUMBERS: [(usize, &[usize]); 3] =
+    [(2, &[0, 2, 6, 20, 22, 30, 80, 88, 90]), (4, &[8, 12, 16, 32, 36, 40, 44, 48, 52, 72, 76, 84, 92]), (8, &[56, 64])];
 
 /// Bytes before the entries in the block that a tree's root is in the log, and in the inode.
 const TREE_BLOCK_HEADER_BYTES: usize = 24;
@@ -125,8 +100,8 @@ impl<'a> LoggedInode<'a> {
             return Ok(());
         }
         inode[..CORE_BYTES].copy_from_slice(&self.core);
-        for (at, bytes) in NUMBERS {
-            inode[at..at + bytes].reverse();
+        for (bytes, places) in NUMBERS {
+            places.iter().for_each(|at| inode[*at..at + bytes].reverse());
         }
         // Counted anew, so that whatever follows in the log is newer.
         inode[FLUSHES..FLUSHES + 2].fill(0);

@@ -16,7 +16,7 @@ use super::overlay::Overlay;
 use super::transaction::{Item, Transaction, Transactions};
 use crate::error::{ReadError, Result};
 use crate::limits::XFS_CANCELLED_MAX;
-use crate::source::Source;
+use crate::source::{BlockSource, Source};
 
 const EXTENTS_TO_FREE: u16 = 0x1236;
 const EXTENTS_FREED: u16 = 0x1237;
@@ -139,10 +139,10 @@ impl Replay<'_> {
         logged.write(&mut self.overlay, place + logged.offset, self.geometry.inode_bytes)
     }
 
-    /// The byte at which an extent begins that lies within the file system.
+    /// The byte at which an extent begins. It lies within the disk: a file system that was just grown is larger than its superblock says.
     fn place(&self, extent: Extent) -> Result<u64> {
-        let end = extent.first.checked_add(u64::from(extent.count));
-        if end.is_none_or(|end| end > self.geometry.basic_blocks) {
+        let end = extent.first.checked_add(u64::from(extent.count)).and_then(|end| end.checked_mul(BASIC_BLOCK_BYTES));
+        if end.is_none_or(|end| end > self.overlay.len()) {
             return Err(ReadError::corrupt(WHAT, format!("it changes blocks from {} on, which are not there", extent.first)));
         }
         Ok(extent.first * BASIC_BLOCK_BYTES)

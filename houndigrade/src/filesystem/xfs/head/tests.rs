@@ -34,7 +34,7 @@ fn header(disk: &mut [u8], at: usize, blocks: usize, operations: u32) {
 
 fn live(disk: &Vec<u8>) -> Result<Option<Live>> {
     let log = BEFORE as u64..disk.len() as u64;
-    let geometry = Geometry { log, large_records: false, basic_blocks: 1 << 30, inode_bytes: 256, uuid: UUID };
+    let geometry = Geometry { log, large_records: false, inode_bytes: 256, uuid: UUID };
     Log::of(disk, &geometry)?.live()
 }
 
@@ -147,7 +147,7 @@ fn more_than_is_replayed_is_refused() {
     for (bytes, is_limit) in [(XFS_LOG_LIVE_BYTES_MAX + 1024, false), (XFS_LOG_LIVE_BYTES_MAX + 1536, true)] {
         let disk = Large(bytes / BLOCK_BYTES as u64);
         let log = BEFORE as u64..crate::source::BlockSource::len(&disk);
-        let geometry = Geometry { log, large_records: false, basic_blocks: 1 << 30, inode_bytes: 256, uuid: UUID };
+        let geometry = Geometry { log, large_records: false, inode_bytes: 256, uuid: UUID };
         let refused = Log::of(&disk, &geometry).unwrap().live().unwrap_err();
         assert_eq!(matches!(refused, ReadError::Limit { .. }), is_limit, "{refused}");
     }

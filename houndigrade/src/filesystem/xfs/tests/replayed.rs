@@ -172,7 +172,9 @@ fn an_inode_in_a_buffer_that_was_freed_later_is_not_written() {
     for (with, len) in [(vec![freed(place / BLOCK * BLOCK)], 6300), (vec![], 3)] {
         let mut writer = Writer::new(change.after.clone(), Layout::USUAL);
         writer.transaction(1, &[inode(&shorter, place, false)]);
-        writer.transaction(2, &with);
+        if !with.is_empty() {
+            writer.transaction(2, &with);
+        }
         let xfs = open(writer.finish());
         assert_eq!(content(&xfs, b"/etc/os-release").len(), len);
     }
@@ -245,7 +247,7 @@ fn a_transaction_of_which_the_begin_is_gone_is_in_its_place_already() {
     let mut writer = Writer::new(change.after.clone(), Layout::USUAL);
     writer.item(5, &overwritten(change, 0));
     writer.operation(5, COMMIT, &[]);
-    writer.transaction(6, &[]);
+    writer.transaction(6, &[overwritten(change, 0), freed(0)]);
     assert_is_changed(writer.finish(), change);
 }
 
