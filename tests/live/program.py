@@ -131,7 +131,7 @@ class Program:
 
     def run(self, *args: object, expect: int | tuple[int, ...] = 0) -> subprocess.CompletedProcess[bytes]:
         """Another command on the same data and configuration."""
-        env = {**self.env, "CLOUDIGRADE_CONFIG": str(self.config_file)}
+        env = {**self.env, **({"CLOUDIGRADE_CONFIG": str(self.config_file)} if self.config else {})}
         return cloudigrade.run(*args, "--data", self.data, env=env, expect=expect)
 
     def rows(self, *args: object) -> list[dict[str, Any]]:

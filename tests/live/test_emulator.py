@@ -229,6 +229,8 @@ def test_an_organisations_trail_is_seen_by_a_member_and_a_trail_is_made_once(aws
     with pytest.raises(ClientError) as error:
         client.create_trail(Name="ours", S3BucketName=bucket.name)
     assert code_of(error)[0] == "TrailAlreadyExistsException"
+    client.delete_trail(Name=f"arn:aws:cloudtrail:{REGION}:{account}:trail/ours")
+    assert [trail["Name"] for trail in client.describe_trails()["trailList"]] == ["everything"]
 
 
 def test_an_unkind_queue_delivers_everything_some_of_it_twice_in_another_order(aws: Aws) -> None:

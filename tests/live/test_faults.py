@@ -164,3 +164,34 @@ def test_a_second_sigterm_ends_at_once_and_loses_nothing(aws: Aws, bucket: Trail
     program.start()
     becomes("the run", lambda: program.runs(account), cloud.truth)
     bucket.drained()
+
+
+def test_a_storm_around_an_account_with_kills_in_between_ends_in_the_truth(aws: Aws, program: Program) -> None:
+    bucket, account = TrailBucket.make(aws), new_account()
+    bucket.unkind(duplicate=0.3, reorder=True, short=True, seed=8)
+    cloud = Cloud(aws, bucket, account)
+    with FaultProxy(aws.url, seed=8) as proxy:
+        program.endpoint = proxy.url
+        program.configure(bucket, accounts={"reconcile_every": "1s"}, source__sqs=VISIBILITY).start()
+        program.enroll(aws, account)
+        for day in (1, 2, 3):
+            proxy.rate = 0.2
+            looked, harmed = proxy.passed["ec2:DescribeInstances"], sum(proxy.harmed.values())
+            told = cloud.run(f"2024-03-0{day}T10:00:00Z", count=2)
+            untold = cloud.run(f"2024-03-0{day}T11:00:00Z", count=2, told=False)
+            cloud.stop(told[:1], f"2024-03-0{day}T12:00:00Z")
+            cloud.stop(untold[:1], f"2024-03-0{day}T13:00:00Z", told=False)
+            until("looks and harm", lambda: proxy.passed["ec2:DescribeInstances"] > looked + 4 and sum(proxy.harmed.values()) > harmed + 8, 180)
+            program.kill()
+            program.start(ready=False)
+        proxy.rate = 0.0
+        while bucket.depth():
+            bucket.show_hidden()
+            until("some progress", lambda before=bucket.depth(): bucket.depth() < before or bucket.depth() == 0, 60)
+        becomes("the truth", lambda: program.runs(account), cloud.truth, 120)
+        assert program.rows("dead-letters", "list") == []
+        until("an account without problems", lambda: program.account(account)["problems"] == [], 120)
+        until("readiness", lambda: program.get("readyz")[0] == 200, 120)
+        program.stop()
+    bounds = program.sql(f"SELECT count(*) AS n FROM instance_intervals WHERE account_id = '{account}' AND end_not_before IS NOT NULL")
+    assert program.runs(account) == cloud.truth and bounds == [{"n": 0}]

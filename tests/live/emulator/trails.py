@@ -98,7 +98,7 @@ def install(store: Store) -> None:
 
     CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
     CloudTrailResponse.list_public_keys = list_public_keys  # type: ignore[attr-defined]
-    _refuse_second_trails()
+    _keep_trails_as_aws_does()
 
 
 def _position(token: str | None, asked: dict[str, Any]) -> int:
@@ -128,8 +128,8 @@ def _event(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_second_trails() -> None:
-    """AWS knows one trail of a name in a region; moto replaces it."""
+def _keep_trails_as_aws_does() -> None:
+    """AWS knows one trail of a name in a region, where moto replaces it; and deletes one by its ARN too, where moto does nothing."""
     create = CloudTrailBackend.create_trail
 
     def once(self: CloudTrailBackend, name: str, *args: Any, **kwargs: Any) -> Trail:
@@ -137,7 +137,11 @@ def _refuse_second_trails() -> None:
             raise JsonRESTError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {self.account_id}")
         return create(self, name, *args, **kwargs)
 
+    def delete(self: CloudTrailBackend, name: str) -> None:
+        del self.trails[self.get_trail(name).trail_name]
+
     CloudTrailBackend.create_trail = once  # type: ignore[method-assign,assignment]
+    CloudTrailBackend.delete_trail = delete  # type: ignore[method-assign]
 
 
 def add_organisation_trail(given: dict[str, Any]) -> dict[str, Any]:
