@@ -92,7 +92,7 @@ fn sql_shows_its_tables_and_their_columns() {
     }
     let columns = names("DESCRIBE instance_intervals", "column_name");
     let contract = "account_id region instance_id image_id instance_type vcpu memory_mib started_at ended_at start_event_id end_event_id \
-                    start_kind end_kind start_source end_source revision recorded_at";
+                    start_kind end_kind start_source end_source revision recorded_at end_not_before";
     assert_eq!(columns.join(" "), contract);
 }
 

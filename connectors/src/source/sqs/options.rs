@@ -234,7 +234,7 @@ mod tests {
         assert!(refused(|o| o.max_messages = 11).starts_with("source.max_messages: 11"));
         assert!(refused(|o| o.max_messages = 0).contains("between 1 and 10"));
         assert!(refused(|o| o.wait_time = Duration::from_secs(21)).contains("wait_time: 21 s"));
-        assert!(refused(|o| o.visibility_timeout = Duration::from_secs(2)).contains("visibility_timeout: 2 s"));
+        assert!(refused(|o| o.visibility_timeout = Duration::from_secs(1)).contains("visibility_timeout: 1 s"));
         assert!(refused(|o| o.buckets = Vec::new()).contains("names no bucket"));
         assert!(refused(|o| o.expected_bucket_owner = Some("12345".into())).contains("twelve digits"));
         assert!(refused(|o| o.include = vec!["[".into()]).starts_with("source.include"));
