@@ -182,9 +182,7 @@ mod tests {
 
     #[test]
     fn all_values_that_cannot_be_are_told_at_once() {
-        let error = of(&format!("{SQS}wait_time = \"30s\"\n[accounts]\nreconcile_every = \"2h\"\n"), &[])
-            .unwrap_err()
-            .to_string();
+        let error = of(&format!("{SQS}wait_time = \"30s\"\n[accounts]\nreconcile_every = \"2h\"\n"), &[]).unwrap_err().to_string();
         for part in ["wait_time: 30 s is not between", "reconcile_every is 7200 s"] {
             assert!(error.contains(part), "{part}: {error}");
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloudigrade_connectors::aws::AccountCheck;
+use cloudigrade_connectors::aws::fleet::is_trail_due;
 use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::operators::accounts::{self, Outcome};
@@ -102,14 +103,15 @@ impl Asked<'_> {
         Ok(of(self.accepted(&known.account_id, action).await?))
     }
 
-    /// Disables or deletes an account, and removes the trail that we made in it.
+    /// Disables or deletes an account, and removes the trail that we made in it unless another tenant still collects by it.
     async fn end(&self, account: &str, action: AccountAction) -> Result<Answer, Refusal> {
         let known = self.find(account)?;
         let ended = self.accepted(&known.account_id, action).await?;
-        let mut answer = of(ended);
-        if let (Some(aws), Some(trail)) = (&self.service.aws, known.trail.as_ref().filter(|trail| trail.ours)) {
+        let all = accounts::all_accounts(&self.service.log, self.partitions()).map_err(|error| Refusal::failed(&error))?;
+        let mut answer = of(ended.clone());
+        if let (Some(aws), Some(trail)) = (&self.service.aws, ended.trail.as_ref().filter(|_| is_trail_due(&ended, &all))) {
             let external_id = self.external_id().await?;
-            match aws.remove_trail(&known, &external_id).await {
+            match aws.remove_trail(&ended, &external_id).await {
                 Ok(()) => answer.notes.push(format!("the trail {} was removed", trail.arn)),
                 Err(problem) => answer.notes.push(format!("the trail {} was not removed: {}; {}", trail.arn, problem.detail, problem.help)),
             }

@@ -110,7 +110,7 @@ class Aws:
         """The calls so far that are as wanted."""
         return [call for call in self.admin("calls", method="GET") if all(call[name] == value for name, value in wanted.items())]
 
-    def role(self, account: str, external_id: str | None = None, name: str = "metering", **how: Any) -> str:
+    def role(self, account: str, external_id: str | list[str] | None = None, name: str = "metering", **how: Any) -> str:
         """Makes a role and gives its ARN."""
         arn = f"arn:aws:iam::{account}:role/{name}"
         self.admin("roles", {"arn": arn, "external_id": external_id, **how})

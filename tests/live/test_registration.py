@@ -166,3 +166,20 @@ def test_the_policy_has_the_least_that_is_needed_in_each_form(aws: Aws, served: 
     assert "ec2:ModifySnapshotAttribute" in with_disks and "ec2:RunInstances" not in with_disks
     if form == "json":
         json.loads(text)
+
+
+def test_an_account_that_two_tenants_have_keeps_its_trail_until_the_last_leaves(aws: Aws, served: Program, account: str) -> None:
+    tenants = ("one", "two")
+    arn = aws.role(account, [served.external_id(tenant) for tenant in tenants])
+    for tenant in tenants:
+        assert served.register(arn, "--tenant", tenant)["state"] == "enabled"
+    trails = aws.client("cloudtrail", account)
+    served.accounts("delete", account, "--tenant", "two")
+    assert len(trails.describe_trails()["trailList"]) == 1
+    served.accounts("delete", account, "--tenant", "one")
+    assert trails.describe_trails()["trailList"] == []
+
+
+def test_a_role_that_asks_for_no_external_id_is_a_problem(aws: Aws, served: Program, account: str) -> None:
+    told = served.register(aws.role(account))
+    assert (told["state"], [problem["code"] for problem in told["problems"]]) == ("pending", ["external_id_not_required"])

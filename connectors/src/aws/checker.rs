@@ -96,6 +96,7 @@ impl Checker {
         self.clients.forget(target);
         let session = self.session(target).await.map_err(|problem| vec![problem])?;
         session.check_identity().await.map_err(|problem| vec![problem])?;
+        session.check_external_id(self.clients.own()).await.map_err(|problem| vec![problem])?;
         let share_with = self.settings.our_account.as_deref().filter(|_| self.settings.with_disks);
         let mut problems = permissions::check(&session, share_with).await;
         let trail = match &self.settings.trail_bucket {

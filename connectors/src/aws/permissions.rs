@@ -12,7 +12,7 @@ use super::error::{AwsError, FailureKind};
 use super::session::Session;
 
 /// EC2's answer to a dry run of what is permitted.
-const DRY_RUN_PERMITTED: &str = "DryRunOperation";
+pub(super) const DRY_RUN_PERMITTED: &str = "DryRunOperation";
 /// Ids of the right form that name nothing.
 const NO_SNAPSHOT: &str = "snap-00000000000000000";
 const NO_IMAGE: &str = "ami-00000000000000000";

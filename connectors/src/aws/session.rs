@@ -13,6 +13,7 @@ use super::api::Api;
 use super::clients::identity_cache;
 use super::error::{AwsError, FailureKind};
 use super::pace::Paces;
+use super::permissions::DRY_RUN_PERMITTED;
 use super::target::Target;
 use crate::limits::{CLIENTS_PER_SESSION_MAX, ROLE_SESSION};
 
@@ -114,11 +115,37 @@ impl Session {
                 if error.kind == FailureKind::Throttled {
                     self.shared.paces.throttled(account, region, api);
                 }
-                error.kind.word()
+                // A dry run that would have been carried out is told as an error.
+                if error.code == DRY_RUN_PERMITTED { "ok" } else { error.kind.word() }
             }
         };
         metrics::counter!("cloudigrade_aws_calls_total", "api" => api.action(), "outcome" => word).increment(1);
         outcome
+    }
+
+    /// Tries to assume the role without its external id, which AWS must refuse. A role that does not ask for one lends itself to every tenant
+    /// that learns its ARN.
+    ///
+    /// # Errors
+    /// What is in the way: that it was not refused, or that AWS did not say.
+    pub async fn check_external_id(&self, own: &SdkConfig) -> Result<(), AccountProblem> {
+        let target = self.target();
+        let home = target.home_region();
+        let config = aws_sdk_sts::config::Builder::from(own).region(Region::new(home)).build();
+        let assume =
+            aws_sdk_sts::Client::from_conf(config).assume_role().role_arn(&target.arn).role_session_name(session_name(&target.account_id));
+        match self.call(home, Api::AssumeRole, assume.send()).await {
+            Err(error) if error.kind == FailureKind::Denied => Ok(()),
+            Err(error) => Err(error.problem()),
+            Ok(_) => Err(AccountProblem {
+                code: "external_id_not_required".to_owned(),
+                detail: format!(
+                    "the role {} can be assumed without an external id, so by anybody who uses this program and knows its ARN",
+                    target.arn
+                ),
+                help: "add the condition on sts:ExternalId to the role's trust policy; `cloudigrade accounts policy` prints it".to_owned(),
+            }),
+        }
     }
 
     /// Assumes the role and asks whose account it is in: an ARN is what somebody typed, this is what AWS says.

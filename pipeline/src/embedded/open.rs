@@ -1,9 +1,10 @@
 //! Opening: finding, making and refusing files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::num::NonZeroU32;
 use std::ops::Bound;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -111,9 +112,10 @@ impl EmbeddedLog {
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let failed = |cause| io_error(&path, cause);
-        fs::create_dir_all(dir).map_err(failed)?;
+        // The log names accounts, roles and external ids: nobody else's to read.
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         refuse_unchanged(&path, options)?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
         let backend = FileBackend::new(file).map_err(|error| database_error(&path, error))?;
         let log = Self::open_at(&path, backend, options)?;
         // A file is found after a power cut only if its folder's entry is durable too.

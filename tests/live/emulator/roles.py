@@ -14,9 +14,14 @@ class Role:
     """A role that can be assumed, or not."""
 
     arn: str
-    external_id: str | None = None
+    external_id: str | list[str] | None = None  # any of several
     refuses: bool = False
     session_seconds: int | None = None  # whatever was asked for
+
+    def takes(self, external_id: Any) -> bool:
+        """Whether it can be assumed with an external id, or with none."""
+        asked = [self.external_id] if isinstance(self.external_id, str) else self.external_id
+        return asked is None or external_id in asked
 
 
 class Roles:
@@ -45,7 +50,7 @@ class Roles:
         arn = str(call.params.get("RoleArn", ""))
         role = self.roles.get(arn)
         known = role is not None or not (self.strict or any(_account(other) == _account(arn) for other in self.roles))
-        allowed = role is None or (not role.refuses and role.external_id in (None, call.params.get("ExternalId")))
+        allowed = role is None or (not role.refuses and role.takes(call.params.get("ExternalId")))
         if known and allowed:
             return None
         return f"User: arn:aws:iam::{call.account}:user/cloudigrade is not authorized to perform: sts:AssumeRole on resource: {arn}"

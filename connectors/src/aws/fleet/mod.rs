@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::member::Member;
+pub use self::removal::is_due as is_trail_due;
 use super::collector::Collector;
 use super::history::HistoryProgress;
 use crate::limits::{

@@ -18,7 +18,7 @@ const REMOVED: Store = Store("collect.trails");
 const TRIES_MAX: u32 = 6;
 
 /// Whether an account's trail is to be removed: it is ours, the account is collected from no more, and no other tenant collects from it.
-pub(super) fn is_due(account: &Account, all: &[Account]) -> bool {
+pub fn is_due(account: &Account, all: &[Account]) -> bool {
     let is_over = matches!(account.state, AccountState::Disabled | AccountState::Deleted);
     let is_ours = account.trail.as_ref().is_some_and(|trail| trail.ours && !trail.organization);
     is_over && is_ours && !all.iter().any(|other| other.account_id == account.account_id && keeps_trail(other))
