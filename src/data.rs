@@ -51,6 +51,11 @@ impl DataFolder {
         self.folder.join(cloudigrade_pipeline::embedded::open::FILE_NAME).is_file()
     }
 
+    /// Where the tables are, or would be.
+    pub fn tables_place(&self) -> String {
+        self.tables.clone().unwrap_or_else(|| self.folder.join("tables").display().to_string())
+    }
+
     /// Where the tables are, made if absent.
     pub fn table_root(&self) -> Result<TableRoot, SinkError> {
         match &self.tables {

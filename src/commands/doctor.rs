@@ -56,7 +56,7 @@ async fn data_folder(data: &DataFolder) -> Finding {
 }
 
 async fn tables(data: &DataFolder) -> Finding {
-    let place = data.table_root().map_or_else(|error| error.to_string(), |root| root.location().to_string());
+    let place = data.tables_place();
     match data.open_tables().await {
         Ok(_) => Finding::ok("tables", place, "can be read"),
         Err(error) => {

@@ -4,7 +4,7 @@ use cloudigrade_connectors::source::Committer;
 
 use super::service::Service;
 use super::socket;
-use super::wire::{Answer, Ask, LettersAnswer, LettersRequest, Request, Told};
+use super::wire::{Answer, Ask, LettersAnswer, LettersRequest, Operation, Refusal, Request, Told};
 use crate::aws;
 use crate::config::Config;
 use crate::data::{DataFolder, now};
@@ -51,7 +51,11 @@ async fn ask(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::Result<T
 }
 
 /// Opens the log, answers, folds what came of it, and brings the tables up to date.
-async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::Result<Result<Told, super::wire::Refusal>> {
+async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::Result<Result<Told, Refusal>> {
+    if !data.has_log() && matches!(&asked, Ask::Accounts(Request { operation: Operation::List, .. })) {
+        // Looking must not leave a data folder behind.
+        return Ok(Ok(Told::Accounts(Answer::default())));
+    }
     let checker = match &config.accounts {
         Some(accounts) => Some(aws::checker(config, accounts).await?),
         None => None,

@@ -38,6 +38,9 @@ struct RegionClients {
     cloudtrail: aws_sdk_cloudtrail::Client,
 }
 
+/// The policy of a session that is only made to see whether it can be.
+const NOTHING_ALLOWED: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+
 /// The name of a role's session, as the customer's CloudTrail shows it.
 pub fn session_name(account_id: &str) -> String {
     format!("cloudigrade-{account_id}")
@@ -132,8 +135,11 @@ impl Session {
         let target = self.target();
         let home = target.home_region();
         let config = aws_sdk_sts::config::Builder::from(own).region(Region::new(home)).build();
-        let assume =
-            aws_sdk_sts::Client::from_conf(config).assume_role().role_arn(&target.arn).role_session_name(session_name(&target.account_id));
+        let assume = aws_sdk_sts::Client::from_conf(config)
+            .assume_role()
+            .role_arn(&target.arn)
+            .role_session_name(session_name(&target.account_id))
+            .policy(NOTHING_ALLOWED);
         match self.call(home, Api::AssumeRole, assume.send()).await {
             Err(error) if error.kind == FailureKind::Denied => Ok(()),
             Err(error) => Err(error.problem()),
