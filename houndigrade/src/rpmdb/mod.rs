@@ -198,11 +198,13 @@ fn read_beside(files: &dyn Files, directory: &str, backend: Backend, file: &dyn 
         packages.incomplete = true;
         packages.caveats.push(format!("the write-ahead log cannot be read, so the newest packages may be missing: {error}"));
     }
-    if has_hot_journal(files, directory) {
-        let caveat = "a transaction had not ended, and what it had changed is not undone: the counts may be between two states";
-        packages.incomplete = true;
-        packages.caveats.push(caveat.to_owned());
-    }
+    let caveat = match has_hot_journal(files, directory) {
+        Ok(false) => return Ok(packages),
+        Ok(true) => "a transaction had not ended, and what it had changed is not undone: the counts may be between two states".to_owned(),
+        Err(error) => format!("the rollback journal cannot be read, so the counts may be between two states: {error}"),
+    };
+    packages.incomplete = true;
+    packages.caveats.push(caveat);
     Ok(packages)
 }
 
@@ -237,14 +239,16 @@ fn open<'f>(files: &'f dyn Files, directory: &str, name: &str) -> Result<Option<
     }
 }
 
-/// Whether there is a rollback journal that was not ended.
-fn has_hot_journal(files: &dyn Files, directory: &str) -> bool {
+/// Whether there is a rollback journal that was not ended. One that is too short for its header never began.
+fn has_hot_journal(files: &dyn Files, directory: &str) -> Result<bool> {
     const MAGIC: [u8; 8] = [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7];
-    let mut head = [0; MAGIC.len()];
-    match open(files, directory, "rpmdb.sqlite-journal") {
-        Ok(Some(journal)) => journal.read_at(0, &mut head).is_ok() && head == MAGIC,
-        _ => false,
+    let Some(journal) = open(files, directory, "rpmdb.sqlite-journal")? else { return Ok(false) };
+    if journal.len() < MAGIC.len() as u64 {
+        return Ok(false);
     }
+    let mut head = [0; MAGIC.len()];
+    journal.read_at(0, &mut head)?;
+    Ok(head == MAGIC)
 }
 
 /// What to say of other forms of the database beside the one that was read.

@@ -19,6 +19,7 @@ pub(super) struct Tally {
     signers: BTreeMap<KeyId, u64>,
     /// Packages of keys that there was no room for.
     of_other_keys: u64,
+    other_release_packages: u64,
     damage_told: Vec<String>,
     /// Bytes of headers that may still come: together they cannot be larger than the database.
     header_bytes_left: u64,
@@ -31,6 +32,7 @@ impl Tally {
             packages: Packages::default(),
             signers: BTreeMap::new(),
             of_other_keys: 0,
+            other_release_packages: 0,
             damage_told: Vec::new(),
             header_bytes_left: database_bytes,
         }
@@ -119,6 +121,7 @@ impl Tally {
 
     fn release_package(&mut self, package: &Package<'_>) {
         if self.packages.release_packages.len() == RELEASE_PACKAGES_MAX {
+            self.other_release_packages += 1;
             return;
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -144,6 +147,13 @@ impl Tally {
         self.packages.release_packages.sort_by(|a, b| a.name.cmp(&b.name));
         if self.of_other_keys > 0 {
             let caveat = format!("only {RPM_SIGNERS_MAX} keys are told apart; {} signatures are of others", self.of_other_keys);
+            self.packages.caveats.push(caveat);
+        }
+        if self.other_release_packages > 0 {
+            // What one of them says could have changed the verdict.
+            self.packages.incomplete = true;
+            let caveat =
+                format!("only {RELEASE_PACKAGES_MAX} release packages are looked at; {} more are installed", self.other_release_packages);
             self.packages.caveats.push(caveat);
         }
         if self.packages.damaged > 0 {

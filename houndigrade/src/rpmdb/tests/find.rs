@@ -4,6 +4,7 @@ use super::build::{CENTOS, Header, RED_HAT};
 use super::{bdb, ndb, sqlite};
 use crate::error::{ReadError, Result};
 use crate::filesystem::{FileKind, RandomFile, Stat};
+use crate::limits::RELEASE_PACKAGES_MAX;
 use crate::rpmdb::fields::Order;
 use crate::rpmdb::keys::KeyId;
 use crate::rpmdb::{Backend, find, read};
@@ -52,6 +53,9 @@ impl Files for Memory {
 
     fn open<'a>(&'a self, path: &[u8]) -> Result<Box<dyn RandomFile + 'a>> {
         let path = self.resolved(path);
+        if self.directories.contains(&path) {
+            return Err(ReadError::WrongKind { what: path, is: "a directory".to_owned() });
+        }
         self.files.get(&path).map(|file| Box::new(file.clone()) as Box<dyn RandomFile>).ok_or_else(|| ReadError::not_found(path))
     }
 }
@@ -129,7 +133,9 @@ fn a_database_beside_which_something_newer_cannot_be_read_is_incomplete() {
     assert!(is_incomplete(sqlite().with("/var/lib/rpm/rpmdb.sqlite-journal", journal)));
     assert!(is_incomplete(sqlite().with("/var/lib/rpm/rpmdb.sqlite-wal", vec![7; 5000])));
     assert!(is_incomplete(Memory::default().with("/var/lib/rpm/rpmdb.sqlite", vec![7; 5000]).with("/var/lib/rpm/Packages", bdb())));
+    assert!(is_incomplete(sqlite().link("/var/lib/rpm/rpmdb.sqlite-journal", "/var/lib/rpm")));
     assert!(!is_incomplete(sqlite()));
+    assert!(!is_incomplete(sqlite().with("/var/lib/rpm/rpmdb.sqlite-journal", vec![0xD9; 7])));
     assert!(!is_incomplete(sqlite().with("/var/lib/rpm/Packages", bdb())));
 }
 
@@ -165,4 +171,16 @@ fn the_counts_tell_signers_vendors_public_keys_and_releases_apart() {
     let release = &packages.release_packages[0];
     assert_eq!((release.name.as_str(), release.version.as_str(), &release.signers[..]), ("redhat-release", "9.4", &[KeyId(RED_HAT)][..]));
     assert_eq!(packages.release_packages.len(), 1);
+}
+
+#[test]
+fn release_packages_beyond_the_limit_are_told_and_make_it_incomplete() {
+    let read = |packages: usize| {
+        let blobs: Vec<_> = (0..packages).map(|_| Header::package("redhat-release").blob()).collect();
+        super::read(Backend::Sqlite, &sqlite::Database::new(1024, 0, &blobs).bytes())
+    };
+    assert!(!read(RELEASE_PACKAGES_MAX).incomplete);
+    let beyond = read(RELEASE_PACKAGES_MAX + 3);
+    assert_eq!((beyond.incomplete, beyond.release_packages.len()), (true, RELEASE_PACKAGES_MAX));
+    assert!(beyond.caveats.iter().any(|caveat| caveat.contains("3 more are installed")), "{:?}", beyond.caveats);
 }
