@@ -1,7 +1,7 @@
 //! From the configuration to clients of AWS.
 
 use aws_config::SdkConfig;
-use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, PolicyFor, PolicyFormat};
+use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, OwnRole, PolicyFor, PolicyFormat};
 use cloudigrade_connectors::doctor;
 use cloudigrade_connectors::source::sqs::SqsOptions;
 
@@ -14,6 +14,11 @@ pub async fn sdk(config: &Config) -> SdkConfig {
         endpoint_url: config.aws.endpoint_url.clone(),
         region: config.aws.region.clone(),
         profile: config.aws.profile.clone(),
+        assume_role: config
+            .aws
+            .assume_role
+            .as_ref()
+            .map(|role| OwnRole { role_arn: role.role_arn.clone(), external_id: role.external_id.clone() }),
     };
     aws::load_config(&settings).await
 }

@@ -40,6 +40,20 @@ pub struct Aws {
     /// The profile of AWS's own tools whose credentials are used; also `AWS_PROFILE`. It may say which role to assume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// A role to assume first, for all that this program does as itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRole>,
+}
+
+/// A role to assume.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssumeRole {
+    /// Its ARN.
+    pub role_arn: String,
+    /// The external id that its trust policy asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }
 
 /// What is read while serving.

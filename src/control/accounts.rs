@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloudigrade_connectors::aws::AccountCheck;
 use cloudigrade_connectors::aws::fleet::is_trail_due;
+use cloudigrade_connectors::aws::{AccountCheck, HistoryProgress};
 use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::operators::accounts::{self, Outcome};
@@ -29,8 +29,14 @@ pub(super) async fn answer(service: &Service, Request { tenant, by, operation }:
     match operation {
         Operation::ExternalId => Ok(Answer { external_id: Some(asked.external_id().await?), ..Answer::default() }),
         Operation::Register { arn, name } => asked.register(&arn, name).await,
-        Operation::List => Ok(Answer { accounts: asked.accounts()?, ..Answer::default() }),
-        Operation::Show { account } => Ok(of(asked.find(&account)?)),
+        Operation::List => {
+            let accounts = asked.accounts()?;
+            Ok(Answer { notes: asked.progress(&accounts), accounts, ..Answer::default() })
+        }
+        Operation::Show { account } => {
+            let found = of(asked.find(&account)?);
+            Ok(Answer { notes: asked.progress(&found.accounts), ..found })
+        }
         Operation::Rename { account, name } => asked.change(&account, AccountAction::Rename { name }).await,
         Operation::ChangeRole { account, arn } => {
             asked.change(&account, AccountAction::ChangeRole { arn }).await?;
@@ -77,6 +83,20 @@ impl Asked<'_> {
         })
     }
 
+    /// What is still being read of accounts that are collected from.
+    fn progress(&self, accounts: &[Account]) -> Vec<String> {
+        let Some(overview) = &self.service.overview else { return Vec::new() };
+        let overview = overview.borrow();
+        let of_account = |account: &Account| {
+            let progress = overview.get(&account.to_key()).filter(|progress| !progress.history_done)?;
+            let HistoryProgress { passes, done, events, oldest } = progress.history;
+            let reached = oldest.map_or_else(String::new, |oldest| format!(", back to {oldest}"));
+            Some(format!("{}: its history is being read: {done} of {passes} passes are done, {events} events{reached}", account.account_id))
+        };
+        let active = accounts.iter().filter(|account| account.state == AccountState::Enabled);
+        active.filter_map(of_account).collect()
+    }
+
     async fn external_id(&self) -> Result<String, Refusal> {
         let known = || accounts::external_id(&self.service.log, self.partitions(), self.tenant).map_err(|error| Refusal::failed(&error));
         if let Some(known) = known()? {
@@ -95,7 +115,12 @@ impl Asked<'_> {
         })?;
         self.external_id().await?;
         self.accepted(&role.account_id, AccountAction::Register { arn: arn.to_owned(), name }).await?;
-        self.verify(&role.account_id).await
+        let mut answer = self.verify(&role.account_id).await?;
+        answer.notes.push(match &self.service.overview {
+            Some(_) => "instances are described and history is read now; `cloudigrade accounts show` tells how far it is".to_owned(),
+            None => "it is collected from while `cloudigrade serve` runs with a configuration that has [accounts]".to_owned(),
+        });
+        Ok(answer)
     }
 
     async fn change(&self, account: &str, action: AccountAction) -> Result<Answer, Refusal> {

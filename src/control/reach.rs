@@ -63,7 +63,7 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
     let log = data.open_log()?;
     let (committer, thread) = Committer::start(&log, now)?;
     let operators = Operators::start(&log, |_| {})?;
-    let service = Service::new(log.clone(), committer, checker, config, now).await?;
+    let service = Service::new(log.clone(), committer, checker, None, config, now).await?;
     let answered = service.answer(asked).await;
     // The committing thread ends when nobody can give it anything any more.
     drop(service);

@@ -1,10 +1,12 @@
 //! Answers what is asked, in the process that has the log.
 
 use cloudigrade_connectors::aws::Checker;
+use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::again::Places;
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_schemas::UtcSecond;
+use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
 use super::{accounts, letters};
@@ -17,6 +19,8 @@ pub struct Service {
     pub(super) committer: Committer,
     /// What asks AWS about accounts; absent where the configuration has no accounts.
     pub(super) aws: Option<Checker>,
+    /// How far the collecting from accounts is; absent where nothing collects.
+    pub(super) overview: Option<watch::Receiver<Overview>>,
     /// Where objects are read again from.
     pub(super) places: Places,
     pub(super) now: fn() -> UtcSecond,
@@ -31,11 +35,12 @@ impl Service {
         log: EmbeddedLog,
         committer: Committer,
         aws: Option<Checker>,
+        overview: Option<watch::Receiver<Overview>>,
         config: &Config,
         now: fn() -> UtcSecond,
     ) -> anyhow::Result<Self> {
         let places = Places::new(&aws::sdk(config).await, aws::queue(config).as_ref())?;
-        Ok(Self { log, committer, aws, places, now })
+        Ok(Self { log, committer, aws, overview, places, now })
     }
 
     /// Does what is asked.

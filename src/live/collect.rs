@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws;
-use crate::config::Config;
+use crate::config::{Accounts, Config};
 use crate::data::now;
 
 /// How often is looked whether accounts have changed.
@@ -39,15 +40,15 @@ pub struct Finding<'a> {
 type Finders = JoinSet<anyhow::Result<()>>;
 
 impl Finding<'_> {
-    /// Starts all that the configuration names, and gives what asks AWS about accounts, if that is named.
-    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<Checker>> {
+    /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
+    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
         self.start_queue(finders).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let checker = match &self.config.accounts {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
-                self.start_fleet(finders, &checker, accounts.subscribe());
-                Some(checker)
+                let overview = self.start_fleet(finders, &checker, settings, accounts.subscribe());
+                Some((checker, overview))
             }
             None => None,
         };
@@ -76,8 +77,13 @@ impl Finding<'_> {
         Ok(())
     }
 
-    fn start_fleet(&self, finders: &mut Finders, checker: &Checker, accounts: watch::Receiver<Arc<Vec<Account>>>) {
-        let Some(settings) = &self.config.accounts else { return };
+    fn start_fleet(
+        &self,
+        finders: &mut Finders,
+        checker: &Checker,
+        settings: &Accounts,
+        accounts: watch::Receiver<Arc<Vec<Account>>>,
+    ) -> watch::Receiver<Overview> {
         let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
         let collector = Collector::new(checker.clone(), self.committer.clone(), memory, now);
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
@@ -87,11 +93,13 @@ impl Finding<'_> {
             known.inspect_err(|error| tracing::error!(%error, tenant, "the external id cannot be read")).ok().flatten()
         });
         let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids);
+        let overview = fleet.overview();
         let stop = self.stop.clone();
         finders.spawn(async move {
             fleet.run(stop).await;
             Ok(())
         });
+        overview
     }
 
     fn start_completeness(&self, finders: &mut Finders, accounts: watch::Receiver<Arc<Vec<Account>>>) {

@@ -61,10 +61,10 @@ impl Live {
         let operators = Operators::start(&log, failed)?;
         let mut finders = JoinSet::new();
         let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
-        let aws = finding.start(&mut finders).await?;
+        let (aws, overview) = finding.start(&mut finders).await?.unzip();
         finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
         let control = Control::bind(data.folder())?;
-        let service = Arc::new(Service::new(log.clone(), committer, aws, config, now).await?);
+        let service = Arc::new(Service::new(log.clone(), committer, aws, overview, config, now).await?);
         let stopped = stop.clone();
         finders.spawn(async move {
             control

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aws import Aws, TrailBucket, becomes, until
+from aws import HUB, Aws, TrailBucket, becomes, until
 from cloud import Cloud
 from program import Program
 
@@ -85,3 +85,21 @@ def test_log_lines_are_json_where_wanted(aws: Aws, bucket: TrailBucket, program:
     told = [json.loads(line) for line in lines if line.startswith("{")]
     assert any("sqs:ReceiveMessage" in json.dumps(line) and line["level"] == "WARN" for line in told), lines
     assert [line for line in lines if not line.startswith(("{", "listening at ", "cloudigrade: stopping", "stopped"))] == []
+
+
+def test_it_works_as_the_role_that_is_configured(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
+    role = aws.role(HUB, external_id="ours", name="worker")
+    program.configure(bucket, aws__assume_role={"role_arn": role, "external_id": "ours"}).start()
+    cloud = Cloud(aws, bucket, account)
+    cloud.run("2024-03-01T10:00:00Z")
+    bucket.drained()
+    becomes("the run", lambda: program.runs(account), cloud.truth)
+    assert role in {call["params"]["RoleArn"] for call in aws.calls(service="sts", action="AssumeRole")}
+
+
+def test_how_far_the_history_of_an_account_is_read_is_shown(aws: Aws, program: Program, account: str) -> None:
+    aws.fault(service="cloudtrail", action="LookupEvents", delay_ms=2000, count=None)
+    program.configure().start()
+    program.enroll(aws, account)
+    shown = until("progress", lambda: (said := program.accounts("show", account).stderr.decode()) and "passes are done" in said and said)
+    assert account in shown

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sts::config::SharedHttpClient;
+use aws_sdk_sts::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::{ConnectorBuilder, proxy::ProxyConfig, tls};
 
 use super::pace::Paces;
@@ -15,7 +16,7 @@ use super::session::Session;
 use super::target::Target;
 use crate::limits::{
     AWS_ATTEMPT_TIMEOUT, AWS_ATTEMPTS_MAX, AWS_BACKOFF_MAX, AWS_CALL_TIMEOUT, AWS_CONNECT_TIMEOUT, AWS_READ_TIMEOUT,
-    CREDENTIALS_RENEWED_BEFORE, CREDENTIALS_TIMEOUT, SESSIONS_MAX,
+    CREDENTIALS_RENEWED_BEFORE, CREDENTIALS_TIMEOUT, ROLE_SESSION, SESSIONS_MAX,
 };
 
 /// How this program names itself to AWS: it stands in the `userAgent` of the customer's own CloudTrail.
@@ -32,6 +33,17 @@ pub struct AwsSettings {
     pub region: Option<String>,
     /// The profile with our own credentials.
     pub profile: Option<String>,
+    /// A role that is assumed first, for all that this program does as itself.
+    pub assume_role: Option<OwnRole>,
+}
+
+/// A role that this program works as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRole {
+    /// Its ARN.
+    pub role_arn: String,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
 }
 
 /// Reads configuration, environment and profiles, and sets limits for all that is called. Nothing is called yet.
@@ -61,7 +73,21 @@ pub async fn load_config(settings: &AwsSettings) -> SdkConfig {
         loader = loader.profile_name(profile);
     }
     let config = loader.load().await;
-    if config.region().is_some() { config } else { config.into_builder().region(Region::from_static(DEFAULT_REGION)).build() }
+    let config = if config.region().is_some() { config } else { config.into_builder().region(Region::from_static(DEFAULT_REGION)).build() };
+    match &settings.assume_role {
+        Some(role) => work_as(config, role).await,
+        None => config,
+    }
+}
+
+/// The configuration whose credentials are those of a role.
+async fn work_as(config: SdkConfig, role: &OwnRole) -> SdkConfig {
+    let mut provider = AssumeRoleProvider::builder(&role.role_arn).session_name(APP_NAME).session_length(ROLE_SESSION).configure(&config);
+    if let Some(external_id) = &role.external_id {
+        provider = provider.external_id(external_id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.into_builder().credentials_provider(provider).build()
 }
 
 /// Keeps credentials until shortly before they expire. Those who need them meanwhile wait for one renewal, not for one each.

@@ -30,7 +30,7 @@ pub mod trail;
 
 pub use api::Api;
 pub use checker::{AccountCheck, Checker, CollectSettings};
-pub use clients::{AwsSettings, Clients, load_config};
+pub use clients::{AwsSettings, Clients, OwnRole, load_config};
 pub use collector::{CollectError, Collector, Round};
 pub use error::{AwsError, FailureKind};
 pub use fleet::{Fleet, FleetSettings};
