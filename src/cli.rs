@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{Dimension, Granularity};
 
+use crate::control::wire::Operation;
+
 /// How long, how many and how large the instances were, from CloudTrail logs.
 #[derive(Debug, Parser)]
 #[command(name = "cloudigrade", version, propagate_version = true, max_term_width = 110)]
@@ -313,67 +315,9 @@ pub enum AccountsCommand {
         #[arg(long)]
         with_disks: bool,
     },
-    /// Collect from an account from now on, with its history
-    Register {
-        /// The role that was made for cloudigrade
-        #[arg(value_name = "ROLE_ARN")]
-        arn: String,
-        /// What to call the account
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
-    /// All accounts
-    List,
-    /// One account, with its problems and how to mend them
-    Show {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// Give an account another name, or none
-    Rename {
-        /// Its AWS account id or name
-        account: String,
-        /// The new name; without it, the name is taken away
-        name: Option<String>,
-    },
-    /// Use another role of the same AWS account
-    ChangeRole {
-        /// Its AWS account id or name
-        account: String,
-        /// The role that was made for cloudigrade
-        #[arg(value_name = "ROLE_ARN")]
-        arn: String,
-    },
-    /// Meter an account again from now on
-    Enable {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// Do not meter an account from now on; its trail is removed if cloudigrade made it
-    Disable {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// Do not meter an account for a while; its trail stays
-    Pause {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// End a pause
-    Resume {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// Forget an account; its trail is removed if cloudigrade made it
-    Delete {
-        /// Its AWS account id or name
-        account: String,
-    },
-    /// Look again whether role, permissions and trail are in order
-    Verify {
-        /// Its AWS account id or name
-        account: String,
-    },
+    /// All else is asked of whoever has the log.
+    #[command(flatten)]
+    Ask(Operation),
 }
 
 #[derive(Debug, Subcommand)]

@@ -45,17 +45,7 @@ pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::
             print(|out| out.write_all(text.as_bytes()))?;
             return Ok(Code::Done);
         }
-        AccountsCommand::Register { arn, name } => Operation::Register { arn, name },
-        AccountsCommand::List => Operation::List,
-        AccountsCommand::Show { account } => Operation::Show { account },
-        AccountsCommand::Rename { account, name } => Operation::Rename { account, name },
-        AccountsCommand::ChangeRole { account, arn } => Operation::ChangeRole { account, arn },
-        AccountsCommand::Enable { account } => Operation::Enable { account },
-        AccountsCommand::Disable { account } => Operation::Disable { account },
-        AccountsCommand::Pause { account } => Operation::Pause { account },
-        AccountsCommand::Resume { account } => Operation::Resume { account },
-        AccountsCommand::Delete { account } => Operation::Delete { account },
-        AccountsCommand::Verify { account } => Operation::Verify { account },
+        AccountsCommand::Ask(operation) => operation,
     };
     let is_list = matches!(operation, Operation::List);
     let answer = ask(operation).await?;

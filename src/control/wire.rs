@@ -70,68 +70,72 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// What can be asked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What can be asked. It is also what the command line takes: its documentation is the help.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Subcommand)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Operation {
-    /// The tenant's external id, made at the first time.
+    /// The tenant's external id, made at the first time
+    #[command(skip)]
     ExternalId,
-    /// Collect from an account.
+    /// Collect from an account from now on, with its history
     Register {
-        /// The role to assume.
+        /// The role that was made for cloudigrade
+        #[arg(value_name = "ROLE_ARN")]
         arn: String,
-        /// What to call it.
+        /// What to call the account
+        #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// All accounts that are not deleted.
+    /// All accounts
     List,
-    /// One account.
+    /// One account, with its problems and how to mend them
     Show {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// Another name, or none.
+    /// Give an account another name, or none
     Rename {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
-        /// The new name.
+        /// The new name; without it, the name is taken away
         name: Option<String>,
     },
-    /// Another role of the same AWS account.
+    /// Use another role of the same AWS account
     ChangeRole {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
-        /// The role to assume.
+        /// The role that was made for cloudigrade
+        #[arg(value_name = "ROLE_ARN")]
         arn: String,
     },
-    /// Meter again.
+    /// Meter an account again from now on
     Enable {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// Meter no longer.
+    /// Do not meter an account from now on; its trail is removed if cloudigrade made it
     Disable {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// Meter no longer for a while.
+    /// Do not meter an account for a while; its trail stays
     Pause {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// End a pause.
+    /// End a pause
     Resume {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// Forget it.
+    /// Forget an account; its trail is removed if cloudigrade made it
     Delete {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
-    /// Look again whether role, permissions and trail are in order.
+    /// Look again whether role, permissions and trail are in order
     Verify {
-        /// Its AWS account id or its name.
+        /// Its AWS account id or name
         account: String,
     },
 }
