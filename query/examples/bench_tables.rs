@@ -60,7 +60,7 @@ async fn main() {
 /// The median time of a report, after one that warms the caches.
 async fn time(tables: &Tables, kind: ReportKind, granularity: Granularity, by: &[Dimension], rounds: usize) -> Value {
     let period = Period::new(MONTH_START, MONTH_END, granularity, "UTC", UtcSecond(at(MONTH_END))).unwrap();
-    let request = ReportRequest { kind, period, by: by.to_vec() };
+    let request = ReportRequest::new(kind, period, by.to_vec());
     let limits = Limits { rows: usize::MAX, memory_bytes: 8 << 30, ..Limits::default() };
     let mut times = Vec::new();
     let mut rows = 0;

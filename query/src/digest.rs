@@ -14,6 +14,7 @@ use crate::limits::DIGEST_DEADLINE;
 use crate::session::Limits;
 use crate::sql::run_sql;
 use crate::tables::Tables;
+use crate::viewer::Viewer;
 
 /// Columns that tell how the data arrived, not what it says.
 const PROVENANCE: [&str; 5] = ["revision", "recorded_at", "source", "start_source", "end_source"];
@@ -60,7 +61,7 @@ async fn digest(tables: &Tables, table: &Table) -> Result<TableDigest, QueryErro
     let said = table.columns.iter().map(|column: &Column| column.name).filter(|name| !PROVENANCE.contains(name));
     let sql = format!("SELECT {} FROM {}", said.collect::<Vec<_>>().join(", "), table.name);
     let limits = Limits { rows: usize::MAX, time: DIGEST_DEADLINE, ..Limits::default() };
-    let mut rows = run_sql(tables, &sql, UtcSecond(0), &limits).await?;
+    let mut rows = run_sql(tables, &Viewer::Everything, &sql, UtcSecond(0), &limits).await?;
     let mut digest = TableDigest::default();
     while let Some(batch) = rows.next().await {
         add(&mut digest, &batch?).map_err(QueryError::storage)?;

@@ -8,6 +8,7 @@
 //! * [`rest`]: the reports over HTTP
 //! * [`sql`]: read-only SQL within limits; `usage(...)` and `concurrency(...)` are the same calculation as the reports
 //! * [`format`]: results as tables for people, JSON, CSV, Parquet and Arrow
+//! * [`viewer`]: who asks, and so what there is to see
 //! * [`digest`]: one number for what the tables say
 
 pub mod digest;
@@ -23,13 +24,15 @@ pub mod rest;
 mod session;
 pub mod sql;
 pub mod tables;
+pub mod viewer;
 
 pub use digest::{TableDigest, TablesDigest, tables_digest};
 pub use error::{Limit, QueryError};
 pub use format::{Format, RowWriter, TableStyle};
 pub use period::{Granularity, Period, PeriodError};
 pub use plan::Dimension;
-pub use report::{Report, ReportKind, ReportRequest, UnknownType, run_report};
+pub use report::{Only, Report, ReportKind, ReportRequest, UnknownType, run_report};
 pub use session::Limits;
 pub use sql::{Rows, run_sql};
 pub use tables::Tables;
+pub use viewer::Viewer;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use cloudigrade_schemas::UtcSecond;
+use cloudigrade_schemas::image::BillingModel;
+use cloudigrade_schemas::{Product, UtcSecond};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::plan::{self, COMPLETE_THROUGH, Dimension};
 use crate::session::{Limits, session};
 use crate::sql::run_plan;
 use crate::tables::Tables;
+use crate::viewer::Viewer;
 
 /// What a report counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,36 @@ pub struct ReportRequest {
     pub period: Period,
     /// By what to group.
     pub by: Vec<Dimension>,
+    /// Who asks.
+    pub viewer: Viewer,
+    /// What to leave out.
+    pub only: Only,
+}
+
+impl ReportRequest {
+    /// A report of everything, for who may see it.
+    pub fn new(kind: ReportKind, period: Period, by: Vec<Dimension>) -> Self {
+        Self { kind, period, by, viewer: Viewer::Everything, only: Only::default() }
+    }
+}
+
+/// What a report is cut to. Each list that is given must hold what is counted; an empty list holds nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// AWS accounts.
+    pub accounts: Option<Vec<String>>,
+    /// Regions.
+    pub regions: Option<Vec<String>>,
+    /// Instances.
+    pub instances: Option<Vec<String>>,
+    /// Images.
+    pub images: Option<Vec<String>>,
+    /// Instance types.
+    pub instance_types: Option<Vec<String>>,
+    /// Instances whose image counts as this product for the viewer.
+    pub product: Option<Product>,
+    /// Instances whose image is billed so.
+    pub billing_model: Option<BillingModel>,
 }
 
 /// A finished report.

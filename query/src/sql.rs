@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 use crate::error::{Limit, QueryError};
 use crate::session::{Limits, session};
 use crate::tables::Tables;
+use crate::viewer::Viewer;
 
 /// The rows of a result, as they are computed. Dropping it ends the query.
 pub struct Rows {
@@ -72,8 +73,9 @@ impl Stream for Rows {
 ///
 /// The work is done by whoever polls the rows and by tasks of the current runtime. A server runs queries on a runtime of their
 /// own, since they keep its threads busy.
-pub async fn run_sql(tables: &Tables, sql: &str, now: UtcSecond, limits: &Limits) -> Result<Rows, QueryError> {
+pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond, limits: &Limits) -> Result<Rows, QueryError> {
     let deadline = Instant::now() + limits.time;
+    let _ = viewer;
     let context = session(tables, &tables.snapshot(), now, limits)?;
     let state = context.state();
     let statement = read_statement(&state, sql, limits)?;

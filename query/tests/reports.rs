@@ -33,7 +33,7 @@ fn period(start: &str, end: &str, granularity: Granularity, zone: &str, now: &st
 fn report(tables: &Tables, kind: ReportKind, period: &Period, by: &[Dimension]) -> Report {
     // Two partitions, so that partial states are merged.
     let limits = Limits { partitions: Some(2), ..Limits::default() };
-    wait(run_report(tables, &ReportRequest { kind, period: period.clone(), by: by.to_vec() }, &limits)).unwrap()
+    wait(run_report(tables, &ReportRequest::new(kind, period.clone(), by.to_vec()), &limits)).unwrap()
 }
 
 fn cells(report: &Report, dimensions: usize) -> Cells {
@@ -377,7 +377,7 @@ fn nothing_ingested_is_an_empty_report_and_all_of_it_provisional() {
 #[test]
 fn a_report_with_too_many_rows_is_refused() {
     let (_folder, tables) = open(&[Run::new("i-a", "2024-01-01T00:00:00Z", None)], DONE);
-    let request = ReportRequest { kind: ReportKind::Usage, period: days("2024-02-01", "2024-02-11", "UTC"), by: vec![] };
+    let request = ReportRequest::new(ReportKind::Usage, days("2024-02-01", "2024-02-11", "UTC"), vec![]);
     let refused = wait(run_report(&tables, &request, &Limits { rows: 9, ..Limits::default() })).unwrap_err();
     assert!(refused.to_string().contains("more than 9 rows"), "{refused}");
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use cloudigrade_query::{Format, Limit, Limits, PeriodError, QueryError, RowWriter, Tables, run_sql, tables_digest};
+use cloudigrade_query::{Format, Limit, Limits, PeriodError, QueryError, RowWriter, Tables, Viewer, run_sql, tables_digest};
 use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::account::Unmetered;
 use common::{Run, at, write_accounts, write_coverage, write_tables};
@@ -29,7 +29,7 @@ async fn open() -> (TempDir, Tables) {
 }
 
 async fn query(tables: &Tables, sql: &str) -> Result<String, QueryError> {
-    let mut rows = run_sql(tables, sql, UtcSecond(at(NOW)), &Limits::default()).await?;
+    let mut rows = run_sql(tables, &Viewer::Everything, sql, UtcSecond(at(NOW)), &Limits::default()).await?;
     let mut writer = RowWriter::new(Format::Csv, &rows.schema(), Vec::new())?;
     while let Some(batch) = rows.next().await {
         writer.write(&batch?)?;
@@ -186,7 +186,7 @@ async fn mistakes_are_named() {
 #[tokio::test]
 async fn limits_hold() {
     let (_folder, tables) = open().await;
-    let run = async |sql: &str, limits: Limits| run_sql(&tables, sql, UtcSecond(0), &limits).await?.collect().await;
+    let run = async |sql: &str, limits: Limits| run_sql(&tables, &Viewer::Everything, sql, UtcSecond(0), &limits).await?.collect().await;
     let rows = Limits { rows: 99, ..Limits::default() };
     assert!(matches!(run("SELECT * FROM generate_series(1, 100)", rows.clone()).await, Err(QueryError::Limit(Limit::Rows(99)))));
     assert!(run("SELECT * FROM generate_series(1, 99)", rows).await.is_ok());
@@ -201,7 +201,7 @@ async fn a_join_that_takes_too_long_is_stopped_and_leaves_no_work_behind() {
     let join = "SELECT count(*) FROM generate_series(1, 100000) a JOIN generate_series(1, 100000) b ON a.value + b.value <> 7 AND a.value <> b.value";
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let started = Instant::now();
-    let stopped = match run_sql(&tables, join, UtcSecond(0), &limits).await {
+    let stopped = match run_sql(&tables, &Viewer::Everything, join, UtcSecond(0), &limits).await {
         Ok(rows) => rows.collect().await,
         Err(error) => Err(error),
     };

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::UtcSecond;
+use crate::findings::ImageFindings;
+use crate::image::Override;
 
 /// One fact about an image. A message of `image.facts`, in the image's partition; the latest of each key holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +38,12 @@ pub enum Fact {
         #[serde(default)]
         value: Option<String>,
     },
+    /// It was seen in use.
+    Seen,
+    /// Somebody says what is in it, against all evidence.
+    Override(Override),
+    /// What its disks hold.
+    Findings(Box<ImageFindings>),
 }
 
 /// What `DescribeImages` says. Absent fields are those that EC2 left out.
@@ -80,11 +88,17 @@ pub struct ImageMetadata {
 }
 
 impl ImageFact {
-    /// The key in the topic: `region/image/metadata` (which [`Fact::Unavailable`] shares) or `region/image/tag/KEY`.
+    /// The key in the topic: `region/image/`, and `metadata` (which [`Fact::Unavailable`] shares), `tag/KEY`, `seen`,
+    /// `override/PRODUCT/TENANT` or `findings`.
     pub fn to_key(&self) -> String {
         match &self.fact {
             Fact::Metadata(_) | Fact::Unavailable => format!("{}/{}/metadata", self.region, self.image_id),
             Fact::Tag { key, .. } => format!("{}/{}/tag/{key}", self.region, self.image_id),
+            Fact::Seen => format!("{}/{}/seen", self.region, self.image_id),
+            Fact::Override(said) => {
+                format!("{}/{}/override/{}/{}", self.region, self.image_id, said.product.word(), said.tenant.as_deref().unwrap_or_default())
+            }
+            Fact::Findings(_) => format!("{}/{}/findings", self.region, self.image_id),
         }
     }
 

@@ -4,7 +4,7 @@
 //! depend on it.
 //!
 //! * [`ids`], [`arn`], [`time`]: what things are called and when they happen
-//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`gap`]: the messages of the topics
+//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`mod@image`], [`gap`], [`user`]: the messages of the topics
 //! * [`observation`]: what EC2 itself said, in the form of a CloudTrail record
 //! * [`findings`]: what is on the disks of machine images
 //! * [`topic`]: the topics, their keys and what they keep
@@ -18,6 +18,7 @@ pub mod dead_letter;
 pub mod findings;
 pub mod gap;
 pub mod ids;
+pub mod image;
 pub mod image_fact;
 pub mod instance_type;
 pub mod interval;
@@ -28,6 +29,7 @@ pub mod table;
 mod text;
 pub mod time;
 pub mod topic;
+pub mod user;
 
 pub use account::{Account, AccountAction, AccountCommand, AccountProblem, AccountState};
 pub use arn::RoleArn;
@@ -36,6 +38,7 @@ pub use dead_letter::{DeadLetter, DeadLetterReason, Resolution};
 pub use findings::Findings;
 pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};
+pub use image::{Image, Product};
 pub use image_fact::{ImageFact, ImageTag};
 pub use interval::{InstanceMonth, Interval, Month};
 pub use observation::Observation;
@@ -43,3 +46,4 @@ pub use power::{PowerAction, PowerEvent};
 pub use record::{SourceRef, TrailRecord};
 pub use time::UtcSecond;
 pub use topic::Topic;
+pub use user::{Token, TokenScope, User};

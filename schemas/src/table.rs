@@ -233,6 +233,41 @@ pub const IMAGE_FACTS: Table = Table {
     stored: &[],
 };
 
+/// Machine images, and what is in them.
+pub const IMAGES: Table = Table {
+    name: "images",
+    meaning: "One row a machine image that was used, or that something is known of, as it stands.",
+    columns: &[
+        column("image_id", Text, false, "Machine image."),
+        column("region", Text, false, "AWS region; empty where nothing told it."),
+        column("status", Text, false, "pending, preparing, inspecting, inspected, error or unavailable."),
+        column("status_reason", Text, false, "Why, with what can be done."),
+        column("name", Text, true, "Its name."),
+        column("owner_id", Text, true, "The AWS account that owns it."),
+        column("platform", Text, true, "windows, or null."),
+        column("architecture", Text, true, "x86_64, arm64, ..."),
+        column("rhel", ColumnType::Boolean, true, "Whether it counts as RHEL, overrides included; null where nothing is known."),
+        column("openshift", ColumnType::Boolean, true, "Whether it counts as OpenShift, overrides included; null where nothing is known."),
+        column("rhel_detected", ColumnType::Boolean, true, "Whether RHEL is in it by the evidence."),
+        column("openshift_detected", ColumnType::Boolean, true, "Whether OpenShift is in it by the evidence."),
+        column("rhel_version", Text, true, "The version of RHEL in it."),
+        column("billing_model", Text, false, "Who is paid: payg (the cloud), byos (a subscription) or unknown."),
+        column("is_encrypted", ColumnType::Boolean, false, "Whether its snapshot is encrypted."),
+        column("is_marketplace", ColumnType::Boolean, false, "Whether it is sold in AWS Marketplace, or billed by AWS for its vendor."),
+        column("is_cloud_access", ColumnType::Boolean, false, "Whether it is a vendor's image for customers who bring subscriptions."),
+        column("syspurpose_role", Text, true, "What the system is for: its role."),
+        column("syspurpose_sla", Text, true, "Its service level agreement."),
+        column("syspurpose_usage", Text, true, "Its usage."),
+        column("syspurpose_service_type", Text, true, "Its type of service."),
+        column("evidence", Text, false, "JSON: all that says something, each by itself."),
+        column("overrides", Text, false, "JSON: what was said against the evidence, by whom and when."),
+        column("metadata", Text, true, "JSON: what EC2 says of it."),
+        column("first_seen_at", Timestamp, true, "When it was first seen in use."),
+        column("changed_at", Timestamp, true, "When this last changed."),
+    ],
+    stored: &[],
+};
+
 /// The reference data of [`crate::instance_type`].
 pub const INSTANCE_TYPES: Table = Table {
     name: "instance_types",
@@ -247,7 +282,7 @@ pub const INSTANCE_TYPES: Table = Table {
 };
 
 /// The stored tables.
-pub const STORED: [Table; 7] = [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS, ACCOUNTS, GAPS, IMAGE_FACTS];
+pub const STORED: [Table; 8] = [INSTANCE_INTERVALS, POWER_EVENTS, COVERAGE, DEAD_LETTERS, ACCOUNTS, GAPS, IMAGE_FACTS, IMAGES];
 
 /// How many groups of instances share a month's files: the number of files of a month, at most.
 pub const BUCKETS: u32 = 8;

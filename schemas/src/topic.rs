@@ -23,6 +23,12 @@ pub enum Topic {
     Gaps,
     /// [`crate::ImageTag`], keyed by the image.
     ImageTags,
+    /// [`crate::Image`], keyed by the image.
+    Images,
+    /// [`crate::User`], keyed by the name.
+    Users,
+    /// [`crate::Token`], keyed by its hash.
+    Tokens,
 }
 
 /// How long a topic keeps a record.
@@ -36,7 +42,7 @@ pub enum Keeps {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::CloudTrailRecords,
         Self::PowerEvents,
         Self::InstanceIntervals,
@@ -47,6 +53,9 @@ impl Topic {
         Self::ImageFacts,
         Self::Gaps,
         Self::ImageTags,
+        Self::Images,
+        Self::Users,
+        Self::Tokens,
     ];
 
     /// Its name, as in Kafka.
@@ -62,6 +71,9 @@ impl Topic {
             Self::ImageFacts => "image.facts",
             Self::Gaps => "gaps",
             Self::ImageTags => "image.tags",
+            Self::Images => "images",
+            Self::Users => "users",
+            Self::Tokens => "tokens",
         }
     }
 
@@ -69,7 +81,15 @@ impl Topic {
     pub const fn keeps(self) -> Keeps {
         match self {
             Self::CloudTrailRecords | Self::PowerEvents | Self::AccountCommands | Self::ImageTags => Keeps::All,
-            Self::InstanceIntervals | Self::Coverage | Self::DeadLetters | Self::Accounts | Self::ImageFacts | Self::Gaps => Keeps::Latest,
+            Self::InstanceIntervals
+            | Self::Coverage
+            | Self::DeadLetters
+            | Self::Accounts
+            | Self::ImageFacts
+            | Self::Gaps
+            | Self::Images
+            | Self::Users
+            | Self::Tokens => Keeps::Latest,
         }
     }
 }

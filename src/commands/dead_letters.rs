@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use cloudigrade_query::{Limits, run_sql};
+use cloudigrade_query::{Limits, Viewer, run_sql};
 
 use crate::cli::{DeadLetters, Settle, SummaryFormat};
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub async fn run(data: &DataFolder, args: &DeadLetters, config: &Config) -> anyh
         }
     };
     let tables = data.open_tables().await?;
-    let rows = run_sql(&tables, &query, now(), &Limits::default()).await?;
+    let rows = run_sql(&tables, &Viewer::Everything, &query, now(), &Limits::default()).await?;
     let schema = rows.schema();
     let batches = rows.collect().await?;
     if let DeadLetters::Show { id, .. } = args

@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use cloudigrade_connectors::source::Location;
 use cloudigrade_connectors::source::s3::S3Options;
-use cloudigrade_query::{Dimension, Granularity, Limits, Period, ReportKind, ReportRequest, Tables, run_report, run_sql};
+use cloudigrade_query::{Dimension, Granularity, Limits, Period, ReportKind, ReportRequest, Tables, Viewer, run_report, run_sql};
 use cloudigrade_schemas::{InstanceKey, UtcSecond};
 use indicatif::HumanCount;
 use tokio::runtime::Handle;
@@ -98,7 +98,7 @@ async fn measure(tables: &Tables, fleet: &Fleet) -> anyhow::Result<Measured> {
     let period = |granularity| Period::new(&window.start.to_string(), &window.end.to_string(), granularity, "UTC", now());
     let limits = Limits::default();
     let report = async |kind, granularity, by: &[Dimension]| {
-        let request = ReportRequest { kind, period: period(granularity)?, by: by.to_vec() };
+        let request = ReportRequest::new(kind, period(granularity)?, by.to_vec());
         anyhow::Ok(run_report(tables, &request, &limits).await?.batches)
     };
     let mut measured = Measured::default();
@@ -107,7 +107,7 @@ async fn measure(tables: &Tables, fleet: &Fleet) -> anyhow::Result<Measured> {
         measured.seconds_by_day.extend(moments(&batch, "bucket_start")?.into_iter().zip(seconds).filter_map(|(day, n)| Some((day?, n?))));
     }
     let whole = Period::new(&window.start.to_string(), &window.end.to_string(), Granularity::Month, "UTC", now())?.whole();
-    let whole = run_report(tables, &ReportRequest { kind: ReportKind::Usage, period: whole, by: Vec::new() }, &limits).await?;
+    let whole = run_report(tables, &ReportRequest::new(ReportKind::Usage, whole, Vec::new()), &limits).await?;
     for batch in whole.batches {
         measured.distinct_instances += integers(&batch, "instances")?.into_iter().flatten().sum::<u64>();
     }
@@ -124,7 +124,7 @@ async fn measure(tables: &Tables, fleet: &Fleet) -> anyhow::Result<Measured> {
         }
     }
     let query = "SELECT account_id, region, instance_id, instance_type, started_at, ended_at FROM instance_intervals ORDER BY started_at";
-    for batch in run_sql(tables, query, now(), &limits).await?.collect().await? {
+    for batch in run_sql(tables, &Viewer::Everything, query, now(), &limits).await?.collect().await? {
         read_runs(&batch, &mut measured.runs)?;
     }
     Ok(measured)

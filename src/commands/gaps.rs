@@ -1,6 +1,6 @@
 //! `cloudigrade gaps`: where data is missing.
 
-use cloudigrade_query::{Limits, run_sql};
+use cloudigrade_query::{Limits, Viewer, run_sql};
 
 use crate::cli::Gaps;
 use crate::data::{DataFolder, now};
@@ -17,7 +17,7 @@ pub async fn run(data: &DataFolder, args: &Gaps) -> anyhow::Result<Code> {
         "SELECT account_id, region, kind, missing_from, missing_until, missing_objects,{objects} detail, found_at, closed_at FROM sys.gaps{open} ORDER BY account_id, region, missing_from, kind"
     );
     let tables = data.open_tables().await?;
-    let rows = run_sql(&tables, &query, now(), &Limits::default()).await?;
+    let rows = run_sql(&tables, &Viewer::Everything, &query, now(), &Limits::default()).await?;
     let schema = rows.schema();
     destination.write(&schema, &rows.collect().await?)?;
     Ok(Code::Done)

@@ -16,7 +16,7 @@ pub async fn run(data: &DataFolder, kind: cli::ReportKind) -> anyhow::Result<Cod
     let period = Period::new(&args.start, &args.end, args.granularity, &args.tz, now())?;
     let destination = Destination::of(&args.output)?;
     let tables = data.open_tables().await?;
-    let report = run_report(&tables, &ReportRequest { kind, period, by: args.by }, &Limits::default()).await?;
+    let report = run_report(&tables, &ReportRequest::new(kind, period, args.by), &Limits::default()).await?;
     destination.write(&report.schema, &report.batches)?;
     for note in notes(&report) {
         eprintln!("{note}");

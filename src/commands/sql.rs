@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read, Write};
 use std::time::Duration;
 
-use cloudigrade_query::{Limits, Tables, run_sql};
+use cloudigrade_query::{Limits, Tables, Viewer, run_sql};
 use futures::StreamExt;
 use tokio::runtime::Handle;
 
@@ -39,7 +39,7 @@ const QUERY_BYTES_MAX: u64 = 1 << 20;
 
 /// Runs one query and writes its rows as they come.
 pub async fn answer(tables: &Tables, query: &str, destination: &Destination, limits: &Limits) -> anyhow::Result<()> {
-    let mut rows = run_sql(tables, query, now(), limits).await?;
+    let mut rows = run_sql(tables, &Viewer::Everything, query, now(), limits).await?;
     let mut writer = destination.begin(&rows.schema())?;
     while let Some(batch) = rows.next().await {
         writer.write(&batch?)?;

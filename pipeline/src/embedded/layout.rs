@@ -49,6 +49,9 @@ const fn number(topic: Topic) -> u8 {
         Topic::ImageFacts => 8,
         Topic::Gaps => 9,
         Topic::ImageTags => 10,
+        Topic::Images => 11,
+        Topic::Users => 12,
+        Topic::Tokens => 13,
     }
 }
 

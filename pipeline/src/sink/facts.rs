@@ -57,11 +57,17 @@ pub(super) fn image_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, ArrowE
         Fact::Metadata(metadata) => json!(metadata),
         Fact::Unavailable => json!({}),
         Fact::Tag { key, value } => json!({"key": key, "value": value}),
+        Fact::Seen => json!({}),
+        Fact::Override(said) => json!(said),
+        Fact::Findings(findings) => json!(findings),
     })?;
     let kind = |fact: &Fact| match fact {
         Fact::Metadata(_) => "metadata",
         Fact::Unavailable => "unavailable",
         Fact::Tag { .. } => "tag",
+        Fact::Seen => "seen",
+        Fact::Override(_) => "override",
+        Fact::Findings(_) => "findings",
     };
     Ok(vec![
         text(rows, |row| &row.image_id),
@@ -79,6 +85,9 @@ pub(super) fn name_of(fact: &Fact) -> Cow<'static, str> {
     match fact {
         Fact::Metadata(_) | Fact::Unavailable => Cow::Borrowed("metadata"),
         Fact::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
+        Fact::Seen => Cow::Borrowed("seen"),
+        Fact::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
+        Fact::Findings(_) => Cow::Borrowed("findings"),
     }
 }
 

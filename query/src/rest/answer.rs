@@ -10,17 +10,45 @@ use crate::format::{Format, RowWriter};
 use crate::report::{Report, ReportKind};
 
 /// A request that was not answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
+    /// Its status.
+    pub status: StatusCode,
+    /// A stable word.
+    pub code: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The fields that are at fault, each with its messages; `non_field_errors` for what is no field's.
+    pub fields: Vec<(&'static str, Vec<String>)>,
+    /// When to come again, in seconds.
+    pub retry_after: Option<u64>,
 }
 
 impl Failure {
     /// A failure with a stable code.
     pub fn new(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, code, message }
+        Self { status, code, message, fields: Vec::new(), retry_after: None }
+    }
+
+    /// 400: a field is at fault.
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { fields: vec![(field, vec![message.clone()])], ..Self::new(StatusCode::BAD_REQUEST, "bad_parameter", message) }
+    }
+
+    /// 401: nobody has proved who they are.
+    pub fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Authentication credentials were not provided.".to_owned())
+    }
+
+    /// 403: they may not.
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "You do not have permission to perform this action.".to_owned())
+    }
+
+    /// 404: it is not there, or not theirs; which of both is not said.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned())
     }
 
     /// Too many requests at once.

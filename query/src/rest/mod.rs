@@ -6,14 +6,19 @@
 //!
 //! There are no users yet: whoever reaches the address reads everything.
 
-mod answer;
+pub mod answer;
+pub mod backend;
+pub mod call;
+pub mod endpoint;
 mod params;
+pub mod principal;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use cloudigrade_schemas::UtcSecond;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -23,11 +28,14 @@ use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
 use self::answer::Failure;
+use self::backend::Backend;
 use self::params::Params;
 use crate::limits::{REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX};
-use crate::report::{ReportKind, run_report};
+use crate::report::{Report, ReportKind, ReportRequest, run_report};
 use crate::session::Limits;
+use crate::sql::run_sql;
 use crate::tables::Tables;
+use crate::viewer::Viewer;
 
 /// What answers: cheap to clone.
 #[derive(Clone)]
@@ -40,6 +48,7 @@ pub type Problems = Arc<dyn Fn() -> Vec<serde_json::Value> + Send + Sync>;
 
 struct Shared {
     tables: Tables,
+    backend: Option<Arc<dyn Backend>>,
     now: fn() -> UtcSecond,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     problems: Problems,
@@ -54,7 +63,44 @@ impl Rest {
     pub fn new(tables: Tables, now: fn() -> UtcSecond, metrics: Arc<dyn Fn() -> String + Send + Sync>, problems: Problems) -> Self {
         let computing = Semaphore::new(REPORTS_AT_ONCE_MAX);
         let admitted = Semaphore::new(REPORTS_AT_ONCE_MAX + REPORTS_WAITING_MAX);
-        Self { shared: Arc::new(Shared { tables, now, metrics, problems, computing, admitted }) }
+        Self { shared: Arc::new(Shared { tables, backend: None, now, metrics, problems, computing, admitted }) }
+    }
+
+    /// What changes things, and knows who somebody is.
+    ///
+    /// # Errors
+    /// 503 where the server has no log to itself, and so nothing to change.
+    pub fn backend(&self) -> Result<&Arc<dyn Backend>, Failure> {
+        let message = || "this server only reads: it has no log to write to".to_owned();
+        self.shared.backend.as_ref().ok_or_else(|| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", message()))
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> UtcSecond {
+        (self.shared.now)()
+    }
+
+    /// The rows of a question in SQL, as one viewer sees the tables now. It waits for its turn among the others.
+    ///
+    /// # Errors
+    /// What the question does wrong, 503 when too many wait, 500 when the tables do not read.
+    pub async fn rows(&self, viewer: &Viewer, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
+        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
+        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
+        self.shared.tables.refresh().await?;
+        let rows = run_sql(&self.shared.tables, viewer, sql, self.now(), &Limits::default()).await?;
+        Ok(rows.collect().await?)
+    }
+
+    /// A report. It waits for its turn among the others.
+    ///
+    /// # Errors
+    /// As for [`Rest::rows`].
+    pub async fn make_report(&self, request: &ReportRequest) -> Result<Report, Failure> {
+        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
+        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
+        self.shared.tables.refresh().await?;
+        Ok(run_report(&self.shared.tables, request, &Limits::default()).await?)
     }
 
     async fn report(&self, kind: ReportKind, params: Params) -> Result<Response, Failure> {

@@ -59,7 +59,7 @@ impl Params {
         let period = Period::new(&start, &end, granularity, self.tz.as_deref().unwrap_or("UTC"), now).map_err(QueryError::Period)?;
         let by = self.by.as_deref().unwrap_or_default().split(',').filter(|name| !name.is_empty());
         let by = by.map(str::parse).collect::<Result<_, QueryError>>()?;
-        Ok((ReportRequest { kind, period, by }, format))
+        Ok((ReportRequest::new(kind, period, by), format))
     }
 }
 

@@ -1,0 +1,64 @@
+//! A request, read and within its limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use warp::http::{HeaderMap, Method, StatusCode};
+
+use super::answer::Failure;
+use super::principal::Principal;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Its path, as it was sent.
+    pub path: String,
+    /// The parts of the path that are parameters, decoded, by name.
+    pub parts: Vec<(&'static str, String)>,
+    /// The query string's pairs, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Who makes it. Absent only where anybody may.
+    pub principal: Option<Arc<Principal>>,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// Names it in answers and log lines.
+    pub request_id: String,
+}
+
+impl Call {
+    /// A part of the path. Empty if the endpoint's path has none of this name.
+    pub fn part(&self, name: &str) -> &str {
+        self.parts.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The first value of a parameter of the query string.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Who makes it.
+    ///
+    /// # Errors
+    /// 401 where nobody does; endpoints that are not open never see it.
+    pub fn principal(&self) -> Result<&Arc<Principal>, Failure> {
+        self.principal.as_ref().ok_or_else(Failure::unauthenticated)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// 400 with the place of what is wrong.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Failure::new(StatusCode::BAD_REQUEST, "bad_body", format!("the body is not the JSON that is expected: {error}"))
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! `images`: what is known of each machine image, and what follows from it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::UtcSecond;
+
+/// A product that is metered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Product {
+    /// Red Hat Enterprise Linux.
+    Rhel,
+    /// Red Hat OpenShift.
+    Openshift,
+}
+
+impl Product {
+    /// All products.
+    pub const ALL: [Self; 2] = [Self::Rhel, Self::Openshift];
+
+    /// Its stable word, as in JSON and tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rhel => "rhel",
+            Self::Openshift => "openshift",
+        }
+    }
+}
+
+/// How far the look into an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageStatus {
+    /// It was seen; nothing has looked into it yet.
+    #[default]
+    Pending,
+    /// Its disk is being made ready.
+    Preparing,
+    /// Its disk is being read.
+    Inspecting,
+    /// All is known that will be, by its disk or without it: `status_reason` says which.
+    Inspected,
+    /// It could not be looked into.
+    Error,
+    /// EC2 does not know it, or shows it to none of the accounts that used it.
+    Unavailable,
+}
+
+impl ImageStatus {
+    /// Its stable word, as in JSON and tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Preparing => "preparing",
+            Self::Inspecting => "inspecting",
+            Self::Inspected => "inspected",
+            Self::Error => "error",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Who is paid for the product in an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BillingModel {
+    /// The cloud, by the hour.
+    Payg,
+    /// The vendor: customers bring their subscription.
+    Byos,
+    /// Nothing says.
+    #[default]
+    Unknown,
+}
+
+impl BillingModel {
+    /// All models.
+    pub const ALL: [Self; 3] = [Self::Payg, Self::Byos, Self::Unknown];
+
+    /// Its stable word, as in JSON and tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Payg => "payg",
+            Self::Byos => "byos",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One thing that says something about a product in an image, apart from all others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// What says it, a stable word: `tag`, `cloud_access`, `billing_code`, `product_code`, `signed_packages`, `product_certificates`,
+    /// `release_files`, `enabled_repositories`.
+    pub kind: String,
+    /// About which product.
+    pub product: Product,
+    /// Whether it says that the product is there.
+    pub found: bool,
+    /// What it is, in words: the tag's key, the code, the file.
+    pub detail: String,
+    /// Where it was learned.
+    pub source: String,
+    /// When it was so.
+    pub at: UtcSecond,
+}
+
+/// What somebody says of an image against all evidence. The latest of each tenant and product holds; `is: None` takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Override {
+    /// For whose accounts it holds; `None` for everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// About which product.
+    pub product: Product,
+    /// Whether the product is there; `None` leaves it to the evidence.
+    pub is: Option<bool>,
+    /// Who says so.
+    pub by: String,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    pub at: UtcSecond,
+}
+
+/// A system's purpose, as `syspurpose.json` gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Syspurpose {
+    /// `Red Hat Enterprise Linux Server`, ...
+    pub role: Option<String>,
+    /// `Premium`, ...
+    pub service_level_agreement: Option<String>,
+    /// `Production`, ...
+    pub usage: Option<String>,
+    /// `L1-L3`, ...
+    pub service_type: Option<String>,
+}
+
+/// A machine image as it stands. A message of `images`, keyed by the image; the latest holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Image {
+    /// The image, `ami-0123456789abcdef0`.
+    pub image_id: String,
+    /// The region that it is in; empty where nothing told it.
+    pub region: String,
+    /// How far the look into it is.
+    pub status: ImageStatus,
+    /// Why it is so, with what the user can do, in words.
+    pub status_reason: String,
+    /// What EC2 says of it, as far as it does.
+    pub metadata: Option<crate::image_fact::ImageMetadata>,
+    /// Whether its snapshot is encrypted.
+    pub is_encrypted: bool,
+    /// Whether it is sold in AWS Marketplace, or billed by AWS for its vendor.
+    pub is_marketplace: bool,
+    /// Whether it is one of the vendor's images for customers who bring their subscription.
+    pub is_cloud_access: bool,
+    /// Whether RHEL is in it, by the evidence; `None` where nothing has been looked at.
+    pub rhel_detected: Option<bool>,
+    /// Whether OpenShift is in it, by the evidence.
+    pub openshift_detected: Option<bool>,
+    /// The version of RHEL.
+    pub rhel_version: Option<String>,
+    /// Who is paid.
+    pub billing_model: BillingModel,
+    /// `x86_64`, `arm64`, ...
+    pub architecture: Option<String>,
+    /// What the system is for.
+    pub syspurpose: Option<Syspurpose>,
+    /// All that says something, in order.
+    pub evidence: Vec<Evidence>,
+    /// What was said against it; one a tenant and product, in order.
+    pub overrides: Vec<Override>,
+    /// When it was first seen in use.
+    pub first_seen_at: Option<UtcSecond>,
+    /// When this last changed.
+    pub changed_at: Option<UtcSecond>,
+}
+
+impl Image {
+    /// Whether a product counts for a tenant: the tenant's override, else everybody's, else the evidence. Images that AWS bills for the
+    /// vendor do not count as RHEL unless an override says so. `None` where nothing is known.
+    pub fn counts(&self, product: Product, tenant: Option<&str>) -> Option<bool> {
+        let said = |whose: Option<&str>| {
+            let of = |said: &&Override| said.product == product && said.tenant.as_deref() == whose;
+            self.overrides.iter().find(of).and_then(|said| said.is)
+        };
+        let overridden = tenant.and_then(|tenant| said(Some(tenant))).or_else(|| said(None));
+        overridden.or(match product {
+            Product::Rhel => self.rhel_detected.map(|detected| detected && !self.is_marketplace),
+            Product::Openshift => self.openshift_detected,
+        })
+    }
+}
