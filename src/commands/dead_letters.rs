@@ -12,7 +12,7 @@ use crate::control::reach;
 use crate::control::wire::{LettersAction, LettersRequest};
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
-use crate::output::{Destination, print};
+use crate::output::{Destination, print, tell};
 
 /// Lists them, shows one, or settles some.
 pub async fn run(data: &DataFolder, args: &DeadLetters, config: &Config) -> anyhow::Result<Code> {
@@ -66,12 +66,6 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
     }
     let ids = args.ids.iter().map(|id| id.to_ascii_lowercase()).collect();
     let answer = reach::ask_about_letters(data, config, LettersRequest { ids, by: reach::by(), action }).await?;
-    if answer.found == 0 && !args.all {
-        return Err(error(
-            Code::NoInput,
-            "there is no open dead letter of these ids; `cloudigrade dead-letters list` shows them".to_owned(),
-        ));
-    }
     match args.format {
         SummaryFormat::Json => {
             let json = serde_json::to_string(&answer)?;
@@ -86,7 +80,7 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
         }
     }
     if answer.more {
-        eprintln!("cloudigrade: there are more; run the command again");
+        tell("cloudigrade: there are more; run the command again");
     }
     Ok(if answer.open.is_empty() { Code::Done } else { Code::DeadLetters })
 }
