@@ -26,7 +26,7 @@ pub mod tables;
 
 pub use digest::{TableDigest, TablesDigest, tables_digest};
 pub use error::{Limit, QueryError};
-pub use format::{Format, RowWriter, TableStyle};
+pub use format::{Format, RowWriter, TableStyle, printable};
 pub use period::{Granularity, Period, PeriodError};
 pub use plan::Dimension;
 pub use report::{Report, ReportKind, ReportRequest, UnknownType, run_report};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use cloudigrade_connectors::aws::PolicyFormat;
-use cloudigrade_query::{Format, RowWriter};
+use cloudigrade_query::{Format, RowWriter, printable};
 use cloudigrade_schemas::Account;
 
 use crate::aws;
@@ -100,7 +100,7 @@ fn list(accounts: &[Account]) -> anyhow::Result<()> {
 
 /// One field a line, and each problem with what to do about it.
 fn describe(out: &mut dyn Write, account: &Account) -> std::io::Result<()> {
-    let mut line = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<12}{value}") };
+    let mut line = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<12}{}", printable(value)) };
     line("account", &account.account_id)?;
     line("name", account.name.as_deref().unwrap_or_default())?;
     line("role", &account.arn)?;

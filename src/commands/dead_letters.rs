@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use cloudigrade_query::{Limits, run_sql};
+use cloudigrade_query::{Limits, printable, run_sql};
 
 use crate::cli::{DeadLetters, Settle, SummaryFormat};
 use crate::config::Config;
@@ -75,7 +75,7 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
             let done = if action == LettersAction::Replay { "replayed" } else { "dropped" };
             print(|out| {
                 writeln!(out, "{} {done}, {} stay open", answer.resolved.len(), answer.open.len())?;
-                answer.open.iter().try_for_each(|(id, why)| writeln!(out, "{:.8}  {why}", id))
+                answer.open.iter().try_for_each(|(id, why)| writeln!(out, "{id:.8}  {}", printable(why)))
             })?;
         }
     }
@@ -92,7 +92,8 @@ fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
     for batch in batches {
         for row in 0..batch.num_rows() {
             for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-                writeln!(lines, "{:<13} {}", field.name(), ArrayFormatter::try_new(column, &options)?.value(row))?;
+                let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
+                writeln!(lines, "{:<13} {}", field.name(), printable(&value))?;
             }
         }
     }

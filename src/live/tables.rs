@@ -95,6 +95,7 @@ fn keep(
             }
             Err(error) if last => return Err(error),
             Err(error) => {
+                tracing::warn!(%error, "the tables could not be written; they are tried again");
                 readiness.report(
                     PART,
                     "behind",

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Data, program, run, scratch, text};
+use crate::support::{Data, files_below, program, run, scratch, string, text};
 
 const ROLE: &str = "arn:aws:iam::012345678901:role/metering";
 
@@ -74,6 +74,37 @@ fn verifying_a_place_that_cannot_be_read_is_told_apart_from_not_proven() {
     run(&["verify", text(&folder.path().join("nowhere"))]).ends_with(3).says(&["no such file or folder"]);
     run(&["verify", text(folder.path())]).ends_with(3).says(&["no digest files"]);
     run(&["verify", text(folder.path()), "--keys", "nowhere"]).ends_with(2).says(&["nowhere: cannot be read"]);
+}
+
+#[test]
+fn the_doctor_tells_tables_that_are_missing_from_tables_that_cannot_be_read() {
+    let folder = scratch();
+    let data = Data::at(folder.path().join("data"));
+    let verdicts = |data: &Data, code| {
+        let rows = data.run(&["doctor", "--format", "json"]).ends_with(code).rows();
+        let told = |row: &serde_json::Value| ["check", "verdict", "help"].map(|name| string(row, name).to_owned());
+        rows.iter().map(told).find(|[check, ..]| check == "tables").expect("a finding about the tables")
+    };
+    let [_, verdict, help] = verdicts(&data, 0);
+    assert!(verdict == "warning" && help.contains("`cloudigrade ingest`"), "{help}");
+    data.run(&["accounts", "register", ROLE]).ends_with(0);
+    assert_eq!(verdicts(&data, 0)[1], "ok");
+    for file in files_below(&data.tables()).iter().filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
+        fs::write(file, "{").expect("a file of Delta's log");
+    }
+    let [_, verdict, help] = verdicts(&data, 7);
+    assert!(verdict == "failure" && help.contains("tables rebuild"), "{help}");
+}
+
+#[test]
+fn a_trail_bucket_that_no_source_reads_is_warned_of() {
+    let folder = scratch();
+    let mut doctor = Data::at(folder.path().join("data")).program(&["doctor", "--format", "json"]);
+    // Nothing answers there: what is asked of AWS fails at once.
+    doctor.env("CLOUDIGRADE__ACCOUNTS__TRAIL_BUCKET", "trails").env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    doctor.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x").env("AWS_REGION", "us-east-1");
+    let told = String::from_utf8(doctor.output().expect("it starts").stdout).expect("text");
+    assert!(told.contains("\"trails\"") && told.contains("source.sqs.buckets"), "{told}");
 }
 
 #[test]
