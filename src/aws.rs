@@ -66,7 +66,7 @@ pub async fn policy_text(
 ) -> anyhow::Result<String> {
     let accounts = config.accounts.clone().unwrap_or_default();
     let (principal_account, partition) = match principal.or(accounts.principal_account) {
-        Some(account) => (account, "aws".to_owned()),
+        Some(account) => (account, partition_of(sdk(config).await.region().map_or("", |region| region.as_ref())).to_owned()),
         None => {
             let doctor::Identity { account, arn } = identity(&sdk(config).await).await?;
             (account, arn.split(':').nth(1).unwrap_or("aws").to_owned())
@@ -81,6 +81,16 @@ pub async fn policy_text(
         with_trail: accounts.make_trails,
     };
     Ok(aws::policy_text(form, &policy)?)
+}
+
+/// The partition of a region.
+fn partition_of(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        region if region.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    }
 }
 
 /// How the queue is read, if one is named.

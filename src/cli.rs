@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{Dimension, Granularity};
+use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
+use cloudigrade_schemas::arn::is_account_id;
 
 use crate::control::wire::Operation;
 
@@ -283,7 +285,7 @@ pub struct Serve {
 )]
 pub struct Accounts {
     /// Whose accounts
-    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT")]
+    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT", value_parser = tenant)]
     pub tenant: String,
     /// How to print: table or json; for `policy` json, cloudformation or terraform
     #[arg(long, global = true, value_enum, hide_possible_values = true)]
@@ -309,7 +311,7 @@ pub enum AccountsCommand {
     /// Print what an account must allow: a role, whom it trusts, and what that may do
     Policy {
         /// The AWS account that cloudigrade runs in; by default that of its credentials
-        #[arg(long, value_name = "ACCOUNT_ID")]
+        #[arg(long, value_name = "ACCOUNT_ID", value_parser = account_id)]
         principal: Option<String>,
         /// With what reading the disks of machine images takes
         #[arg(long)]
@@ -318,6 +320,20 @@ pub enum AccountsCommand {
     /// All else is asked of whoever has the log.
     #[command(flatten)]
     Ask(Operation),
+}
+
+fn tenant(text: &str) -> Result<String, String> {
+    if !is_tenant(text) {
+        return Err(format!("a tenant's name is made of at most {TENANT_CHARS_MAX} letters, digits and ._@+-"));
+    }
+    Ok(text.to_owned())
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if !is_account_id(text) {
+        return Err("an AWS account id has twelve digits".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -30,7 +30,7 @@ fn main() -> std::process::ExitCode {
         Ok(code) => code.into(),
         Err(error) if output::reader_is_gone(&error) => exit::Code::Done.into(),
         Err(error) => {
-            eprintln!("cloudigrade: {}", output::message(&error));
+            output::tell(format_args!("cloudigrade: {}", output::message(&error)));
             exit::Code::of(&error).into()
         }
     }
@@ -69,8 +69,15 @@ fn start_log(verbose: u8, format: config::LogFormat) {
         1 => "warn,cloudigrade=info,cloudigrade_pipeline=info,cloudigrade_connectors=info,cloudigrade_query=info",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|asked| !asked.is_empty());
+    let filter = asked.map(|asked| EnvFilter::try_new(&asked).map_err(|error| (asked, error))).transpose();
+    let filter = filter.unwrap_or_else(|(asked, error)| {
+        output::tell(format_args!("cloudigrade: RUST_LOG is {asked:?}, which cannot be used: {error}; it is as if it were not set"));
+        None
+    });
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(default));
+    // A line that cannot be written is no reason to end the thread that wrote it, as telling of that on standard error would.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         config::LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
         config::LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).init(),

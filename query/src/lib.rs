@@ -28,7 +28,7 @@ pub mod viewer;
 
 pub use digest::{TableDigest, TablesDigest, tables_digest};
 pub use error::{Limit, QueryError};
-pub use format::{Format, RowWriter, TableStyle};
+pub use format::{Format, RowWriter, TableStyle, printable};
 pub use period::{Granularity, Period, PeriodError};
 pub use plan::Dimension;
 pub use report::{Only, Report, ReportKind, ReportRequest, UnknownType, run_report};

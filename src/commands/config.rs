@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Code;
-use crate::output::print;
+use crate::output::{print, tell};
 
 /// Checks, or shows. That the configuration was read is the check: all that is wrong with it was told instead.
 pub fn run(args: &cli::Config, config: &Config) -> anyhow::Result<Code> {
@@ -11,7 +11,7 @@ pub fn run(args: &cli::Config, config: &Config) -> anyhow::Result<Code> {
         cli::Config::Check => {
             let collects =
                 if config.collects() { "`serve` collects" } else { "`serve` only answers: there is no [source.sqs] and no [accounts]" };
-            eprintln!("the configuration is in order; {collects}");
+            tell(format_args!("the configuration is in order; {collects}"));
         }
         cli::Config::Show => {
             let shown = toml::to_string(config)?;

@@ -1,6 +1,8 @@
 //! `cloudigrade serve`: reports over HTTP, and collecting where the configuration says from what.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_query::rest::{self, Rest};
@@ -14,6 +16,7 @@ use crate::config::Config;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::Live;
+use crate::output::tell;
 
 /// Serves until SIGTERM or Ctrl-C: what is being answered is answered, what is being collected is finished or given back. A second signal
 /// ends the process at once, which loses nothing either.
@@ -37,21 +40,48 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
         false => None,
     };
     let tables = data.open_tables().await?;
-    eprintln!("listening at http://{}", listener.local_addr()?);
+    tell(format_args!("listening at http://{}", listener.local_addr()?));
     if !listen.ip().is_loopback() {
-        eprintln!("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
+        tell("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
     }
     let problems =
         Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
     let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
-    rest::serve(rest, listener, stop.clone().cancelled_owned()).await;
-    if let Some(live) = live {
-        let limit = config.serve.shutdown_limit;
-        let finished = tokio::time::timeout(limit, live.finish()).await;
-        finished.map_err(|_| error(Code::Failed, format!("stopping took longer than {} s (serve.shutdown_limit); nothing is lost: what was not finished is done at the next start", limit.as_secs())))??;
+    let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
+    let (answered, finished) = tokio::join!(
+        within(config.serve.shutdown_limit, &stop, answering),
+        within(config.serve.shutdown_limit, &stop, async {
+            stop.cancelled().await;
+            match live {
+                Some(live) => live.finish().await,
+                None => Ok(()),
+            }
+        }),
+    );
+    if answered.is_none() {
+        tell("cloudigrade: requests were under way and are cut off");
     }
-    eprintln!("stopped");
+    let Some(finished) = finished else {
+        let message = format!(
+            "stopping took longer than {} s (serve.shutdown_limit); nothing is lost: what was not finished is done at the next start",
+            config.serve.shutdown_limit.as_secs()
+        );
+        return Err(error(Code::Failed, message));
+    };
+    finished?;
+    tell("stopped");
     Ok(Code::Done)
+}
+
+/// Waits for something that ends once `stop` is told, at most so long after that.
+async fn within<T>(limit: Duration, stop: &CancellationToken, ending: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        ended = ending => Some(ended),
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(limit).await;
+        } => None,
+    }
 }
 
 /// The first signal asks to stop; the second ends the process.
@@ -66,8 +96,8 @@ fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
             }
         };
         signalled().await;
-        eprintln!("cloudigrade: stopping; a second signal stops at once");
         stop.cancel();
+        tell("cloudigrade: stopping; a second signal stops at once");
         signalled().await;
         std::process::exit(Code::Interrupted as i32);
     });

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use cloudigrade_connectors::limits::{SILENCE_AFTER, UNDERWAY};
+use cloudigrade_schemas::arn::{RoleArn, is_account_id};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +224,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// Settings of lengths of time are at most so long: a day.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Characters of the prefix of trails' names. AWS takes names of 128; what is unique of each follows the prefix.
+const TRAIL_PREFIX_CHARS_MAX: usize = 64;
+
+fn is_trail_prefix(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.len() <= TRAIL_PREFIX_CHARS_MAX && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.bytes().all(plain)
+}
+
 impl Config {
     /// Whether `serve` collects, and so needs the log for itself.
     pub fn collects(&self) -> bool {
@@ -252,8 +263,34 @@ impl Config {
                 accounts.history_days <= 90,
                 format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days),
             );
+            if let Some(account) = &accounts.principal_account {
+                hold(is_account_id(account), format!("accounts.principal_account is {account:?}: an AWS account id has twelve digits"));
+            }
+            hold(
+                is_trail_prefix(&accounts.trail_prefix),
+                format!(
+                    "accounts.trail_prefix is {:?}: names of trails begin with a letter or digit, and have at most {TRAIL_PREFIX_CHARS_MAX} of those and ._- here",
+                    accounts.trail_prefix
+                ),
+            );
         }
-        hold(!self.serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
+        if let Some(role) = &self.aws.assume_role
+            && let Err(error) = role.role_arn.parse::<RoleArn>()
+        {
+            hold(false, format!("aws.assume_role.role_arn: {error}"));
+        }
+        let between = |name: &str, value: Duration, least: Duration, most: Duration| {
+            let fault = format!("{name} is {value:?}: it is between {} s and {} s", least.as_secs(), most.as_secs());
+            ((least..=most).contains(&value), fault)
+        };
+        for (holds, fault) in [
+            between("serve.tables_every", self.serve.tables_every, Duration::from_secs(1), LONGEST),
+            between("serve.shutdown_limit", self.serve.shutdown_limit, Duration::from_secs(1), LONGEST),
+            between("source.silence_after", self.source.silence_after, Duration::from_secs(1), LONGEST),
+            between("source.missing_after", self.source.missing_after, Duration::ZERO, LONGEST),
+        ] {
+            hold(holds, fault);
+        }
         faults
     }
 }

@@ -1,15 +1,17 @@
 //! How a command reaches whoever has the log: the server of the data folder, or this process where none runs.
 
 use cloudigrade_connectors::source::Committer;
+use tokio_util::sync::CancellationToken;
 
 use super::service::Service;
-use super::socket;
-use super::wire::{Answer, Ask, LettersAnswer, LettersRequest, Operation, Refusal, Request, Told};
+use super::wire::{Answer, Ask, LettersAnswer, LettersRequest, Refusal, Request, Told};
+use super::{accounts, letters, socket};
 use crate::aws;
 use crate::config::Config;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::operators::Operators;
+use crate::output::{message, tell};
 
 /// Who asks, as far as this process can tell.
 pub fn by() -> String {
@@ -47,14 +49,27 @@ async fn ask(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::Result<T
         Some(answered) => answered,
         None => answer_here(data, config, asked).await?,
     };
-    answered.map_err(|refusal| error(Code::Failed, refusal.to_string()))
+    answered.map_err(|refusal| {
+        let code = match refusal.code.as_str() {
+            letters::UNKNOWN => Code::NoInput,
+            letters::AMBIGUOUS => Code::Usage,
+            _ => Code::Failed,
+        };
+        error(code, refusal.to_string())
+    })
 }
 
-/// Opens the log, answers, folds what came of it, and brings the tables up to date.
+/// Opens the log, answers, folds what came of it, and brings the tables up to date. The log has what was done: tables that cannot be
+/// written are told of, and are no reason to keep the answer back.
 async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::Result<Result<Told, Refusal>> {
-    if !data.has_log() && matches!(&asked, Ask::Accounts(Request { operation: Operation::List, .. })) {
-        // Looking must not leave a data folder behind.
-        return Ok(Ok(Told::Accounts(Answer::default())));
+    if !data.has_log() {
+        let answered = match &asked {
+            Ask::Accounts(request) => accounts::answer_without_log(&request.operation).map(|answered| answered.map(Told::Accounts)),
+            Ask::DeadLetters(request) => Some(letters::answer_without_log(request).map(Told::DeadLetters)),
+        };
+        if let Some(answered) = answered {
+            return Ok(answered);
+        }
     }
     let checker = match &config.accounts {
         Some(accounts) => Some(aws::checker(config, accounts).await?),
@@ -62,9 +77,14 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
     };
     let log = data.open_log()?;
     let (committer, thread) = Committer::start(&log, now)?;
-    let operators = Operators::start(&log, |_| {})?;
+    let failed = CancellationToken::new();
+    let operators = Operators::start(&log, &failed)?;
     let service = Service::new(log.clone(), committer, checker, None, config, now).await?;
-    let answered = service.answer(asked).await;
+    let answered = tokio::select! {
+        answered = service.answer(asked) => answered,
+        // Why is told below, by the operator.
+        () = failed.cancelled() => Err(Refusal::failed(&"an operator has ended")),
+    };
     // The committing thread ends when nobody can give it anything any more.
     drop(service);
     let ended = tokio::task::spawn_blocking(move || {
@@ -72,6 +92,8 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
         operators.finish()
     });
     ended.await??;
-    data.catch_up(&log).await?;
+    if let Err(error) = data.catch_up(&log).await {
+        tell(format_args!("cloudigrade: the tables do not show this yet, and follow when next something is written: {}", message(&error)));
+    }
     Ok(answered)
 }

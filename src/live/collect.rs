@@ -14,9 +14,9 @@ use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_schemas::{Account, Gap, GapKind};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::parts::Parts;
 use crate::aws;
 use crate::config::{Accounts, Config};
 use crate::data::now;
@@ -37,27 +37,25 @@ pub struct Finding<'a> {
     pub stop: &'a CancellationToken,
 }
 
-type Finders = JoinSet<anyhow::Result<()>>;
-
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
-    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
-        self.start_queue(finders).await?;
+    pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
+        self.start_queue(parts).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let checker = match &self.config.accounts {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
-                let overview = self.start_fleet(finders, &checker, settings, accounts.subscribe());
+                let overview = self.start_fleet(parts, &checker, settings, accounts.subscribe());
                 Some((checker, overview))
             }
             None => None,
         };
-        self.start_completeness(finders, accounts.subscribe());
-        finders.spawn(follow_accounts(self.log.clone(), accounts, self.stop.clone()));
+        self.start_completeness(parts, accounts.subscribe());
+        parts.spawn("accounts", follow_accounts(self.log.clone(), accounts, self.stop.clone()));
         Ok(checker)
     }
 
-    async fn start_queue(&self, finders: &mut Finders) -> anyhow::Result<()> {
+    async fn start_queue(&self, parts: &mut Parts) -> anyhow::Result<()> {
         let Some(mut options) = aws::queue(self.config) else { return Ok(()) };
         options.drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
         let inside = Inside {
@@ -68,18 +66,13 @@ impl Finding<'_> {
         };
         let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
         let stop = self.stop.clone();
-        finders.spawn(async move {
-            let ended = source.run(stop.clone(), CancellationToken::new()).await;
-            // A source that ends by itself has lost the log: nothing can be collected any more.
-            stop.cancel();
-            Ok(ended?)
-        });
+        parts.spawn("queue", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
         Ok(())
     }
 
     fn start_fleet(
         &self,
-        finders: &mut Finders,
+        parts: &mut Parts,
         checker: &Checker,
         settings: &Accounts,
         accounts: watch::Receiver<Arc<Vec<Account>>>,
@@ -95,18 +88,18 @@ impl Finding<'_> {
         let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids);
         let overview = fleet.overview();
         let stop = self.stop.clone();
-        finders.spawn(async move {
+        parts.spawn("fleet", async move {
             fleet.run(stop).await;
             Ok(())
         });
         overview
     }
 
-    fn start_completeness(&self, finders: &mut Finders, accounts: watch::Receiver<Arc<Vec<Account>>>) {
+    fn start_completeness(&self, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
         let (log, committer, stop) = (self.log.clone(), self.committer.clone(), self.stop.clone());
         let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
         let underway = self.config.source.missing_after;
-        finders.spawn(async move {
+        parts.spawn("completeness", async move {
             let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {

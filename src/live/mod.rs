@@ -11,6 +11,7 @@
 mod collect;
 mod lags;
 pub mod operators;
+mod parts;
 mod tables;
 
 use std::sync::Arc;
@@ -19,11 +20,11 @@ use std::thread::JoinHandle;
 use cloudigrade_connectors::source::{Committer, Readiness};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::LogError;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::collect::Finding;
 use self::operators::Operators;
+use self::parts::Parts;
 use self::tables::TableKeeper;
 use crate::config::Config;
 use crate::control::service::Service;
@@ -34,7 +35,7 @@ use crate::data::{DataFolder, now};
 pub struct Live {
     stop: CancellationToken,
     /// Sources, the fleet and the control socket. Each ends by itself when it is told to stop.
-    finders: JoinSet<anyhow::Result<()>>,
+    parts: Parts,
     commits: JoinHandle<Result<(), LogError>>,
     operators: Operators,
     tables: TableKeeper,
@@ -43,30 +44,25 @@ pub struct Live {
 }
 
 impl Live {
-    /// Opens the log and starts everything that the configuration names. A part that fails for good stops the server: `stop` is cancelled.
+    /// Opens the log and starts everything that the configuration names. A part that ends by itself, with a failure or a panic, stops the
+    /// server: `stop` is cancelled.
     ///
     /// # Errors
     /// A log that is in use or damaged, tables that cannot be written, a configuration that AWS's client refuses.
     pub async fn start(data: &DataFolder, config: &Config, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<Self> {
         let log = data.open_log()?;
-        let tables = TableKeeper::start(data.table_root()?, log.clone(), config.serve.tables_every, readiness.clone()).await?;
+        let tables = TableKeeper::start(data.table_root()?, log.clone(), config.serve.tables_every, readiness.clone(), &stop).await?;
         let (committer, commits) = Committer::start(&log, now)?;
-        let failed = {
-            let stop = stop.clone();
-            move |error: &LogError| {
-                tracing::error!(%error, "an operator failed; the server stops");
-                stop.cancel();
-            }
-        };
-        let operators = Operators::start(&log, failed)?;
-        let mut finders = JoinSet::new();
+        let operators = Operators::start(&log, &stop)?;
+        let mut parts = Parts::new(stop.clone());
         let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
-        let (aws, overview) = finding.start(&mut finders).await?.unzip();
-        finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        let (aws, overview) = finding.start(&mut parts).await?.unzip();
+        parts.spawn("lags", lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        parts.spawn("commits", watch_commits(committer.clone(), stop.clone()));
         let control = Control::bind(data.folder())?;
         let service = Arc::new(Service::new(log.clone(), committer, aws, overview, config, now).await?);
         let stopped = stop.clone();
-        finders.spawn(async move {
+        parts.spawn("control", async move {
             control
                 .serve(stopped, move |request| {
                     let service = Arc::clone(&service);
@@ -75,20 +71,16 @@ impl Live {
                 .await;
             Ok(())
         });
-        Ok(Self { stop, finders, commits, operators, tables, _log: log })
+        Ok(Self { stop, parts, commits, operators, tables, _log: log })
     }
 
     /// Waits until everything has stopped, in the order of the dataflow. Returns the first failure.
     ///
     /// # Errors
     /// Of any part. What was committed is in the log; the next start goes on from there.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    pub async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        let mut first = Ok(());
-        while let Some(ended) = self.finders.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(anyhow::anyhow!("a part of the server ended abnormally: {error}")));
-            first = first.and(ended);
-        }
+        let found = self.parts.finish().await;
         let threads = tokio::task::spawn_blocking(move || {
             let committed = self.commits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let folded = self.operators.finish();
@@ -97,6 +89,16 @@ impl Live {
             folded?;
             anyhow::Ok(shown?)
         });
-        first.and(threads.await?)
+        // Where the log failed, what gave to it failed too: the log's failure is the one that tells why.
+        threads.await?.and(found)
     }
+}
+
+/// Ends when nothing can enter the log any more.
+async fn watch_commits(committer: Committer, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = committer.ended() => {}
+    }
+    Ok(())
 }

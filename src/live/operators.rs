@@ -10,6 +10,7 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Intervals};
+use tokio_util::sync::CancellationToken;
 
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -30,19 +31,19 @@ impl Drop for Completes {
 }
 
 impl Operators {
-    /// Starts all of them. `failed` is called when one ends with a failure.
+    /// Starts all of them. When one ends, also by a panic, `stop` is cancelled: the others would wait for what does not come.
     ///
     /// # Errors
     /// Those of opening tasks, and [`LogError::Storage`] when the system gives no thread.
-    pub fn start(log: &EmbeddedLog, failed: impl Fn(&LogError) + Clone + Send + 'static) -> Result<Self, LogError> {
+    pub fn start(log: &EmbeddedLog, stop: &CancellationToken) -> Result<Self, LogError> {
         let source_done = Arc::new(AtomicBool::new(false));
         let extract_done = Arc::new(AtomicBool::new(false));
         let nothing_waits = || Arc::new(AtomicBool::new(false));
         let threads = vec![
-            start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), failed.clone())?,
-            start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, IMAGE_TAGS, ImageTags, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), failed)?,
+            start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), stop)?,
+            start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), stop)?,
+            start(log, IMAGE_TAGS, ImageTags, &extract_done, nothing_waits(), stop)?,
+            start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), stop)?,
         ];
         Ok(Self { source_done, threads })
     }
@@ -64,20 +65,22 @@ fn start(
     operator: impl Operator + 'static,
     complete: &Arc<AtomicBool>,
     done: Arc<AtomicBool>,
-    failed: impl Fn(&LogError) + Send + 'static,
+    stop: &CancellationToken,
 ) -> Result<JoinHandle<Result<Counters, LogError>>, LogError> {
     let partitions = log.partitions();
     let all: Vec<u32> = (0..partitions).collect();
     let task = log.open_task(spec, &all)?;
     let complete = Arc::clone(complete);
+    let ends = stop.clone().drop_guard();
     let run = move || {
-        let _done = Completes(done);
+        let (_done, _ends) = (Completes(done), ends);
         let counted = |counters: &Counters| {
             for (name, n) in counters.iter() {
                 metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
             }
         };
-        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted).inspect_err(failed)
+        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted)
+            .inspect_err(|error| tracing::error!(%error, operator = spec.id.0, "an operator failed"))
     };
     std::thread::Builder::new().name(spec.id.0.to_owned()).spawn(run).map_err(|error| LogError::Storage {
         doing: "starting the thread of an operator",

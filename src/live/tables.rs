@@ -10,6 +10,7 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::data::now;
 
@@ -27,17 +28,28 @@ pub struct TableKeeper {
 }
 
 impl TableKeeper {
-    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all.
+    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. When the thread ends, also
+    /// by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
-    pub async fn start(root: TableRoot, log: EmbeddedLog, every: Duration, readiness: Readiness) -> Result<Self, SinkError> {
+    pub async fn start(
+        root: TableRoot,
+        log: EmbeddedLog,
+        every: Duration,
+        readiness: Readiness,
+        stop_all: &CancellationToken,
+    ) -> Result<Self, SinkError> {
         let mut tables = Tables::open(&root, log.partitions()).await?;
         tables.catch_up(&log).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let runtime = Handle::current();
-        let keep = move || keep(&root, tables, &log, every, &readiness, &told, &runtime);
+        let ends = stop_all.clone().drop_guard();
+        let keep = move || {
+            let _ends = ends;
+            keep(&root, tables, &log, every, &readiness, &told, &runtime)
+        };
         let thread = std::thread::Builder::new().name("tables".to_owned()).spawn(keep);
         let thread = thread.map_err(|error| SinkError::Storage {
             doing: "starting the thread that keeps",
@@ -83,6 +95,7 @@ fn keep(
             }
             Err(error) if last => return Err(error),
             Err(error) => {
+                tracing::warn!(%error, "the tables could not be written; they are tried again");
                 readiness.report(
                     PART,
                     "behind",

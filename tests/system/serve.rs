@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,7 +22,10 @@ struct Server {
 impl Server {
     /// Starts a server at a port that the system chooses.
     fn start(data: &Data) -> Self {
-        let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0"]);
+        Self::of(&mut data.program(&["serve", "--listen", "127.0.0.1:0"]))
+    }
+
+    fn of(serve: &mut Command) -> Self {
         let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
         let mut lines = running.lines_of_stderr();
         let line = lines.next().expect("it says where it listens").expect("messages are UTF-8");
@@ -191,4 +194,24 @@ fn a_port_that_is_taken_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     demo().data.run(&["serve", "--listen", &address]).ends_with(6).says(&[&address, "another program listens there", "--listen"]);
+}
+
+#[test]
+fn it_ends_when_asked_to_though_nobody_reads_its_messages_any_more() {
+    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0", "-v"]);
+    let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
+    drop(running.lines_of_stderr().next().expect("it says where it listens"));
+    running.signal("TERM");
+    assert_eq!(running.code(), Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_keeps_it_from_ending_no_longer_than_the_limit() {
+    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::of(serve.env("CLOUDIGRADE__SERVE__SHUTDOWN_LIMIT", "1s"));
+    let mut stream = TcpStream::connect(server.address).expect("it listens");
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: ").expect("it takes requests");
+    assert_eq!(server.get("/healthz").status, 200);
+    server.running.signal("TERM");
+    assert_eq!(server.running.code(), Some(0));
 }

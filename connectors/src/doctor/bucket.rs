@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
 use super::Finding;
-use super::failure::{is_unreachable, told};
+use super::failure::{help, told};
 
 const CHECK: &str = "bucket";
 
@@ -21,7 +21,7 @@ pub async fn check_bucket(sdk: &SdkConfig, bucket: &str, owner: Option<&str>, pa
         .await;
     let first = match listed {
         Ok(answer) => answer.contents.and_then(|contents| contents.into_iter().next()?.key),
-        Err(error) => return Finding::failure(CHECK, bucket, told(&error), help(error.code(), is_unreachable(&error))),
+        Err(error) => return Finding::failure(CHECK, bucket, told(&error), help(&error, what_to_do(error.code()))),
     };
     let Some(key) = first else {
         let help = "if a trail writes here, wait for its first file (about 15 minutes); if it writes below a prefix, that is fine too";
@@ -32,15 +32,14 @@ pub async fn check_bucket(sdk: &SdkConfig, bucket: &str, owner: Option<&str>, pa
         Ok(_) => Finding::ok(CHECK, bucket, "can be listed and read"),
         // A HEAD has no body, so AWS cannot say more than the status.
         Err(error) => {
-            let help = "allow s3:GetObject on the bucket's objects, and kms:Decrypt on its key if they are encrypted with one";
-            Finding::failure(CHECK, bucket, format!("s3://{bucket}/{key}: {}", told(&error)), help)
+            const ANSWERED: &str = "allow s3:GetObject on the bucket's objects, and kms:Decrypt on its key if they are encrypted with one";
+            Finding::failure(CHECK, bucket, format!("s3://{bucket}/{key}: {}", told(&error)), help(&error, ANSWERED))
         }
     }
 }
 
-fn help(code: Option<&str>, unreachable: bool) -> &'static str {
+fn what_to_do(code: Option<&str>) -> &'static str {
     match code {
-        _ if unreachable => "check the network, the region and aws.endpoint_url",
         Some("NoSuchBucket") => "check the name in source.sqs.buckets",
         Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             "the bucket is in another region: objects are read all the same; set aws.region to it to spare a redirect"

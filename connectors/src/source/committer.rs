@@ -139,6 +139,12 @@ impl Committer {
         self.entries.send((entry, done)).await.map_err(|_| stopped())?;
         committed.await.unwrap_or_else(|_| Err(stopped()))
     }
+
+    /// Waits until the committing thread has ended, which it does by itself only when the log failed. Holds no clone that would keep it alive
+    /// longer than the caller does.
+    pub async fn ended(&self) {
+        self.entries.closed().await;
+    }
 }
 
 fn run<T: Task>(mut task: T, partitions: u32, mut waiting: mpsc::Receiver<Waiting>, now: fn() -> UtcSecond) -> Result<(), LogError> {
