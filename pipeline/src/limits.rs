@@ -27,7 +27,7 @@ pub const COMPRESSED_BYTES_MIN: usize = 4 << 10;
 pub const FILE_ROWS_MAX: usize = 64 << 10;
 /// Threads that read messages for the tables at the same time.
 pub const DECODES_AT_ONCE_MAX: usize = 2;
-/// Table files that are rewritten at the same time; each is in memory about three times.
+/// Table files that are rewritten at the same time; each is in memory about twice.
 pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.
 pub const SYNCS_AT_ONCE_MAX: usize = 8;

@@ -180,7 +180,7 @@ fn properties_of(table: &Path) -> BTreeMap<String, String> {
     commits.sort();
     let texts: Vec<String> = commits.iter().map(|commit| std::fs::read_to_string(commit).unwrap()).collect();
     let lines = texts.iter().flat_map(|text| text.lines());
-    let metadata = lines.filter_map(|line| serde_json::from_str::<Value>(line).unwrap().get("metaData").cloned()).last();
+    let metadata = lines.filter_map(|line| serde_json::from_str::<Value>(line).unwrap().get("metaData").cloned()).next_back();
     serde_json::from_value(metadata.unwrap()["configuration"].clone()).unwrap()
 }
 
