@@ -11,20 +11,17 @@ mod control;
 mod data;
 mod demo;
 mod exit;
+mod heap;
 mod live;
 mod output;
 
 use clap::Parser;
 
-/// Heaps that the allocator may keep.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const HEAPS_MAX: i32 = 2;
-
 fn main() -> std::process::ExitCode {
     if let Some(code) = houndigrade::sandbox::become_child_if_asked() {
         return code;
     }
-    bound_heaps();
+    heap::bound();
     let cli = cli::Cli::parse();
     match run(cli) {
         Ok(code) => code.into(),
@@ -45,16 +42,6 @@ fn run(cli: cli::Cli) -> anyhow::Result<exit::Code> {
 /// The environment, as text: a value that is none becomes one that no setting takes.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-}
-
-/// glibc gives threads heaps of their own, and keeps in each what was freed there: with many threads that come and go, memory grew to a
-/// multiple of what was ever in use at once.
-fn bound_heaps() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes two integers, and no other thread runs yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, HEAPS_MAX);
-    }
 }
 
 /// Log lines go to standard error: warnings, or what `RUST_LOG` asks for.

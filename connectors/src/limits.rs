@@ -178,6 +178,8 @@ pub const ENVIRONMENT_BACKOFF_MIN: Duration = Duration::from_secs(60);
 pub const QUEUE_BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// How long the queue is not asked at most.
 pub const QUEUE_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often the queue is asked how many messages it holds. SQS itself counts about once a minute.
+pub const QUEUE_DEPTH_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a message can be held by heartbeats. SQS gives it to others after 12 hours, whatever is asked.
 pub const HEARTBEAT_FOR_MAX: Duration = Duration::from_secs(11 * 3600);
 /// How long finishing what is being committed may take once the program is asked to stop.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_query::rest::{self, Rest};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,9 @@ use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::Live;
 use crate::output::tell;
+
+/// How often measurements are summed up. Until then each is kept by itself.
+const METRICS_SUMMED_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C: what is being answered is answered, what is being collected is finished or given back. A second signal
 /// ends the process at once, which loses nothing either.
@@ -34,6 +37,7 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
+    tokio::spawn(sum_up(recorder.clone(), stop.clone()));
     // Before the tables are opened: collecting makes them where they are not there yet.
     let live = match config.collects() {
         true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
@@ -81,6 +85,14 @@ async fn within<T>(limit: Duration, stop: &CancellationToken, ending: impl Futur
             stop.cancelled().await;
             tokio::time::sleep(limit).await;
         } => None,
+    }
+}
+
+/// Sums up what was measured. Reading `/metrics` does so too, but where nobody reads it, each message would cost memory for ever.
+async fn sum_up(recorder: PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(METRICS_SUMMED_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        recorder.run_upkeep();
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::data::now;
+use crate::heap;
 
 /// How long a failed catch-up waits before it is tried again, at first; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -85,6 +86,8 @@ fn keep(
         let last = stop.load(Ordering::Acquire);
         let started = Instant::now();
         let applied = runtime.block_on(tables.catch_up(log));
+        // Writing tables takes much memory for a moment, again and again.
+        heap::give_back();
         match applied {
             Ok(applied) => {
                 readiness.works(PART);

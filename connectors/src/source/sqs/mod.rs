@@ -8,6 +8,7 @@
 //! * [`queue`], [`objects`], [`fetch`]: the outside, behind two small traits
 //! * `object`, `message`, `heartbeat`, `acks`: one object, one message, its time, its end
 //! * `room`, `backlog`, `decoders`: what bounds the work
+//! * `counted`, `depth`: what is told of it
 //!
 //! A delivery that is repeated changes nothing, so whatever is lost between commit and delete is only done twice.
 
@@ -18,6 +19,7 @@ pub mod clock;
 mod counted;
 mod decide;
 mod decoders;
+mod depth;
 mod failure;
 pub mod fetch;
 pub mod filter;
@@ -144,6 +146,7 @@ impl SqsSource {
         for _ in 0..RECEIVERS {
             receivers.spawn(shared.clone().receive(messages.clone(), acks.clone()));
         }
+        receivers.spawn(shared.clone().watch_depth());
         tokio::select! {
             () = stop.cancelled() => {}
             () = now.cancelled() => {}
