@@ -9,4 +9,4 @@ mod sections;
 mod unknown;
 
 pub use load::{ConfigError, load};
-pub use sections::{Accounts, Config, LogFormat};
+pub use sections::{Accounts, Config, LogFormat, SourceKind};

@@ -1,4 +1,4 @@
-//! Starts what finds things: the queue's source, the fleet of accounts, and the look at completeness.
+//! Starts what finds things: the source of log files, the fleet of accounts, and the look at completeness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
-use cloudigrade_connectors::source::sqs::{Inside, SqsSource};
-use cloudigrade_connectors::source::{Committer, Readiness, ledger};
+use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
+use cloudigrade_connectors::source::sqs::{Inside, SqsOptions, SqsSource};
+use cloudigrade_connectors::source::{Committer, NotCommitted, Readiness, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
@@ -42,7 +43,7 @@ type Finders = JoinSet<anyhow::Result<()>>;
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
     pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
-        self.start_queue(finders).await?;
+        self.start_source(finders).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let checker = match &self.config.accounts {
             Some(settings) => {
@@ -57,23 +58,21 @@ impl Finding<'_> {
         Ok(checker)
     }
 
-    async fn start_queue(&self, finders: &mut Finders) -> anyhow::Result<()> {
-        let Some(mut options) = aws::queue(self.config) else { return Ok(()) };
-        options.drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
+    async fn start_source(&self, finders: &mut Finders) -> anyhow::Result<()> {
+        let drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
         let inside = Inside {
             committer: self.committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
             codec: CodecLimits::default(),
         };
-        let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
-        let stop = self.stop.clone();
-        finders.spawn(async move {
-            let ended = source.run(stop.clone(), CancellationToken::new()).await;
-            // A source that ends by itself has lost the log: nothing can be collected any more.
-            stop.cancel();
-            Ok(ended?)
-        });
+        if let Some(options) = aws::queue(self.config) {
+            let source = SqsSource::connect(&aws::sdk(self.config).await, SqsOptions { drain, ..options }, inside)?;
+            finders.spawn(until_stopped(self.stop.clone(), |stop| source.run(stop, CancellationToken::new())));
+        } else if let Some(options) = aws::listing(self.config) {
+            let source = ListSource::connect(&aws::sdk(self.config).await, ListOptions { drain, ..options }, inside)?;
+            finders.spawn(until_stopped(self.stop.clone(), |stop| source.run(stop, CancellationToken::new())));
+        }
         Ok(())
     }
 
@@ -128,6 +127,16 @@ impl Finding<'_> {
             }
         });
     }
+}
+
+/// Runs a source. One that ends by itself has lost the log: nothing can be collected any more.
+async fn until_stopped<F>(stop: CancellationToken, run: impl FnOnce(CancellationToken) -> F + Send) -> anyhow::Result<()>
+where
+    F: Future<Output = Result<(), NotCommitted>> + Send,
+{
+    let ended = run(stop.clone()).await;
+    stop.cancel();
+    Ok(ended?)
 }
 
 /// Tells how many gaps are open, of each kind.

@@ -17,7 +17,7 @@ pub mod classify;
 pub mod clock;
 mod counted;
 mod decide;
-mod decoders;
+pub(in crate::source) mod decoders;
 mod failure;
 pub mod fetch;
 pub mod filter;
@@ -29,7 +29,7 @@ pub mod objects;
 pub mod options;
 pub mod queue;
 mod receive;
-mod room;
+pub(in crate::source) mod room;
 mod shared;
 mod state_change;
 #[cfg(test)]
@@ -104,7 +104,7 @@ impl SqsSource {
     /// # Errors
     /// [`OptionsError`].
     pub fn new(outside: Outside, options: SqsOptions, inside: Inside) -> Result<Self, OptionsError> {
-        let checked = options.check()?;
+        let checked = options.check_objects()?;
         let Outside { queue, objects, clock } = outside;
         let Inside { committer, known, readiness, codec } = inside;
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(options.workers);
