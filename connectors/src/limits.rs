@@ -238,6 +238,8 @@ pub const DIGEST_PERIOD_SECONDS: i64 = 3_600;
 
 /// Objects of one request to read them. It also bounds how long a server that stops waits for one.
 pub const BATCH_OBJECTS_MAX: usize = 200;
+/// Different reasons why objects were not read that are told.
+pub const BATCH_REASONS_MAX: usize = 8;
 
 /// Dead letters that one replay or drop takes.
 pub const LETTERS_AT_ONCE_MAX: usize = 10_000;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::aws;
 use crate::cli::{Backfill, SummaryFormat};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::reach::Holder;
 use crate::control::wire::ObjectsAction;
 use crate::data::DataFolder;
@@ -64,8 +64,10 @@ pub async fn run(data: &DataFolder, args: &Backfill, config: &Config) -> anyhow:
         output::print(|out| write_plan(out, &told.plan, args.dry_run))?;
     }
     let may_read = !told.interrupted && !args.dry_run && told.plan.to_read > 0;
-    if !may_read || !consent(args, told.plan.to_read)? {
+    let consented = if may_read { consent(args, told.plan.to_read) } else { Ok(false) };
+    if !matches!(consented, Ok(true)) {
         holder.close(data, false).await?;
+        consented?;
         return end(&told, args, started.elapsed());
     }
     // Where there was no log yet, it is made now.
@@ -130,11 +132,8 @@ fn window(args: &Backfill) -> anyhow::Result<Window> {
     Ok(Window { start: Some(start), end })
 }
 
-/// A day, or a moment in UTC.
 fn moment(option: &str, text: &str) -> anyhow::Result<UtcSecond> {
-    let whole = if text.len() == "YYYY-MM-DD".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let parsed = UtcSecond::parse_prefix(&whole).ok().filter(|parsed| parsed.to_string() == whole);
-    parsed.ok_or_else(|| error(Code::Usage, format!("{option}: {text:?} is neither a day, 2024-03-01, nor a moment, 2024-03-01T00:00:00Z")))
+    config::moment::parse(text).map_err(|wrong| error(Code::Usage, format!("{option}: {wrong}")))
 }
 
 /// What was listed, of all that was asked about.
@@ -279,19 +278,4 @@ fn write_done(out: &mut dyn Write, done: &Done, took: Duration) -> std::io::Resu
     line("records", done.records, String::new())?;
     line("dead letters", done.dead_letters, if done.dead_letters > 0 { "see `cloudigrade dead-letters list`" } else { "" }.to_owned())?;
     if done.failed > 0 { line("failed", done.failed, "could not be read".to_owned()) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_day_or_a_moment_in_utc_and_nothing_else() {
-        let of = |text: &str| moment("--start", text).ok().map(|moment| moment.to_string());
-        assert_eq!(of("2024-03-01").as_deref(), Some("2024-03-01T00:00:00Z"));
-        assert_eq!(of("2024-03-01T10:30:00Z").as_deref(), Some("2024-03-01T10:30:00Z"));
-        for text in ["2024-03-01T10:30:00+02:00", "2024-03-01T10:30:00", "2024-02-30", "yesterday", "2024-03-01Z"] {
-            assert_eq!(of(text), None, "{text}");
-        }
-    }
 }

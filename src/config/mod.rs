@@ -5,6 +5,7 @@
 
 mod duration;
 mod load;
+pub mod moment;
 mod sections;
 mod unknown;
 

@@ -9,7 +9,7 @@ use cloudigrade_schemas::UtcSecond;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{duration, moment};
 
 /// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -103,7 +103,8 @@ pub enum SourceKind {
 pub struct List {
     /// `s3://bucket`, or `s3://bucket/prefix` where the trail has a prefix, or folders of this machine.
     pub places: Vec<String>,
-    /// How long after one listing of the newest days the next begins. Each costs two requests or more for each account and region.
+    /// How long after one listing of the newest days the next begins. Each costs two requests or more for each account and region; with
+    /// `source.include` it is of all keys, as nothing is known of their order.
     #[serde(default = "five_minutes_between", with = "duration")]
     #[schemars(with = "String")]
     pub interval: Duration,
@@ -114,8 +115,9 @@ pub struct List {
     #[serde(default = "a_day", with = "duration")]
     #[schemars(with = "String")]
     pub full_every: Duration,
-    /// What was delivered before is not read: `2024-03-01T00:00:00Z`. Absent: all that is there is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What was delivered before is not read: `2024-03-01` or `2024-03-01T00:00:00Z`. Absent: all that is there is read.
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub since: Option<UtcSecond>,
     /// The account that must own the buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cloudigrade_pipeline::log::LogError;
 use cloudigrade_schemas::DeadLetterReason;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -15,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use super::committer::{Committer, Entry, NotCommitted};
 use super::feed::Object;
 use super::harvest::Harvest;
-use super::ledger::Known;
+use super::ledger::{Known, is_known};
 use super::sqs::classify::Class;
 use super::sqs::decoders::Decoders;
-use super::sqs::describe;
 use super::sqs::notification::ObjectRef;
 use super::sqs::objects::{FetchError, Head, Objects};
 use super::sqs::room::Room;
+use super::sqs::{describe, describe_listed};
 use crate::codec::CodecLimits;
-use crate::limits::{FETCH_ATTEMPTS_MAX, FETCH_RETRY_WAIT, FETCH_TIMEOUT, LIVE_BYTES_MAX};
+use crate::limits::{BATCH_REASONS_MAX, FETCH_ATTEMPTS_MAX, FETCH_RETRY_WAIT, FETCH_TIMEOUT, LIVE_BYTES_MAX};
 
 /// An object of a bucket, as a listing names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +61,7 @@ pub struct Done {
     pub dead_letters: u64,
     /// Those that could not be read.
     pub failed: u64,
-    /// Why, each reason once.
+    /// Why, each reason once; at most [`BATCH_REASONS_MAX`].
     pub reasons: BTreeSet<String>,
 }
 
@@ -76,7 +75,8 @@ impl Done {
         self.records += other.records;
         self.dead_letters += other.dead_letters;
         self.failed += other.failed;
-        self.reasons.extend(other.reasons);
+        let room = BATCH_REASONS_MAX.saturating_sub(self.reasons.len());
+        self.reasons.extend(other.reasons.into_iter().take(room));
     }
 }
 
@@ -132,16 +132,7 @@ impl Batches {
     }
 
     fn is_known(&self, object: &ObjectRef) -> Result<bool, NotCommitted> {
-        const TRIES: usize = 8;
-        let object = describe(object, &Head { size: object.size, etag: object.etag.clone(), version: None }, None);
-        let mut answer = (self.known)(&object);
-        for _ in 1..TRIES {
-            if !matches!(answer, Err(LogError::Retry { .. })) {
-                break;
-            }
-            answer = (self.known)(&object);
-        }
-        answer.map_err(|error| NotCommitted { cause: error.to_string().into() })
+        is_known(&self.known, &describe_listed(object)).map_err(|error| NotCommitted { cause: error.to_string().into() })
     }
 
     async fn read_one(&self, named: &Named) -> Result<Done, NotCommitted> {
@@ -194,6 +185,6 @@ impl Batches {
 
 /// The reason without the object's name: many fail for the same one.
 fn not_read(uri: &str, why: &dyn std::fmt::Display) -> Done {
-    tracing::warn!(uri, %why, "an object was not read");
+    tracing::info!(uri, %why, "an object was not read");
     Done { failed: 1, reasons: BTreeSet::from([why.to_string()]), ..Done::default() }
 }

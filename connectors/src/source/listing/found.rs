@@ -15,11 +15,10 @@ use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::mpsc;
 
 use crate::limits::{LIST_GIVEN_UP_MAX, LIST_HELD_MAX, LIST_WAITING_MAX, LIST_WAKES_AFTER};
-use crate::source::ledger::Known;
+use crate::source::ledger::{Known, is_known};
 use crate::source::sqs::clock::Clock;
-use crate::source::sqs::describe;
+use crate::source::sqs::describe_listed;
 use crate::source::sqs::notification::ObjectRef;
-use crate::source::sqs::objects::Head;
 use crate::source::sqs::queue::{Queue, QueueError, Received};
 
 /// An object that was given out and is not done with.
@@ -94,16 +93,7 @@ impl Found {
     }
 
     fn is_known(&self, object: &ObjectRef) -> Result<bool, LogError> {
-        const TRIES: usize = 8;
-        let object = describe(object, &Head { size: object.size, etag: object.etag.clone(), version: None }, None);
-        let mut answer = (self.known)(&object);
-        for _ in 1..TRIES {
-            if !matches!(answer, Err(LogError::Retry { .. })) {
-                break;
-            }
-            answer = (self.known)(&object);
-        }
-        answer
+        is_known(&self.known, &describe_listed(object))
     }
 
     /// Whether something was forgotten since this was asked last.

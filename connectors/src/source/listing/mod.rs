@@ -117,7 +117,12 @@ impl ListSource {
             stop.cancel();
             looked
         };
-        let (read, looked) = tokio::join!(async { reading.await.inspect_err(|_| stop.cancel()) }, looking);
+        let reading = async {
+            let read = reading.await;
+            stop.cancel();
+            read
+        };
+        let (read, looked) = tokio::join!(reading, looking);
         read?;
         looked.map_err(|error| NotCommitted { cause: error.to_string().into() })
     }

@@ -76,7 +76,7 @@ impl Survey {
             };
             let taking = async {
                 while let Some(page) = pages.recv().await {
-                    let wanted: Vec<Named> = page.into_iter().filter(|object| self.wants(object)).filter_map(named).collect();
+                    let wanted: Vec<Named> = page.into_iter().filter(|object| self.wants(object)).map(named).collect();
                     for batch in wanted.chunks(BATCH_OBJECTS_MAX) {
                         if out.send(batch.to_vec()).await.is_err() {
                             return;
@@ -117,6 +117,8 @@ impl Survey {
     }
 }
 
-fn named(object: ObjectRef) -> Option<Named> {
-    Some(Named { bucket: object.bucket, key: object.key, size: object.size?, etag: object.etag? })
+/// Without an ETag nobody can say that it was read before: it is read.
+fn named(object: ObjectRef) -> Named {
+    let ObjectRef { bucket, key, size, etag, .. } = object;
+    Named { bucket, key, size: size.unwrap_or_default(), etag: etag.unwrap_or_default() }
 }

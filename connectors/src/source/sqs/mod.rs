@@ -46,7 +46,7 @@ use self::acks::Acks;
 use self::clock::{Clock, SystemClock};
 use self::decoders::Decoders;
 use self::fetch::S3Objects;
-pub(in crate::source) use self::object::describe;
+pub(in crate::source) use self::object::{describe, describe_listed};
 use self::objects::Objects;
 pub use self::options::{OptionsError, SqsOptions};
 use self::queue::{Queue, SqsQueue};

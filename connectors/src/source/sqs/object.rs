@@ -124,11 +124,9 @@ impl Shared {
             }
             Choice::Read => {}
         }
-        if let (Some(size), Some(etag)) = (named_object.size, &named_object.etag) {
-            let head = Head { size: Some(size), etag: Some(etag.clone()), version: None };
-            if self.is_known(&describe(named_object, &head, None))? {
-                return Ok(Outcome::Done("duplicate"));
-            }
+        let tells_its_version = named_object.size.is_some() && named_object.etag.is_some();
+        if tells_its_version && self.is_known(&describe_listed(named_object))? {
+            return Ok(Outcome::Done("duplicate"));
         }
         let read = async {
             let _in_line = self.rooms.in_line.enter(1).await;
@@ -285,6 +283,11 @@ impl Shared {
 
 fn unusable(object: &ObjectRef, class: Class, reason: DeadLetterReason, detail: String) -> Unusable {
     Unusable { class, reason, source: object.uri(), version: object.version.clone(), detail, content: Bytes::new() }
+}
+
+/// An object that was listed, or whose notification tells size and ETag, as the ledger knows it.
+pub(in crate::source) fn describe_listed(named: &ObjectRef) -> Object {
+    describe(named, &Head { size: named.size, etag: named.etag.clone(), version: None }, None)
 }
 
 /// The object as the ledger knows it. Its fingerprint is that of a listing of the bucket, so what was ingested from there is known here.
