@@ -108,6 +108,15 @@ def test_what_is_denied_is_told_and_read_by_the_next_run(program: Program, cloud
     assert program.runs(cloud.account) == runs(range(8, 16))
 
 
+def test_poison_is_a_dead_letter_and_its_neighbours_count(program: Program, cloud: Cloud) -> None:
+    program.configure()
+    cloud.bucket.put(trail.key(cloud.account, REGION, trail.seconds("2024-03-02T10:00:00Z"), b""), b"poison")
+    done = told(program, f"s3://{cloud.bucket.name}", *WINDOW, "--yes", expect=4)["done"]
+    assert (done["read"], done["dead_letters"]) == (9, 1)
+    assert program.runs(cloud.account) == runs(range(8, 16))
+    assert len(program.rows("dead-letters", "list")) == 1
+
+
 def test_a_bucket_that_cannot_be_listed_and_times_that_are_none_are_refused(program: Program, cloud: Cloud) -> None:
     program.configure()
     assert b"cannot be listed" in program.run("backfill", "s3://no-such-bucket-here", *WINDOW, "--dry-run", expect=6).stderr

@@ -86,6 +86,7 @@ pub struct Batches {
     known: Known,
     committer: Committer,
     content: Room,
+    harvests: Room,
     decoders: Decoders,
     workers: usize,
 }
@@ -94,8 +95,9 @@ impl Batches {
     /// Reads `workers` objects at a time.
     pub fn new(objects: Arc<dyn Objects>, known: Known, committer: Committer, workers: usize) -> Self {
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(workers.max(1));
-        let (content, decoders) = (Room::new(LIVE_BYTES_MAX), Decoders::new(decoders, CodecLimits::default()));
-        Self { objects, known, committer, content, decoders, workers: workers.max(1) }
+        let decoders = Decoders::new(decoders, CodecLimits::default());
+        let (content, harvests) = (Room::new(LIVE_BYTES_MAX), Room::new(LIVE_BYTES_MAX));
+        Self { objects, known, committer, content, harvests, decoders, workers: workers.max(1) }
     }
 
     /// Counts those that were read before.
@@ -140,19 +142,23 @@ impl Batches {
         if self.is_known(&asked)? {
             return Ok(Done { known: 1, known_bytes: named.size, ..Done::default() });
         }
-        let _place = self.content.enter(usize::try_from(named.size).unwrap_or(usize::MAX)).await;
-        let harvest = match self.fetch_patiently(&asked).await {
+        let content = self.content.enter(usize::try_from(named.size).unwrap_or(usize::MAX)).await;
+        let (harvest, decoder) = match self.fetch_patiently(&asked).await {
             Ok((object, content)) => match self.decoders.decode(object, content).await {
-                Ok((harvest, _)) => harvest,
+                Ok((harvest, decoder)) => (harvest, Some(decoder)),
                 Err(failed) => return Ok(not_read(&asked.uri(), &failed)),
             },
             Err(FetchError::TooLarge { size, beginning }) => {
                 let error = FetchError::TooLarge { size, beginning: beginning.clone() };
                 let head = Head { size, etag: asked.etag.clone(), version: None };
-                Harvest::unusable(describe(&asked, &head, None), DeadLetterReason::TooLarge, error.to_string(), beginning)
+                (Harvest::unusable(describe(&asked, &head, None), DeadLetterReason::TooLarge, error.to_string(), beginning), None)
             }
             Err(error @ FetchError::Failed { .. }) => return Ok(not_read(&asked.uri(), &error)),
         };
+        // The content is gone; the decoder's place vouches for the harvest until it has a place of its own.
+        drop(content);
+        let _harvest = self.harvests.enter(harvest.bytes()).await;
+        drop(decoder);
         let done =
             Done { read: 1, read_bytes: named.size, records: harvest.records, dead_letters: harvest.dead_letters(), ..Done::default() };
         self.committer.commit(Entry { harvest: Some(harvest), ..Entry::default() }).await?;

@@ -146,12 +146,12 @@ pub struct Window {
 
 impl Window {
     /// Whether an object was delivered in it. A digest is in it when all that it tells of is: one of the hour before would name files that
-    /// nobody wants, and they would be missing. What does not say when it was delivered is only in a window without bounds.
-    pub fn holds(&self, key: &str) -> bool {
+    /// nobody wants, and they would be missing. Where the key does not say when, it is when the object was made.
+    pub fn holds(&self, key: &str, made_at: Option<UtcSecond>) -> bool {
         if self.start.is_none() && self.end.is_none() {
             return true;
         }
-        let Some(at) = delivered_at(key) else { return false };
+        let Some(at) = delivered_at(key).or(made_at) else { return false };
         let digest = matches!(parts(key), Some((_, rest)) if rest.get(1) == Some(&DIGESTS));
         let (begins, ends) = if digest { (at.0 - DIGEST_PERIOD_SECONDS, at.0 - 1) } else { (at.0, at.0) };
         self.start.is_none_or(|start| start.0 <= begins) && self.end.is_none_or(|end| ends < end.0)
@@ -229,17 +229,21 @@ mod tests {
     #[test]
     fn a_window_holds_its_start_and_not_its_end() {
         let window = Window { start: Some(at("2024-03-01T09:00:00Z")), end: Some(at("2024-03-01T11:00:00Z")) };
-        let log = |time: &str| window.holds(&format!("{REGION}2024/03/01/000000000012_CloudTrail_us-east-1_20240301T{time}Z_abc.json.gz"));
+        let log =
+            |time: &str| window.holds(&format!("{REGION}2024/03/01/000000000012_CloudTrail_us-east-1_20240301T{time}Z_abc.json.gz"), None);
         assert_eq!(["0859", "0900", "1059", "1100"].map(log), [false, true, true, false]);
-        assert!(!window.holds("copies/renamed.json.gz") && Window::default().holds("copies/renamed.json.gz"));
+        let copy = |made_at: Option<UtcSecond>| window.holds("copies/renamed.json.gz", made_at);
+        assert_eq!([None, Some(at("2024-03-01T10:00:00Z")), Some(at("2024-03-01T11:00:00Z"))].map(copy), [false, true, false]);
+        assert!(Window::default().holds("copies/renamed.json.gz", None));
     }
 
     #[test]
     fn a_digest_is_in_a_window_when_all_that_it_tells_of_is() {
         let window = Window { start: Some(at("2024-03-01T09:00:00Z")), end: Some(at("2024-03-01T11:00:00Z")) };
         let folder = REGION.replace("/CloudTrail/", "/CloudTrail-Digest/");
-        let digest =
-            |time: &str| window.holds(&format!("{folder}2024/03/01/0_CloudTrail-Digest_us-east-1_t_us-east-1_20240301T{time}Z.json.gz"));
+        let digest = |time: &str| {
+            window.holds(&format!("{folder}2024/03/01/0_CloudTrail-Digest_us-east-1_t_us-east-1_20240301T{time}Z.json.gz"), None)
+        };
         assert_eq!(["090000", "095959", "100000", "110000", "110001"].map(digest), [false, false, true, true, false]);
     }
 

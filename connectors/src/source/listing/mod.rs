@@ -49,6 +49,7 @@ use crate::source::sqs::classify::{Class, Failure, classify, help};
 use crate::source::sqs::clock::{Clock, SystemClock};
 use crate::source::sqs::fetch::S3Objects;
 use crate::source::sqs::filter::{Choice, choose};
+use crate::source::sqs::notification::ObjectRef;
 use crate::source::sqs::objects::Objects;
 use crate::source::sqs::options::Checked;
 use crate::source::sqs::{Inside, Outside, SqsSource};
@@ -215,9 +216,11 @@ impl Looker {
             }
         };
         let window = Window { start: self.options.since, end: None };
-        let taking = async {
+        // The pages go with it: when it ends early, the listing does.
+        let taking = async move {
             while let Some(page) = pages.recv().await {
-                let wanted = |object: &_| choose(object, &self.checked) == Choice::Read && window.holds(&object.key);
+                let wanted =
+                    |object: &ObjectRef| choose(object, &self.checked) == Choice::Read && window.holds(&object.key, object.made_at);
                 let new = self.found.offer(page.into_iter().filter(wanted).collect()).await?;
                 counter!("cloudigrade_list_found_total").increment(new as u64);
             }

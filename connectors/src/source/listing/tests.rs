@@ -234,7 +234,7 @@ async fn a_walk_finds_what_cloudtrail_wrote_in_the_window_and_enters_nothing_els
     drop(out);
     let mut found = Vec::new();
     while let Some(page) = pages.recv().await {
-        found.extend(page.into_iter().map(|object| object.key).filter(|key| window.holds(key)));
+        found.extend(page.into_iter().map(|object| object.key).filter(|key| window.holds(key, None)));
     }
     found.sort();
     assert_eq!(found, [name("000000000013", "CloudTrail", "us-east-1", "02")]);

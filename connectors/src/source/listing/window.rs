@@ -74,7 +74,9 @@ impl Survey {
                 drop(sender);
                 listed
             };
-            let taking = async {
+            let out = &out;
+            // The pages go with it: when it ends early, the listing does.
+            let taking = async move {
                 while let Some(page) = pages.recv().await {
                     let wanted: Vec<Named> = page.into_iter().filter(|object| self.wants(object)).map(named).collect();
                     for batch in wanted.chunks(BATCH_OBJECTS_MAX) {
@@ -94,7 +96,9 @@ impl Survey {
     }
 
     fn wants(&self, object: &ObjectRef) -> bool {
-        choose(object, &self.checked) == Choice::Read && self.scope.window.holds(&object.key) && self.scope.only.wants(&object.key)
+        choose(object, &self.checked) == Choice::Read
+            && self.scope.window.holds(&object.key, object.made_at)
+            && self.scope.only.wants(&object.key)
     }
 
     /// How many requests were made so far.
