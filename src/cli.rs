@@ -1,5 +1,7 @@
 //! The command line.
 
+mod backfill;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use cloudigrade_query::{Dimension, Granularity};
 use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
 use cloudigrade_schemas::arn::is_account_id;
 
+pub use self::backfill::Backfill;
 use crate::control::wire::Operation;
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -47,6 +50,8 @@ pub struct Global {
 pub enum Command {
     /// Read CloudTrail files into the data folder; safe to repeat, to interrupt and to run in pieces
     Ingest(Ingest),
+    /// Read what was delivered to a bucket in a time, after saying what that will cost; with a server or without
+    Backfill(Backfill),
     /// Usage or concurrency over any period
     Report(Report),
     /// Ask in SQL: one query, or a shell without one

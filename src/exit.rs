@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use cloudigrade_connectors::completeness::verify::{ArchiveError, KeysNotListed};
+use cloudigrade_connectors::source::listing::window::SurveyError;
 use cloudigrade_connectors::source::{FeedError, IngestError};
 use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_pipeline::log::LogError;
@@ -96,6 +97,12 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
     }
     if cause.downcast_ref::<ConfigError>().is_some() {
         return Some(Code::Usage);
+    }
+    if let Some(error) = cause.downcast_ref::<SurveyError>() {
+        return Some(match error {
+            SurveyError::Options(_) | SurveyError::Folder { .. } => Code::Usage,
+            SurveyError::Listing { .. } => Code::Storage,
+        });
     }
     cause.downcast_ref::<PeriodError>().map(|_| Code::Usage).or_else(|| cause.downcast_ref::<LogError>().map(of_log))
 }

@@ -9,8 +9,11 @@ use crate::output::{print, tell};
 pub fn run(args: &cli::Config, config: &Config) -> anyhow::Result<Code> {
     match args {
         cli::Config::Check => {
-            let collects =
-                if config.collects() { "`serve` collects" } else { "`serve` only answers: there is no [source.sqs] and no [accounts]" };
+            let collects = if config.collects() {
+                "`serve` collects"
+            } else {
+                "`serve` only answers: there is no [source.sqs], no [source.list] and no [accounts]"
+            };
             tell(format_args!("the configuration is in order; {collects}"));
         }
         cli::Config::Show => {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use aws_config::SdkConfig;
 use cloudigrade_connectors::doctor::{Finding, Verdict, check_bucket, check_identity, check_queue};
-use cloudigrade_query::{Limits, Tables, printable, run_sql};
+use cloudigrade_connectors::source::listing::{ListOptions, Place};
+use cloudigrade_query::{Limits, Tables, Viewer, printable, run_sql};
 use cloudigrade_schemas::account::AccountProblem;
 
 use crate::aws;
 use crate::cli::Doctor;
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::control::socket;
 use crate::control::wire::{Ask, Operation, Request};
 use crate::data::{DataFolder, now};
@@ -27,19 +29,39 @@ pub async fn run(data: &DataFolder, args: &Doctor, config: &Config) -> anyhow::R
     if config.collects() {
         let sdk = aws::sdk(config).await;
         findings.push(check_identity(&sdk).await);
-        if let Some(sqs) = &config.source.sqs {
+        if let Some(list) = aws::listing(config) {
+            findings.extend(check_places(&sdk, &list).await);
+        }
+        if let Some(sqs) = config.source.sqs.as_ref().filter(|_| config.source_kind() == Some(SourceKind::Sqs)) {
             findings.extend(check_queue(&sdk, &sqs.queue_url, sqs.region.as_deref(), sqs.max_receive_count).await);
             for bucket in sqs.buckets.iter().filter(|bucket| !is_pattern(bucket)) {
-                findings.push(check_bucket(&sdk, bucket, sqs.expected_bucket_owner.as_deref(), aws::endpoint(config).is_some()).await);
+                findings.push(check_bucket(&sdk, bucket, "", sqs.expected_bucket_owner.as_deref(), aws::endpoint(config).is_some()).await);
             }
         }
     } else {
-        let help = "name a queue in [source.sqs], or add a section [accounts], for `serve` to collect; `ingest` needs neither";
+        let help = "name a queue in [source.sqs] or places in [source.list], or add a section [accounts], for `serve` to collect; `ingest` needs neither";
         findings.push(Finding::warning("configuration", "serve", "only answers, and collects nothing", help));
     }
     write(&findings, args)?;
     let worst = findings.iter().map(|finding| finding.verdict).max();
     Ok(if worst == Some(Verdict::Failure) { Code::Wrong } else { Code::Done })
+}
+
+async fn check_places(sdk: &SdkConfig, list: &ListOptions) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for place in &list.places {
+        findings.push(match Place::of(place) {
+            Ok(Place::Bucket { bucket, prefix }) => {
+                check_bucket(sdk, &bucket, &prefix, list.expected_bucket_owner.as_deref(), list.endpoint.is_some()).await
+            }
+            Ok(Place::Folder(path)) => match std::fs::read_dir(&path) {
+                Ok(_) => Finding::ok("folder", place, "can be listed"),
+                Err(error) => Finding::failure("folder", place, error.to_string(), "make it readable, or change source.list.places"),
+            },
+            Err(error) => Finding::failure("bucket", place, error.to_string(), "mend source.list.places"),
+        });
+    }
+    findings
 }
 
 async fn data_folder(data: &DataFolder) -> Finding {
@@ -88,7 +110,7 @@ async fn accounts(tables: &Tables) -> anyhow::Result<Vec<Finding>> {
     const QUERY: &str = "SELECT account_id, problems FROM accounts WHERE state IN ('pending', 'enabled') ORDER BY account_id, tenant";
     let mut findings = Vec::new();
     let (mut known, mut in_order) = (0_usize, 0_usize);
-    for batch in run_sql(tables, QUERY, now(), &Limits::default()).await?.collect().await? {
+    for batch in run_sql(tables, &Viewer::Everything, QUERY, now(), &Limits::default()).await?.collect().await? {
         let options = FormatOptions::default();
         let [ids, problems] = [0, 1].map(|column| ArrayFormatter::try_new(batch.column(column), &options));
         let (ids, problems) = (ids?, problems?);

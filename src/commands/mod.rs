@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod accounts;
+mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
@@ -37,6 +38,7 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
     let data = DataFolder::of(&cli.global);
     match cli.command {
         Command::Ingest(args) => ingest::run(&data, &args, handle),
+        Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),
         Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
         Command::Sql(args) => sql::run(&data, &args, handle),
         Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args, config)),

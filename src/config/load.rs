@@ -149,6 +149,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::config::SourceKind;
 
     fn of(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -179,6 +180,20 @@ mod tests {
         let sqs = config.unwrap().source.sqs.unwrap();
         assert_eq!((sqs.visibility_timeout.as_secs(), sqs.max_messages), (30, 3));
         assert_eq!((sqs.buckets, sqs.expected_bucket_owner.as_deref()), (vec!["x".to_owned(), "y".to_owned()], Some("012345678901")));
+    }
+
+    #[test]
+    fn the_kind_of_source_is_that_of_its_section_and_a_queue_goes_first() {
+        const LIST: &str = "[source.list]\nplaces = [\"s3://trail\"]\nsince = \"2024-03-01T00:00:00Z\"\n";
+        let kind = |toml: &str| of(toml, &[]).unwrap().source_kind();
+        assert_eq!((kind(""), kind(SQS), kind(LIST)), (None, Some(SourceKind::Sqs), Some(SourceKind::List)));
+        assert_eq!(kind(&format!("{SQS}{LIST}")), Some(SourceKind::Sqs));
+        assert_eq!(kind(&format!("[source]\nkind = \"list\"\n{SQS}{LIST}")), Some(SourceKind::List));
+        let wrong = |toml: &str| of(toml, &[]).unwrap_err().to_string();
+        assert!(wrong(&format!("[source]\nkind = \"list\"\n{SQS}")).contains("source.kind"));
+        assert!(wrong(&format!("{LIST}interval = \"0s\"\n")).contains("source.list.interval: 0 s"));
+        assert!(wrong("[source.list]\nplaces = []\n").contains("names 0 places"));
+        assert!(wrong(&format!("{LIST}intervall = \"5m\"\n")).contains("did you mean interval?"));
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use cloudigrade_connectors::limits::{SILENCE_AFTER, UNDERWAY};
+use cloudigrade_connectors::limits::{LIST_FULL_EVERY, LIST_INTERVAL, LIST_RECENT_DAYS, SILENCE_AFTER, UNDERWAY};
+use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::arn::{RoleArn, is_account_id};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{duration, moment};
 
-/// All of it. Sections that are absent have their defaults; `[source.sqs]` and `[accounts]` are what makes `serve` collect.
+/// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -61,6 +62,10 @@ pub struct AssumeRole {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
+    /// How new log files are found: `sqs`, where a queue tells of them, or `list`, by listing. By default what there is a section for, and the
+    /// queue where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SourceKind>,
     /// Objects that are worked on at once [default: four a processor].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<NonZeroUsize>,
@@ -78,11 +83,74 @@ pub struct Source {
     /// A queue that tells of new objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqs: Option<Sqs>,
+    /// Places that are listed for new objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<List>,
+}
+
+/// How new log files are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A queue tells of them.
+    Sqs,
+    /// By listing.
+    List,
+}
+
+/// Places that are listed at intervals.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// `s3://bucket`, or `s3://bucket/prefix` where the trail has a prefix, or folders of this machine.
+    pub places: Vec<String>,
+    /// How long after one listing of the newest days the next begins. Each costs two requests or more for each account and region; with
+    /// `source.include` it is of all keys, as nothing is known of their order.
+    #[serde(default = "five_minutes_between", with = "duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Days besides today that each listing looks at. Files that come for older days are found by the full listing.
+    #[serde(default = "two_days")]
+    pub recent_days: u32,
+    /// How often all of it is listed, besides once at the start: a request for each thousand objects.
+    #[serde(default = "a_day", with = "duration")]
+    #[schemars(with = "String")]
+    pub full_every: Duration,
+    /// What was delivered before is not read: `2024-03-01` or `2024-03-01T00:00:00Z`. Absent: all that is there is read.
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub since: Option<UtcSecond>,
+    /// The account that must own the buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+    /// Whether we pay for listing and reading.
+    #[serde(default)]
+    pub request_payer: bool,
+}
+
+fn five_minutes_between() -> Duration {
+    LIST_INTERVAL
+}
+
+fn two_days() -> u32 {
+    LIST_RECENT_DAYS
+}
+
+fn a_day() -> Duration {
+    LIST_FULL_EVERY
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Self { workers: None, include: Vec::new(), silence_after: SILENCE_AFTER, missing_after: UNDERWAY, sqs: None }
+        Self {
+            kind: None,
+            list: None,
+            workers: None,
+            include: Vec::new(),
+            silence_after: SILENCE_AFTER,
+            missing_after: UNDERWAY,
+            sqs: None,
+        }
     }
 }
 
@@ -237,7 +305,17 @@ fn is_trail_prefix(text: &str) -> bool {
 impl Config {
     /// Whether `serve` collects, and so needs the log for itself.
     pub fn collects(&self) -> bool {
-        self.source.sqs.is_some() || self.accounts.is_some()
+        self.source_kind().is_some() || self.accounts.is_some()
+    }
+
+    /// How new log files are found, if they are.
+    pub fn source_kind(&self) -> Option<SourceKind> {
+        let by_section = || match (&self.source.sqs, &self.source.list) {
+            (Some(_), _) => Some(SourceKind::Sqs),
+            (None, Some(_)) => Some(SourceKind::List),
+            (None, None) => None,
+        };
+        self.source.kind.or_else(by_section)
     }
 
     /// What no type can say: limits, and settings that do not go together. All that is wrong, not only the first.
@@ -253,6 +331,17 @@ impl Config {
         {
             hold(false, error.to_string());
         }
+        if let Some(list) = crate::aws::listing(self)
+            && let Err(error) = list.check()
+        {
+            hold(false, error.to_string());
+        }
+        let has_section = match self.source.kind {
+            Some(SourceKind::Sqs) => self.source.sqs.is_some(),
+            Some(SourceKind::List) => self.source.list.is_some(),
+            None => true,
+        };
+        hold(has_section, "source.kind names a source without a section: add [source.sqs] or [source.list], or name the other".to_owned());
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();
             hold(

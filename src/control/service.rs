@@ -1,15 +1,21 @@
 //! Answers what is asked, in the process that has the log.
 
+use std::sync::Arc;
+
 use cloudigrade_connectors::aws::Checker;
 use cloudigrade_connectors::aws::fleet::Overview;
-use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::again::Places;
+use cloudigrade_connectors::source::batch::Batches;
+use cloudigrade_connectors::source::sqs::SqsOptions;
+use cloudigrade_connectors::source::sqs::fetch::S3Objects;
+use cloudigrade_connectors::source::{Committer, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::Log;
 use cloudigrade_schemas::UtcSecond;
 use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
-use super::{accounts, letters};
+use super::{accounts, letters, objects};
 use crate::aws;
 use crate::config::Config;
 
@@ -23,6 +29,8 @@ pub struct Service {
     pub(super) overview: Option<watch::Receiver<Overview>>,
     /// Where objects are read again from.
     pub(super) places: Places,
+    /// What reads objects that are named.
+    pub(super) batches: Batches,
     pub(super) now: fn() -> UtcSecond,
 }
 
@@ -39,8 +47,12 @@ impl Service {
         config: &Config,
         now: fn() -> UtcSecond,
     ) -> anyhow::Result<Self> {
-        let places = Places::new(&aws::sdk(config).await, aws::queue(config).as_ref())?;
-        Ok(Self { log, committer, aws, overview, places, now })
+        let (sdk, options) = (aws::sdk(config).await, aws::objects(config));
+        let places = Places::new(&sdk, options.as_ref())?;
+        let options = options.unwrap_or_else(|| SqsOptions::new(String::new(), Vec::new()));
+        let known = ledger::known(log.clone(), log.partitions());
+        let batches = Batches::new(Arc::new(S3Objects::new(&sdk, &options)), known, committer.clone(), options.workers);
+        Ok(Self { log, committer, aws, overview, places, batches, now })
     }
 
     /// Does what is asked.
@@ -51,6 +63,7 @@ impl Service {
         match asked {
             Ask::Accounts(request) => accounts::answer(self, request).await.map(Told::Accounts),
             Ask::DeadLetters(request) => letters::answer(self, request).await.map(Told::DeadLetters),
+            Ask::Objects(request) => objects::answer(self, request).await.map(Told::Objects),
         }
     }
 }

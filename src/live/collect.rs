@@ -1,4 +1,4 @@
-//! Starts what finds things: the queue's source, the fleet of accounts, and the look at completeness.
+//! Starts what finds things: the source of log files, the fleet of accounts, and the look at completeness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
-use cloudigrade_connectors::source::sqs::{Inside, SqsSource};
+use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
+use cloudigrade_connectors::source::sqs::{Inside, SqsOptions, SqsSource};
 use cloudigrade_connectors::source::{Committer, Readiness, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
@@ -40,7 +41,7 @@ pub struct Finding<'a> {
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
     pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
-        self.start_queue(parts).await?;
+        self.start_source(parts).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let checker = match &self.config.accounts {
             Some(settings) => {
@@ -55,18 +56,23 @@ impl Finding<'_> {
         Ok(checker)
     }
 
-    async fn start_queue(&self, parts: &mut Parts) -> anyhow::Result<()> {
-        let Some(mut options) = aws::queue(self.config) else { return Ok(()) };
-        options.drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
+    async fn start_source(&self, parts: &mut Parts) -> anyhow::Result<()> {
+        let drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
         let inside = Inside {
             committer: self.committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
             codec: CodecLimits::default(),
         };
-        let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
-        let stop = self.stop.clone();
-        parts.spawn("queue", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
+        if let Some(options) = aws::queue(self.config) {
+            let source = SqsSource::connect(&aws::sdk(self.config).await, SqsOptions { drain, ..options }, inside)?;
+            let stop = self.stop.clone();
+            parts.spawn("queue", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
+        } else if let Some(options) = aws::listing(self.config) {
+            let source = ListSource::connect(&aws::sdk(self.config).await, ListOptions { drain, ..options }, inside)?;
+            let stop = self.stop.clone();
+            parts.spawn("listing", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
+        }
         Ok(())
     }
 

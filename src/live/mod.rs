@@ -1,7 +1,7 @@
 //! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log, operators fold, the tables follow.
 //!
 //! ```text
-//! queue ---> sqs source --\                       /-> extract -> intervals --\
+//! queue, places -> source -\                       /-> extract -> intervals --\
 //! accounts -> fleet ------+--> committer --> log --+-> accounts              +--> tables
 //! control socket -> service /                      \-------------------------/
 //! ```

@@ -21,7 +21,7 @@ use crate::source::s3::S3Options;
 use crate::source::{IngestOptions, ListFeed, Progress, Summary, ingest, ledger};
 
 use self::trail::{ACCOUNT, HOUR, REGION, at};
-pub(super) use self::trail::{BUCKET, Put, Trail, gzip, inflated};
+pub(super) use self::trail::{BUCKET, Put, Trail, gzip, inflated, sign};
 
 /// A log, and a folder to read from.
 struct Bed {

@@ -31,7 +31,7 @@ pub(in crate::completeness) struct Trail {
     pub logs: Vec<Put>,
 }
 
-fn sign(pair: &KeyPair, text: &[u8]) -> Vec<u8> {
+pub(in crate::completeness) fn sign(pair: &KeyPair, text: &[u8]) -> Vec<u8> {
     let mut signature = vec![0; pair.public_modulus_len()];
     pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).unwrap();
     signature

@@ -18,7 +18,7 @@ pub mod classify;
 pub mod clock;
 mod counted;
 mod decide;
-mod decoders;
+pub(in crate::source) mod decoders;
 mod depth;
 mod failure;
 pub mod fetch;
@@ -31,7 +31,7 @@ pub mod objects;
 pub mod options;
 pub mod queue;
 mod receive;
-mod room;
+pub(in crate::source) mod room;
 mod shared;
 mod state_change;
 #[cfg(test)]
@@ -48,7 +48,7 @@ use self::acks::Acks;
 use self::clock::{Clock, SystemClock};
 use self::decoders::Decoders;
 use self::fetch::S3Objects;
-pub(in crate::source) use self::object::describe;
+pub(in crate::source) use self::object::{describe, describe_listed};
 use self::objects::Objects;
 pub use self::options::{OptionsError, SqsOptions};
 use self::queue::{Queue, SqsQueue};
@@ -106,7 +106,7 @@ impl SqsSource {
     /// # Errors
     /// [`OptionsError`].
     pub fn new(outside: Outside, options: SqsOptions, inside: Inside) -> Result<Self, OptionsError> {
-        let checked = options.check()?;
+        let checked = options.check_objects()?;
         let Outside { queue, objects, clock } = outside;
         let Inside { committer, known, readiness, codec } = inside;
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(options.workers);

@@ -30,12 +30,19 @@ pub struct ObjectRef {
     pub region: Option<String>,
     /// When the object was made.
     pub made_at: Option<UtcSecond>,
+    /// The key is the path of a file of this machine. No notification can say so: only who lists a folder does.
+    pub on_disk: bool,
 }
 
 impl ObjectRef {
-    /// `s3://bucket/key`.
+    /// `s3://bucket/key`, or the path of a file.
     pub fn uri(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.key)
+        if self.on_disk { self.key.clone() } else { format!("s3://{}/{}", self.bucket, self.key) }
+    }
+
+    /// What somebody mends when it cannot be read: the bucket, or the file.
+    pub fn place(&self) -> String {
+        if self.on_disk { self.key.clone() } else { format!("s3://{}", self.bucket) }
     }
 }
 
@@ -143,6 +150,7 @@ impl Notification {
             etag: etag(&object["eTag"]),
             region: text(&record["awsRegion"]),
             made_at: moment(&record["eventTime"]),
+            on_disk: false,
         }));
     }
 
@@ -177,6 +185,7 @@ impl Notification {
                     etag: etag(&object["etag"]),
                     region: event.get("region").and_then(text),
                     made_at: event.get("time").and_then(moment),
+                    on_disk: false,
                 }));
             }
             ("aws.s3", _) => self.ignored += 1,

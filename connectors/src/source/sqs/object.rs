@@ -7,7 +7,7 @@ use cloudigrade_schemas::{DeadLetter, DeadLetterReason};
 use sha2::{Digest as _, Sha256};
 
 use super::backlog::NotInLine;
-use super::classify::{Class, Failure, Reached};
+use super::classify::Class;
 use super::counted;
 use super::decide::{Next, next};
 use super::filter::{Choice, choose};
@@ -124,11 +124,9 @@ impl Shared {
             }
             Choice::Read => {}
         }
-        if let (Some(size), Some(etag)) = (named_object.size, &named_object.etag) {
-            let head = Head { size: Some(size), etag: Some(etag.clone()), version: None };
-            if self.is_known(&describe(named_object, &head, None))? {
-                return Ok(Outcome::Done("duplicate"));
-            }
+        let tells_its_version = named_object.size.is_some() && named_object.etag.is_some();
+        if tells_its_version && self.is_known(&describe_listed(named_object))? {
+            return Ok(Outcome::Done("duplicate"));
         }
         let read = async {
             let _in_line = self.rooms.in_line.enter(1).await;
@@ -227,10 +225,7 @@ impl Shared {
         tokio::select! {
             biased;
             answer = asked => answer,
-            () = self.clock.sleep(FETCH_TIMEOUT) => {
-                let message = format!("no whole answer in {} s", FETCH_TIMEOUT.as_secs());
-                Err(Failure { reached: Reached::Nothing, code: None, status: None, message }.into())
-            }
+            () = self.clock.sleep(FETCH_TIMEOUT) => Err(FetchError::no_answer(FETCH_TIMEOUT)),
         }
     }
 
@@ -251,7 +246,7 @@ impl Shared {
         match &error {
             FetchError::Failed { failure } if class == Class::Environment => {
                 let code = failure.code.clone().unwrap_or_else(|| failure.status.map_or_else(|| "NotSent".to_owned(), |s| s.to_string()));
-                self.readiness.report(&format!("s3://{}", object.bucket), &code, &uri, format!("{uri}: {error}"), self.clock.wall());
+                self.readiness.report(&object.place(), &code, &uri, format!("{uri}: {error}"), self.clock.wall());
             }
             _ => {}
         }
@@ -290,10 +285,17 @@ fn unusable(object: &ObjectRef, class: Class, reason: DeadLetterReason, detail: 
     Unusable { class, reason, source: object.uri(), version: object.version.clone(), detail, content: Bytes::new() }
 }
 
+/// An object that was listed, or whose notification tells size and ETag, as the ledger knows it.
+pub(in crate::source) fn describe_listed(named: &ObjectRef) -> Object {
+    describe(named, &Head { size: named.size, etag: named.etag.clone(), version: None }, None)
+}
+
 /// The object as the ledger knows it. Its fingerprint is that of a listing of the bucket, so what was ingested from there is known here.
 pub(in crate::source) fn describe(named: &ObjectRef, head: &Head, content: Option<&Bytes>) -> Object {
     let size = head.size.or(named.size).or(content.map(|content| content.len() as u64)).unwrap_or_default();
     let fingerprint = match (&head.etag, content) {
+        // Of a file it is the time of its last change, written as the ledger has it of folders.
+        (Some(changed), _) if named.on_disk => format!("{size}-{changed}"),
         (Some(etag), _) => format!("{size}-\"{etag}\""),
         (None, Some(content)) => format!("{size}-{:x}", Sha256::digest(content)),
         (None, None) => String::new(),

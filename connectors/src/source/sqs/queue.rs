@@ -10,10 +10,11 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::classify::{Class, Failure, Reached, classify, help};
 use super::failure;
+use super::notification::ObjectRef;
 use super::options::{Checked, SqsOptions};
 
 /// A message, received and hidden from other readers for the visibility timeout.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Received {
     /// The message's id.
     pub id: String,
@@ -21,6 +22,8 @@ pub struct Received {
     pub receipt: String,
     /// The text.
     pub body: String,
+    /// The object that it names, where that is known without reading the text.
+    pub object: Option<ObjectRef>,
     /// How often it was received, this time included.
     pub receive_count: u32,
     /// When it was sent, in milliseconds since 1970.
@@ -203,6 +206,7 @@ fn received(message: Message) -> Option<Received> {
         receipt: message.receipt_handle?,
         id: message.message_id.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
+        object: None,
         receive_count,
         sent_at_ms,
     })

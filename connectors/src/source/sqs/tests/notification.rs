@@ -44,6 +44,7 @@ fn an_event_of_s3_names_its_object_with_all_that_it_tells() {
         etag: Some("0af1".into()),
         region: Some("eu-west-1".into()),
         made_at: Some(cloudigrade_schemas::UtcSecond::parse_prefix("2024-03-01T09:00:00Z").unwrap()),
+        on_disk: false,
     };
     assert_eq!(found, Notification { items: vec![Item::Object(expected)], ignored: 0 });
 }

@@ -152,6 +152,7 @@ impl FakeQueue {
                     id: message.id.clone(),
                     receipt: receipt(&message.id, message.receives),
                     body: message.body.clone(),
+                    object: None,
                     receive_count: message.receives,
                     sent_at_ms: Some(1_700_000_000_000),
                 }
