@@ -138,8 +138,6 @@ pub const MESSAGE_WRAPPINGS_MAX: usize = 2;
 pub const OBJECTS_PER_MESSAGE_MAX: usize = 10_000;
 /// Objects of one message that are worked on at the same time; other messages have theirs.
 pub const OBJECTS_PER_MESSAGE_AT_ONCE: usize = 64;
-/// Bytes of a message that is not understood which its dead letter keeps.
-pub const MESSAGE_BYTES_KEPT: usize = 1024;
 /// Messages that are received but not yet deleted or given back, for each worker. Most of them wait for the log's commit.
 pub const MESSAGES_PER_WORKER: usize = 32;
 /// Messages that are received but not yet deleted or given back.
