@@ -107,7 +107,7 @@ pub const LANES_MAX: usize = 10_000;
 pub const REGIONS_AT_ONCE_MAX: usize = 6;
 /// Observations that one entry of the log joins.
 pub const OBSERVATIONS_PER_ENTRY: usize = 2_000;
-/// How often an account is compared with EC2, unless it is configured.
+/// How often an account is compared with EC2 at least, unless it is configured.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How rarely it may be: a terminated instance is gone from descriptions after about an hour.
 pub const RECONCILE_INTERVAL_MAX: Duration = Duration::from_secs(30 * 60);
