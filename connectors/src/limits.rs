@@ -107,7 +107,7 @@ pub const LANES_MAX: usize = 10_000;
 pub const REGIONS_AT_ONCE_MAX: usize = 6;
 /// Observations that one entry of the log joins.
 pub const OBSERVATIONS_PER_ENTRY: usize = 2_000;
-/// How often an account is compared with EC2, unless it is configured.
+/// How often an account is compared with EC2 at least, unless it is configured.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How rarely it may be: a terminated instance is gone from descriptions after about an hour.
 pub const RECONCILE_INTERVAL_MAX: Duration = Duration::from_secs(30 * 60);
@@ -138,8 +138,6 @@ pub const MESSAGE_WRAPPINGS_MAX: usize = 2;
 pub const OBJECTS_PER_MESSAGE_MAX: usize = 10_000;
 /// Objects of one message that are worked on at the same time; other messages have theirs.
 pub const OBJECTS_PER_MESSAGE_AT_ONCE: usize = 64;
-/// Bytes of a message that is not understood which its dead letter keeps.
-pub const MESSAGE_BYTES_KEPT: usize = 1024;
 /// Messages that are received but not yet deleted or given back, for each worker. Most of them wait for the log's commit.
 pub const MESSAGES_PER_WORKER: usize = 32;
 /// Messages that are received but not yet deleted or given back.

@@ -1,5 +1,7 @@
 //! `image.facts`: what is known of machine images, each fact by itself. `image.tags`: what CloudTrail says of their tags, as it comes.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +28,18 @@ pub struct ImageFact {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
-    /// What EC2 says of it.
+    /// What EC2 says of it. It is the same for all accounts that see the image.
     Metadata(ImageMetadata),
-    /// EC2 does not know it, or does not show it to the account that used it.
-    Unavailable,
+    /// EC2 does not know it, or does not show it to the account that used it. Each account's word for itself, beside the metadata: an image
+    /// that one account cannot see is known all the same where another sees it, and one that was deregistered stays known for what it was.
+    Unavailable {
+        /// The account that asked. `None` in the messages of earlier versions, which did not tell it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account_id: Option<String>,
+        /// Whether that is over: EC2 shows it to the account after all.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over: bool,
+    },
     /// A tag was set or taken away.
     Tag {
         /// The tag's key.
@@ -87,19 +97,38 @@ pub struct ImageMetadata {
     pub encrypted: Option<bool>,
 }
 
-impl ImageFact {
-    /// The key in the topic: `region/image/`, and `metadata` (which [`Fact::Unavailable`] shares), `tag/KEY`, `seen`,
-    /// `override/PRODUCT/TENANT` or `findings`.
-    pub fn to_key(&self) -> String {
-        match &self.fact {
-            Fact::Metadata(_) | Fact::Unavailable => format!("{}/{}/metadata", self.region, self.image_id),
-            Fact::Tag { key, .. } => format!("{}/{}/tag/{key}", self.region, self.image_id),
-            Fact::Seen => format!("{}/{}/seen", self.region, self.image_id),
-            Fact::Override(said) => {
-                format!("{}/{}/override/{}/{}", self.region, self.image_id, said.product.word(), said.tenant.as_deref().unwrap_or_default())
-            }
-            Fact::Findings(_) => format!("{}/{}/findings", self.region, self.image_id),
+impl Fact {
+    /// Its stable word, as in JSON and tables.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Metadata(_) => "metadata",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Tag { .. } => "tag",
+            Self::Seen => "seen",
+            Self::Override(_) => "override",
+            Self::Findings(_) => "findings",
         }
+    }
+
+    /// Which fact of its image it is, as an image has one of each: `metadata`, `unavailable/ACCOUNT`, `tag/KEY`, `seen`,
+    /// `override/PRODUCT/TENANT` or `findings`. One without an account
+    /// was written under `metadata`, and stands there until there are metadata.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Metadata(_) | Self::Unavailable { account_id: None, .. } => Cow::Borrowed("metadata"),
+            Self::Unavailable { account_id: Some(account_id), .. } => Cow::Owned(format!("unavailable/{account_id}")),
+            Self::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
+            Self::Seen => Cow::Borrowed("seen"),
+            Self::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
+            Self::Findings(_) => Cow::Borrowed("findings"),
+        }
+    }
+}
+
+impl ImageFact {
+    /// The key in the topic: `region/image/` and [`Fact::name`].
+    pub fn to_key(&self) -> String {
+        format!("{}/{}/{}", self.region, self.image_id, self.fact.name())
     }
 
     /// What decides its partition: the image.

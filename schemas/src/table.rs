@@ -215,11 +215,11 @@ pub const GAPS: Table = Table {
 /// What is known of machine images.
 pub const IMAGE_FACTS: Table = Table {
     name: "image_facts",
-    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not know it, or a tag.",
+    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not show it to an account, or a tag. Where there are metadata the image is known, whoever does not see it.",
     columns: &[
         column("image_id", Text, false, "Machine image."),
         column("region", Text, false, "AWS region."),
-        column("fact", Text, false, "Which fact: metadata, or tag/KEY."),
+        column("fact", Text, false, "Which fact: metadata, unavailable/ACCOUNT, or tag/KEY."),
         column("kind", Text, false, "metadata, unavailable or tag."),
         column("at", Timestamp, false, "When it was so."),
         column("source", Text, false, "Where it was learned: the object and record index uri#index, or the API that said it."),
@@ -227,7 +227,7 @@ pub const IMAGE_FACTS: Table = Table {
             "value",
             Text,
             false,
-            "JSON: the metadata, or the tag with its key and value; the value is null where the tag was taken away.",
+            "JSON: the metadata; the account that does not see the image, and whether that is over; or the tag with its key and value, which is null where the tag was taken away.",
         ),
     ],
     stored: &[],

@@ -89,6 +89,9 @@ fn messages_of_the_first_version_are_read() {
     assert_eq!(coverage.to_key(), "1/r");
     let letter = r#"{"id":"0","source":"f","reason":"not_json","detail":"d","first_bytes":"x","found_at":"2024-03-01T09:00:00Z"}"#;
     assert_eq!(serde_json::from_str::<DeadLetter>(letter).unwrap().index, None);
+    let fact = r#"{"image_id":"ami-1","region":"r","at":"2024-03-01T09:00:00Z","source":"s","fact":{"kind":"unavailable"}}"#;
+    let fact: ImageFact = serde_json::from_str(fact).unwrap();
+    assert_eq!(fact.to_key(), "r/ami-1/metadata", "as it was written");
     let findings: Findings = serde_json::from_str(FINDINGS_OF_THE_FIRST_INSPECTOR).unwrap();
     let image = &findings.images["ami-0123"];
     assert_eq!((image.rhel_version.as_deref(), image.is_rhel), (Some("7.4"), None));

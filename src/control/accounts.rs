@@ -156,7 +156,7 @@ impl Asked<'_> {
         let external_id = self.external_id().await?;
         let action = match aws.check(&known, &external_id).await {
             AccountCheck::InOrder { trail } => AccountAction::Verified { trail },
-            AccountCheck::Obstructed(problems) => AccountAction::Failed { problems },
+            AccountCheck::Obstructed { problems, trail } => AccountAction::Failed { problems, trail },
         };
         Ok(of(self.accepted(&known.account_id, action).await?))
     }

@@ -85,6 +85,7 @@ impl Shared {
         let outcome = match item {
             Item::Object(object) => self.object(object, named, waits).await.unwrap_or_else(|outcome| outcome),
             Item::StateChange(event) => self.state_change(event, named).await,
+            Item::Subscription { topic, ended } => self.subscription(topic, *ended),
             Item::Unrecognized(why) => self.unrecognized(why.clone(), named).await,
         };
         // Whoever read it, and whenever: what is done shows no problem any more.
@@ -100,6 +101,27 @@ impl Shared {
             Ok(entry) => self.commit(entry).await.map_or_else(Outcome::from, |()| Outcome::Done("observed")),
             Err(why) => self.unrecognized(why, named).await,
         }
+    }
+
+    /// Nothing is confirmed by this program: whoever can send to the queue could have it ask any URL.
+    fn subscription(&self, topic: &str, ended: bool) -> Outcome {
+        let queue = self.options.queue_name();
+        if ended {
+            tracing::warn!(
+                queue,
+                topic,
+                "SNS says that this queue is no longer subscribed to the topic: nothing comes from there any more; subscribe it again if that was not meant"
+            );
+        } else {
+            tracing::warn!(
+                queue,
+                topic,
+                "SNS asks to confirm that the topic may send to this queue, which this program never does: nothing comes from there yet. \
+                 A subscription that the queue's own account makes needs no confirmation: make it from there (aws sns subscribe). \
+                 If another account must make it, stop this program, subscribe again, and open the SubscribeURL of the message that then is in the queue"
+            );
+        }
+        Outcome::Done("ignored")
     }
 
     async fn unrecognized(&self, why: String, named: Named<'_>) -> Outcome {
@@ -174,8 +196,8 @@ impl Shared {
         };
         // What is wrong with the content may be wrong with this one answer: it is believed when it comes twice.
         if harvest.kind == ObjectKind::Unusable && next(Class::Content, named.receives, 0) == Next::Rest {
-            counted::error(Class::Content);
-            return Err(Outcome::Failed(Class::Content));
+            let why = harvest.letters(self.clock.wall()).map(|letter| letter.detail).collect::<Vec<_>>().join("; ");
+            return Err(self.rests(&named_object.uri(), Class::Content, named, &why));
         }
         counted::records(harvest.records);
         let bytes = harvest.bytes();
@@ -258,14 +280,19 @@ impl Shared {
         self.settle(Unusable { content, ..unusable(object, class, reason, detail) }, named).await
     }
 
+    fn rests(&self, source: &str, class: Class, named: Named<'_>, detail: &str) -> Outcome {
+        counted::error(class);
+        tracing::warn!(source, class = class.word(), receives = named.receives, detail, "left in the queue, to be tried again");
+        Outcome::Failed(class)
+    }
+
     /// Lets the message rest, or writes the dead letter.
     async fn settle(&self, unusable: Unusable, named: Named<'_>) -> Outcome {
         let Unusable { class, reason, source, version, detail, content } = unusable;
-        counted::error(class);
         if next(class, named.receives, self.options.max_receive_count) == Next::Rest {
-            tracing::warn!(source, class = class.word(), receives = named.receives, detail, "left in the queue, to be tried again");
-            return Outcome::Failed(class);
+            return self.rests(&source, class, named, &detail);
         }
+        counted::error(class);
         tracing::warn!(source, class = class.word(), receives = named.receives, detail, "given up: a dead letter is written");
         let letter = DeadLetter::new(source, None, reason, detail, &content, self.clock.wall()).with_version(version);
         match letter_message(&letter) {

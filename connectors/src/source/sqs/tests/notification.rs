@@ -62,6 +62,22 @@ fn keys_are_read_in_the_forms_of_aws_moto_and_localstack() {
 }
 
 #[test]
+fn what_sns_asks_about_subscriptions_is_told_apart_and_its_url_and_token_are_left_alone() {
+    let asked = |kind: &str, topic: &str| {
+        json!({"Type": kind, "MessageId": "m", "Token": "secret", "TopicArn": topic, "Message": "You have chosen to subscribe to the topic",
+            "SubscribeURL": "https://sns.evil.example/?Token=secret", "SignatureVersion": "1"})
+    };
+    for (kind, ended) in [("SubscriptionConfirmation", false), ("UnsubscribeConfirmation", true)] {
+        let found = parse(&asked(kind, "arn:aws:sns:us-east-1:000000000012:trail").to_string());
+        let topic = "arn:aws:sns:us-east-1:000000000012:trail".to_owned();
+        assert_eq!(found.items, [Item::Subscription { topic, ended }]);
+        assert!(!format!("{found:?}").contains("secret"));
+    }
+    let found = parse(&asked("SubscriptionConfirmation", &"x".repeat(10_000)).to_string());
+    assert!(matches!(&found.items[..], [Item::Subscription { topic, .. }] if topic.len() == 320));
+}
+
+#[test]
 fn a_short_event_as_emulators_write_it_is_enough() {
     let found = parse(r#"{"Records":[{"eventName":"s3:ObjectCreated:Copy","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#);
     assert_eq!(objects(&found), [&ObjectRef { bucket: "b".into(), key: "k".into(), ..ObjectRef::default() }]);
