@@ -7,8 +7,9 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 12] = [
+const COMMANDS: [(&str, &[&str]); 13] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
+    ("backfill", &["[PLACE]", "--start", "--end", "--account", "--region", "--dry-run", "--yes", "--price-get", "--format"]),
     ("report usage", REPORT),
     ("report concurrency", REPORT),
     ("sql", &["[QUERY]", "--timeout", "--max-rows", "--memory", "--format", "--output"]),

@@ -34,7 +34,7 @@ pub enum NotRead {
         uri: String,
     },
     /// The bucket is not listed.
-    #[error("{uri}: its bucket is not among those of the source; if it is yours, add it to source.sqs.buckets or source.list.places")]
+    #[error("{uri}: its bucket is not listed; if it is yours, add it to source.sqs.buckets or source.list.places")]
     BucketNotAllowed {
         /// The object.
         uri: String,
