@@ -13,7 +13,7 @@ use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::log::{Log, Output, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_pipeline::sink::{TableRoot, Tables};
 use cloudigrade_schemas::account::Unmetered;
-use cloudigrade_schemas::image_fact::Fact;
+use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
 use cloudigrade_schemas::interval::Edge;
 use cloudigrade_schemas::table::BUCKETS;
 use cloudigrade_schemas::topic::partition_of;
@@ -190,8 +190,11 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
                 Gap { account_id, region, kind, from: UtcSecond(3), until, missing, detail: "d".into(), found_at: UtcSecond(4), closed_at };
             send(&log, Topic::Gaps, &gap.to_key(), &gap);
         }
+        let unavailable = |account_id: Option<&str>| Fact::Unavailable { account_id: account_id.map(str::to_owned), over: until.is_some() };
         for fact in [
-            Fact::Unavailable,
+            unavailable(None),
+            Fact::Metadata(ImageMetadata { name: Some("n".into()), ..ImageMetadata::default() }),
+            unavailable(Some("000000000012")),
             Fact::Tag { key: "a/b".into(), value: until.map(|_| "v".into()) },
             Fact::Tag { key: "c".into(), value: None },
         ] {
@@ -216,6 +219,10 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
     assert_eq!(texts(&gaps, "kind"), ["log_files_missing", "silence"]);
     assert_eq!(gaps.column_by_name("closed_at").unwrap().null_count(), 1);
     let facts = current("image_facts");
-    assert_eq!(texts(&facts, "fact"), ["metadata", "tag/a/b", "tag/c"]);
-    assert_eq!(texts(&facts, "value"), ["{}", r#"{"key":"a/b","value":"v"}"#, r#"{"key":"c","value":null}"#]);
+    assert_eq!(texts(&facts, "fact"), ["metadata", "tag/a/b", "tag/c", "unavailable/000000000012"]);
+    assert_eq!(texts(&facts, "kind"), ["metadata", "tag", "tag", "unavailable"]);
+    let [metadata, rest @ ..] = &texts(&facts, "value")[..] else { panic!() };
+    assert!(metadata.contains(r#""name":"n""#), "what one account cannot see takes nothing from what is known");
+    let gone = r#"{"account_id":"000000000012","over":true}"#;
+    assert_eq!(rest, [r#"{"key":"a/b","value":"v"}"#, r#"{"key":"c","value":null}"#, gone]);
 }

@@ -31,8 +31,8 @@ def test_images_of_instances_are_described_with_their_billing_code_and_missing_o
     assert known["kind"] == "metadata"
     wanted = {"architecture": "arm64", "product_codes": ["marketplace:abc"], **told}
     assert {name: known["value"][name] for name in wanted} == wanted
-    missing = until("what EC2 does not say", lambda: (found := facts(program, gone)) and found["metadata"])
-    assert missing["kind"] == "unavailable"
+    missing = until("what EC2 does not say", lambda: facts(program, gone).get(f"unavailable/{account}"))
+    assert (missing["kind"], missing["value"]) == ("unavailable", {"account_id": account, "over": False})
 
 
 def test_the_images_of_launches_that_only_the_logs_tell_of_are_described_too(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:

@@ -1,7 +1,5 @@
 //! The rows of the tables about accounts, gaps and images.
 
-use std::borrow::Cow;
-
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 use cloudigrade_schemas::image_fact::Fact;
@@ -52,43 +50,23 @@ pub(super) fn gap_columns(rows: &[&Gap]) -> Result<Vec<ArrayRef>, ArrowError> {
 
 /// The columns of [`cloudigrade_schemas::table::IMAGE_FACTS`], in its order.
 pub(super) fn image_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let names: Vec<Cow<'_, str>> = rows.iter().map(|row| name_of(&row.fact)).collect();
+    let names: Vec<_> = rows.iter().map(|row| row.fact.name()).collect();
     let values = texts(rows, |row| match &row.fact {
         Fact::Metadata(metadata) => json!(metadata),
-        Fact::Unavailable => json!({}),
+        Fact::Unavailable { account_id, over } => json!({"account_id": account_id, "over": over}),
         Fact::Tag { key, value } => json!({"key": key, "value": value}),
-        Fact::Seen => json!({}),
         Fact::Override(said) => json!(said),
         Fact::Findings(findings) => json!(findings),
     })?;
-    let kind = |fact: &Fact| match fact {
-        Fact::Metadata(_) => "metadata",
-        Fact::Unavailable => "unavailable",
-        Fact::Tag { .. } => "tag",
-        Fact::Seen => "seen",
-        Fact::Override(_) => "override",
-        Fact::Findings(_) => "findings",
-    };
     Ok(vec![
         text(rows, |row| &row.image_id),
         text(rows, |row| &row.region),
         text(&names, |name| name),
-        maybe_text(rows, |row| Some(kind(&row.fact))),
+        maybe_text(rows, |row| Some(row.fact.word())),
         moment(rows, |row| Some(row.at)),
         text(rows, |row| &row.source),
         text(&values, |json| json),
     ])
-}
-
-/// Which fact of its image it is: an image has one of each.
-pub(super) fn name_of(fact: &Fact) -> Cow<'static, str> {
-    match fact {
-        Fact::Metadata(_) | Fact::Unavailable => Cow::Borrowed("metadata"),
-        Fact::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
-        Fact::Seen => Cow::Borrowed("seen"),
-        Fact::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
-        Fact::Findings(_) => Cow::Borrowed("findings"),
-    }
 }
 
 fn texts<'r, R, T: Serialize>(rows: &'r [&R], value: impl Fn(&'r R) -> T) -> Result<Vec<String>, ArrowError> {

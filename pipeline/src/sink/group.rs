@@ -95,7 +95,7 @@ impl<'a> Change<'a> {
             }
             Topic::ImageFacts => {
                 let fact: ImageFact = serde_json::from_slice(&record.value)?;
-                let key = [fact.image_id.clone().into(), fact.region.clone().into(), facts::name_of(&fact.fact)];
+                let key = [fact.image_id.clone().into(), fact.region.clone().into(), fact.fact.name()];
                 (WHOLE, key.map(|part: Cow<'_, str>| Cow::Owned(part.into_owned())), Content::ImageFact(Box::new(fact)))
             }
             _ => {
