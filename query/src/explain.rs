@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, RecordBatch};
 use cloudigrade_schemas::UtcSecond;
 use datafusion::common::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
@@ -14,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::columns::{Columns, unexpected};
 use crate::dimension::{Dimension, Only};
 use crate::error::QueryError;
 use crate::fold::{Clip, PIECE_COLUMNS, Pieces, outside};
@@ -318,44 +318,7 @@ async fn images(
     Ok(images)
 }
 
-/// A batch's columns by their names.
-struct Columns<'a> {
-    batch: &'a RecordBatch,
-}
-
 impl Columns<'_> {
-    fn of(&self, name: &str) -> Result<&ArrayRef, QueryError> {
-        self.batch.column_by_name(name).ok_or_else(|| unexpected(name))
-    }
-
-    fn maybe_text(&self, name: &str, row: usize) -> Result<Option<String>, QueryError> {
-        let texts = self.of(name)?.as_string_view_opt().ok_or_else(|| unexpected(name))?;
-        Ok(texts.is_valid(row).then(|| texts.value(row).to_owned()))
-    }
-
-    fn text(&self, name: &str, row: usize) -> Result<String, QueryError> {
-        Ok(self.maybe_text(name, row)?.unwrap_or_default())
-    }
-
-    fn boolean(&self, name: &str, row: usize) -> Result<Option<bool>, QueryError> {
-        let booleans = self.of(name)?.as_boolean_opt().ok_or_else(|| unexpected(name))?;
-        Ok(booleans.is_valid(row).then(|| booleans.value(row)))
-    }
-
-    fn integer(&self, name: &str, row: usize) -> Result<Option<i64>, QueryError> {
-        let integers = self.of(name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| unexpected(name))?;
-        Ok(integers.is_valid(row).then(|| integers.value(row)))
-    }
-
-    fn moment(&self, name: &str, row: usize) -> Result<Option<UtcSecond>, QueryError> {
-        let moments = self.of(name)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| unexpected(name))?;
-        Ok(moments.is_valid(row).then(|| UtcSecond(moments.value(row).div_euclid(1_000_000))))
-    }
-
-    fn json(&self, name: &str, row: usize) -> Result<Value, QueryError> {
-        serde_json::from_str(&self.text(name, row)?).map_err(QueryError::storage)
-    }
-
     /// A row's run, of which nothing is counted yet.
     fn run(&self, row: usize) -> Result<ExplainedRun, QueryError> {
         let edge = |event: &str, kind: &str, source: &str| {
@@ -397,8 +360,4 @@ impl Columns<'_> {
             overrides: self.json("overrides", row)?,
         })
     }
-}
-
-fn unexpected(name: &str) -> QueryError {
-    QueryError::Storage { message: format!("the column {name} is not as expected") }
 }

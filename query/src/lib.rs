@@ -15,6 +15,7 @@
 //! * [`ids`]: fixed integer ids of resources
 //! * [`digest`]: one number for what the tables say
 
+mod columns;
 pub mod digest;
 pub mod dimension;
 pub mod error;
