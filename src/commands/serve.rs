@@ -1,4 +1,4 @@
-//! `cloudigrade serve`: reports over HTTP, and collecting where the configuration says from what.
+//! `cloudigrade serve`: answers over HTTP, and collecting where the configuration says from what.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::backend::LogBackend;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::data::{DataFolder, now};
@@ -31,27 +32,56 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    // Before the tables are opened: collecting makes them where they are not there yet.
-    let live = match config.collects() {
+    // Before the tables are opened: it makes them where they are not there yet.
+    let live = match owns_log(data, args, config) {
         true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
         false => None,
     };
     let tables = data.open_tables().await?;
+    let backend = live.as_ref().map(Live::backend);
     eprintln!("listening at http://{}", listener.local_addr()?);
-    if !listen.ip().is_loopback() {
-        eprintln!("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
-    }
+    tell_who_may(&listener, backend.as_deref(), config)?;
     let problems =
         Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
     let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
-    rest::serve(rest, listener, stop.clone().cancelled_owned()).await;
+    let limit = config.serve.shutdown_limit;
+    // What is being answered is answered, within the limit: a client that takes nothing must not hold the stop.
+    let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        () = answering => {}
+        () = given_up => tracing::warn!(seconds = limit.as_secs(), "some answers were not finished in time"),
+    }
     if let Some(live) = live {
-        let limit = config.serve.shutdown_limit;
         let finished = tokio::time::timeout(limit, live.finish()).await;
         finished.map_err(|_| error(Code::Failed, format!("stopping took longer than {} s (serve.shutdown_limit); nothing is lost: what was not finished is done at the next start", limit.as_secs())))??;
     }
     eprintln!("stopped");
     Ok(Code::Done)
+}
+
+/// Whether this server has the log for itself: always where it collects, and else where there is one and nobody said otherwise.
+fn owns_log(data: &DataFolder, args: &Serve, config: &Config) -> bool {
+    !args.read_only && (config.collects() || data.has_log())
+}
+
+/// Says how somebody gets in, and warns of what everybody can read.
+fn tell_who_may(listener: &TcpListener, backend: Option<&LogBackend>, config: &Config) -> anyhow::Result<()> {
+    let beyond = !listener.local_addr()?.ip().is_loopback();
+    let open = backend.is_none() || config.serve.open;
+    if backend.is_some_and(LogBackend::has_no_users) {
+        eprintln!("cloudigrade: there are no users yet: `cloudigrade users create NAME --superuser` makes the first, also while this runs");
+    }
+    if open && beyond {
+        eprintln!("cloudigrade: whoever reaches this address reads all reports, without logging in");
+    }
+    if beyond {
+        eprintln!("cloudigrade: what is sent is not encrypted: let a proxy with TLS stand before this address, and nobody else reach it");
+    }
+    Ok(())
 }
 
 /// The first signal asks to stop; the second ends the process.
