@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_query::rest::{self, Rest};
+use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,14 +36,15 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
         true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
         false => None,
     };
-    let tables = data.open_tables().await?;
+    let tables = Arc::new(data.open_tables().await?);
     eprintln!("listening at http://{}", listener.local_addr()?);
     if !listen.ip().is_loopback() {
         eprintln!("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
     }
     let problems =
         Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
-    let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
+    let parts = Parts { tables, backend: None, now, metrics: Arc::new(move || recorder.render()), problems };
+    let rest = Rest::new(parts, RestOptions { open: true, ..RestOptions::default() });
     rest::serve(rest, listener, stop.clone().cancelled_owned()).await;
     if let Some(live) = live {
         let limit = config.serve.shutdown_limit;
