@@ -1,9 +1,12 @@
 //! `cloudigrade serve`: answers over HTTP, and collecting where the configuration says from what.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_query::rest::{self, Rest};
+use cloudigrade_query::rest::backend::Backend;
+use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,26 +40,35 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
         true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
         false => None,
     };
-    let tables = data.open_tables().await?;
+    let tables = Arc::new(data.open_tables().await?);
     let backend = live.as_ref().map(Live::backend);
     eprintln!("listening at http://{}", listener.local_addr()?);
     tell_who_may(&listener, backend.as_deref(), config)?;
     let problems =
         Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
-    let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
-    let limit = config.serve.shutdown_limit;
-    // What is being answered is answered, within the limit: a client that takes nothing must not hold the stop.
-    let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
-    let given_up = async {
-        stop.cancelled().await;
-        tokio::time::sleep(limit).await;
+    let options = RestOptions {
+        identity: config.serve.identity_header,
+        // Where nobody is known nobody can log in.
+        open: config.serve.open || backend.is_none(),
+        cors: config.serve.cors.clone(),
+        proxies: config.serve.proxies.clone(),
+        ..RestOptions::default()
     };
-    tokio::select! {
-        () = answering => {}
-        () = given_up => tracing::warn!(seconds = limit.as_secs(), "some answers were not finished in time"),
+    let backend = backend.map(|backend| backend as Arc<dyn Backend>);
+    let rest = Rest::new(Parts { tables, backend, now, metrics: Arc::new(move || recorder.render()), problems }, options);
+    let mut answering = pin!(rest::serve(rest, listener, stop.clone().cancelled_owned()));
+    let answered = tokio::select! {
+        () = &mut answering => true,
+        () = stop.cancelled() => false,
+    };
+    let asked = Instant::now();
+    let limit = config.serve.shutdown_limit;
+    // What is being answered is answered, but a client that takes nothing does not hold the stop.
+    if !answered && tokio::time::timeout(limit / 2, answering).await.is_err() {
+        eprintln!("cloudigrade: some answers were not taken in time, and are given up");
     }
     if let Some(live) = live {
-        let finished = tokio::time::timeout(limit, live.finish()).await;
+        let finished = tokio::time::timeout(limit.saturating_sub(asked.elapsed()), live.finish()).await;
         finished.map_err(|_| error(Code::Failed, format!("stopping took longer than {} s (serve.shutdown_limit); nothing is lost: what was not finished is done at the next start", limit.as_secs())))??;
     }
     eprintln!("stopped");

@@ -1,6 +1,6 @@
 //! A request, read and within its limits.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::principal::Principal;
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its method.
+    /// Its method. `HEAD` is handled as the `GET` that it stands for.
     pub method: Method,
     /// Its path, as it was sent.
     pub path: String,
@@ -27,8 +27,10 @@ pub struct Call {
     pub body: Bytes,
     /// Who makes it. Absent only where anybody may.
     pub principal: Option<Arc<Principal>>,
-    /// Where it comes from.
-    pub peer: Option<SocketAddr>,
+    /// Where it comes from: what a proxy that is believed says, else the other end of the connection.
+    pub from: Option<IpAddr>,
+    /// How the client reached the server, `https://reports.example.com`, without a slash at the end.
+    pub origin: String,
     /// Names it in answers and log lines.
     pub request_id: String,
 }
@@ -42,6 +44,16 @@ impl Call {
     /// The first value of a parameter of the query string.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Where a path of this server is, as the client reaches it.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
     }
 
     /// Who makes it.
