@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cloudigrade_connectors::source::Readiness;
+use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_query::rest::backend::Backend;
 use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::Live;
+use crate::output::message;
 
 /// Serves until SIGTERM or Ctrl-C: what is being answered is answered, what is being collected is finished or given back. A second signal
 /// ends the process at once, which loses nothing either.
@@ -37,7 +39,7 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     stop_on_signals(stop.clone())?;
     // Before the tables are opened: it makes them where they are not there yet.
     let live = match owns_log(data, args, config) {
-        true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
+        true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await.map_err(with_way_out)?),
         false => None,
     };
     let tables = Arc::new(data.open_tables().await?);
@@ -78,6 +80,17 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
 /// Whether this server has the log for itself: always where it collects, and else where there is one and nobody said otherwise.
 fn owns_log(data: &DataFolder, args: &Serve, config: &Config) -> bool {
     !args.read_only && (config.collects() || data.has_log())
+}
+
+/// What to do where another process has the log.
+fn with_way_out(cause: anyhow::Error) -> anyhow::Error {
+    match cause.downcast_ref::<OpenError>() {
+        Some(OpenError::InUse { .. }) => {
+            let message = format!("{}; with --read-only, a server only answers reports, beside whatever has the folder", message(&cause));
+            error(Code::Data, message)
+        }
+        _ => cause,
+    }
 }
 
 /// Says how somebody gets in, and warns of what everybody can read.
