@@ -16,7 +16,7 @@ use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::call::Call;
 use crate::rest::describe::{self, integer, integer_between, list, moment, nullable, object, text};
-use crate::rest::endpoint::{Access, Answering, Dialect, Endpoint, Operation, Parameter};
+use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter};
 use crate::rest::params::items;
 use crate::rest::rows::{self, negotiate};
 
@@ -69,13 +69,19 @@ impl Listing {
         let (row, example) = describe::row(&self.table, self.columns);
         let document = object([
             ("complete_through", nullable(moment())),
+            ("snapshot", text()),
             ("limit", integer()),
             ("offset", integer()),
             ("next", nullable(text())),
             ("rows", list(row)),
         ]);
         let example = json!({
-            "complete_through": "2024-02-20T12:00:00Z", "limit": 100, "offset": 0, "next": null, "rows": [example],
+            "complete_through": "2024-02-20T12:00:00Z",
+            "snapshot": "s1-AAAA",
+            "limit": 100,
+            "offset": 0,
+            "next": null,
+            "rows": [example],
         });
         Endpoint {
             method: Method::GET,
@@ -89,7 +95,10 @@ impl Listing {
                 description: self.description,
                 parameters: self.filters.into_iter().map(|filter| filter.parameter).chain(paging()).collect(),
                 body: None,
-                answers: vec![rows::answer("The rows.", document, example)],
+                answers: vec![
+                    rows::answer("The rows.", document, example),
+                    Answer::empty(410, "What was known then was deleted since, or the tables were made anew."),
+                ],
             },
             handler,
         }
@@ -101,17 +110,16 @@ impl Listing {
         let format = negotiate(call)?;
         let number = |name: &str| call.param(name).and_then(|text| text.parse::<usize>().ok());
         let offset = number("offset").unwrap_or(0);
-        let sql = self.sql(call);
+        let (sql, as_of) = (self.sql(call), call.as_of()?);
         if format != Format::Json {
             // All that there is, unless a part is asked for.
             let limit = number("limit").map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-            let asked = rest.export(&viewer, &format!("{sql}{limit} OFFSET {offset}")).await?;
-            let told = vec![("x-complete-through", asked.complete_through.map(|moment| moment.to_string()))];
-            return rows::streamed(format, asked.rows, &Value::Null, told, asked.kept).await;
+            let asked = rest.export(&viewer, &format!("{sql}{limit} OFFSET {offset}"), as_of.as_ref()).await?;
+            return rows::streamed(format, asked.rows, &Value::Null, asked.stamp.told(), asked.kept).await;
         }
         let limit = number("limit").unwrap_or(PAGE_ROWS);
         // One more tells whether there are more.
-        let asked = rest.ask(&viewer, &format!("{sql} LIMIT {} OFFSET {offset}", limit + 1)).await?;
+        let asked = rest.ask(&viewer, &format!("{sql} LIMIT {} OFFSET {offset}", limit + 1), as_of.as_ref()).await?;
         let mut left = limit;
         let mut page = Vec::new();
         let mut more = false;
@@ -122,10 +130,12 @@ impl Listing {
             left -= taken;
         }
         let head = json!({
-            "complete_through": asked.complete_through.map(|moment| moment.to_string()),
+            "complete_through": asked.stamp.complete_through,
+            "snapshot": asked.stamp.snapshot,
             "limit": limit,
             "offset": offset,
-            "next": more.then(|| next(call, offset + limit)),
+            // As of the same snapshot, so that no row is on two pages or on none.
+            "next": more.then(|| next(call, offset + limit, Some(&asked.stamp.snapshot))),
         });
         rows::whole(format, &asked.schema, &page, &head, Vec::new())
     }
@@ -166,6 +176,7 @@ fn paging() -> Vec<Parameter> {
             json!(100),
         ),
         Parameter::query("offset", "How many rows to leave out before the first.", integer_between(0, i64::from(i32::MAX)), json!(0)),
+        rows::as_of_parameter(),
         rows::format_parameter(),
     ]
 }
