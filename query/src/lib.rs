@@ -9,13 +9,18 @@
 //! * [`sql`]: read-only SQL within limits; `usage(...)` and `concurrency(...)` are the same calculation as the reports
 //! * [`format`]: results as tables for people, JSON, CSV, Parquet and Arrow
 //! * [`viewer`]: who asks, and so what there is to see
+//! * [`dimension`]: what reports can be grouped by and cut to
+//! * [`ids`]: fixed integer ids of resources
 //! * [`digest`]: one number for what the tables say
 
 pub mod digest;
+pub mod dimension;
 pub mod error;
 mod fold;
 pub mod format;
 mod functions;
+pub mod ids;
+mod label;
 pub mod limits;
 pub mod period;
 mod plan;
@@ -27,12 +32,12 @@ pub mod tables;
 pub mod viewer;
 
 pub use digest::{TableDigest, TablesDigest, tables_digest};
+pub use dimension::{Dimension, Only};
 pub use error::{Limit, QueryError};
 pub use format::{Format, RowWriter, TableStyle};
 pub use period::{Granularity, Period, PeriodError};
-pub use plan::Dimension;
-pub use report::{Only, Report, ReportKind, ReportRequest, UnknownType, run_report};
+pub use report::{Report, ReportKind, ReportRequest, UnknownType, run_report};
 pub use session::Limits;
 pub use sql::{Rows, run_sql};
-pub use tables::Tables;
+pub use tables::{AsOf, AsOfError, SnapshotToken, Tables};
 pub use viewer::Viewer;

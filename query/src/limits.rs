@@ -22,6 +22,14 @@ pub const DIGEST_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
 /// How far into a file's end the first read of its footer reaches, in bytes.
 pub const FOOTER_HINT_BYTES: usize = 64 << 10;
+/// Viewers whose part of a snapshot is kept, beside the snapshot.
+pub const VIEWS_KEPT_MAX: usize = 256;
+/// Earlier snapshots that are kept, each with the names of its files: a few hundred bytes a file.
+pub const PAST_SNAPSHOTS_KEPT_MAX: usize = 16;
+/// Files of an earlier version that are looked for at the same time.
+pub const LOOKS_AT_ONCE_MAX: usize = 32;
+/// Runs that one explanation may list.
+pub const EXPLAINED_RUNS_MAX: usize = 100_000;
 /// Rows of a group that a result in Parquet is written in.
 pub const RESULT_ROW_GROUP_ROWS: usize = 128 << 10;
 /// Reports that are computed at the same time over HTTP.
@@ -62,3 +70,7 @@ pub const HTTP_PIECES_WAITING_MAX: usize = 4;
 pub const PAGE_ROWS: usize = 100;
 /// Rows of one page of a list, at most.
 pub const PAGE_ROWS_MAX: usize = 1000;
+/// Dead letters that one request settles, at most.
+pub const LETTERS_SETTLED_MAX: usize = 1000;
+/// Answers of many rows that are sent at the same time over HTTP; those beyond are told to come again.
+pub const EXPORTS_AT_ONCE_MAX: usize = 4;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::error::{Limit, QueryError};
 use crate::session::{Limits, session};
-use crate::tables::Tables;
+use crate::tables::{Tables, View};
 use crate::viewer::Viewer;
 
 /// The rows of a result, as they are computed. Dropping it ends the query.
@@ -66,7 +66,7 @@ impl Stream for Rows {
     }
 }
 
-/// Runs one SELECT, EXPLAIN, SHOW or DESCRIBE over the tables as of their last refresh; anything else is refused.
+/// Runs one SELECT, EXPLAIN, SHOW or DESCRIBE over what a viewer sees of the tables as of their last refresh; anything else is refused.
 ///
 /// Tables are those of the contract, and those of the schema `sys`; `usage(...)` and `concurrency(...)` are table functions. `now` is
 /// the moment up to which running instances count in them.
@@ -75,8 +75,9 @@ impl Stream for Rows {
 /// own, since they keep its threads busy.
 pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond, limits: &Limits) -> Result<Rows, QueryError> {
     let deadline = Instant::now() + limits.time;
-    let _ = viewer;
-    let context = session(tables, &tables.snapshot(), now, limits)?;
+    let wrong = |error| QueryError::from_datafusion(&error, limits.memory_bytes);
+    let view = View::new(&tables.snapshot(), viewer).map_err(wrong)?;
+    let context = session(tables, &view, now, limits)?;
     let state = context.state();
     let statement = read_statement(&state, sql, limits)?;
     let plan = async {
@@ -85,7 +86,7 @@ pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond
         Ok(plan)
     };
     let plan = timeout_at(deadline, plan).await.map_err(|_| Limit::Time(limits.time))?;
-    let plan = plan.map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))?;
+    let plan = plan.map_err(wrong)?;
     run_plan(&context, plan, limits, deadline).await
 }
 

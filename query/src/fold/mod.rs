@@ -59,6 +59,13 @@ impl Reach {
         self.by_account.entry(account.to_owned()).or_default().insert(region.to_owned(), complete_through);
     }
 
+    /// The part of some accounts.
+    pub(crate) fn only(&self, accounts: &[Arc<str>]) -> Self {
+        let of =
+            |account: &Arc<str>| self.by_account.get_key_value(&**account).map(|(account, regions)| (account.clone(), regions.clone()));
+        Self { by_account: accounts.iter().filter_map(of).collect() }
+    }
+
     /// How far an account's region reaches; [`UNKNOWN`] where it was never heard of.
     fn of(&self, account: &str, region: &str) -> i64 {
         self.by_account.get(account).and_then(|regions| regions.get(region)).copied().unwrap_or(UNKNOWN)

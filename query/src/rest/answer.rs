@@ -9,6 +9,7 @@ use warp::reply::Response;
 use super::backend::Refused;
 use super::endpoint::Dialect;
 use crate::error::QueryError;
+use crate::tables::AsOfError;
 
 /// The media type of a failure in the dialect of RFC 9457.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -145,6 +146,8 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let (status, code) = match &error {
             QueryError::Limit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+            QueryError::AsOf(AsOfError::Gone { .. } | AsOfError::OtherTables) => (StatusCode::GONE, "gone"),
+            QueryError::Busy { .. } => return Self::busy(),
             QueryError::Storage { .. } | QueryError::Output(_) | QueryError::Execution { .. } => {
                 tracing::error!(%error, "a question failed");
                 return Self::internal();

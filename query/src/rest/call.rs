@@ -9,6 +9,7 @@ use warp::http::{HeaderMap, Method, StatusCode};
 
 use super::answer::Failure;
 use super::principal::Principal;
+use crate::tables::{AsOf, AsOfError};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -54,6 +55,15 @@ impl Call {
     /// Where a path of this server is, as the client reaches it.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
+    }
+
+    /// The moment that it asks as of, if it does.
+    ///
+    /// # Errors
+    /// 400 where it is none.
+    pub fn as_of(&self) -> Result<Option<AsOf>, Failure> {
+        let as_of = |text: &str| text.parse().map_err(|error: AsOfError| Failure::field("as_of", error.to_string()));
+        self.param("as_of").map(as_of).transpose()
     }
 
     /// Who makes it.

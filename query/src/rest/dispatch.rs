@@ -113,10 +113,14 @@ async fn answer<B: Buf, E>(
     observed.user = principal.as_ref().map(|principal| principal.name.clone());
     let query: Vec<(String, String)> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
     if endpoint.dialect == Dialect::Problem {
+        params::check_path(&endpoint.operation.parameters, &parts)?;
         params::check(&endpoint.operation.parameters, &query, &request.query)?;
     }
     let body = read_body(rest, &request.headers, body).await?;
     let body = body_as_json(endpoint, &request.headers, body)?;
+    if let (Dialect::Problem, Some(("application/json", schema, _))) = (endpoint.dialect, &endpoint.operation.body) {
+        params::check_body(schema, &body)?;
+    }
     let call = Call {
         method: if request.method == Method::HEAD { Method::GET } else { request.method.clone() },
         path: request.path.as_str().to_owned(),

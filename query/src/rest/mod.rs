@@ -5,9 +5,11 @@
 //! added. What a viewer can see is decided in none of these places, but where the question is asked: see [`crate::viewer`].
 
 pub mod answer;
+mod ask;
 pub mod backend;
 pub mod call;
 mod compress;
+mod conform;
 mod connections;
 mod describe;
 mod dispatch;
@@ -29,7 +31,6 @@ mod v2;
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
 use cloudigrade_schemas::UtcSecond;
 use tokio::sync::Semaphore;
 use warp::http::StatusCode;
@@ -42,12 +43,8 @@ use self::answer::Failure;
 use self::backend::Backend;
 use self::endpoint::Endpoint;
 use self::router::Router;
-use crate::limits::{REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX};
-use crate::report::{Report, ReportRequest, run_report};
-use crate::session::Limits;
-use crate::sql::run_sql;
+use crate::limits::{EXPORTS_AT_ONCE_MAX, REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX};
 use crate::tables::Tables;
-use crate::viewer::Viewer;
 
 /// What answers: cheap to clone.
 #[derive(Clone)]
@@ -79,6 +76,8 @@ struct Shared {
     computing: Semaphore,
     /// Reports that are computed or wait for it.
     admitted: Semaphore,
+    /// Answers of many rows that are sent at the same time.
+    exports: Arc<Semaphore>,
 }
 
 /// All endpoints.
@@ -93,7 +92,8 @@ impl Rest {
     pub fn new(parts: Parts, options: RestOptions) -> Self {
         let computing = Semaphore::new(REPORTS_AT_ONCE_MAX);
         let admitted = Semaphore::new(REPORTS_AT_ONCE_MAX + REPORTS_WAITING_MAX);
-        Self { shared: Arc::new(Shared { parts, options, computing, admitted }) }
+        let exports = Arc::new(Semaphore::new(EXPORTS_AT_ONCE_MAX));
+        Self { shared: Arc::new(Shared { parts, options, computing, admitted, exports }) }
     }
 
     /// What changes things, and knows who somebody is.
@@ -128,28 +128,5 @@ impl Rest {
     /// The wall clock.
     pub fn now(&self) -> UtcSecond {
         (self.shared.parts.now)()
-    }
-
-    /// The rows of a question in SQL, as one viewer sees the tables now. It waits for its turn among the others.
-    ///
-    /// # Errors
-    /// What the question does wrong, 503 when too many wait, 500 when the tables do not read.
-    pub async fn rows(&self, viewer: &Viewer, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
-        self.tables().refresh().await?;
-        let rows = run_sql(self.tables(), viewer, sql, self.now(), &Limits::default()).await?;
-        Ok(rows.collect().await?)
-    }
-
-    /// A report. It waits for its turn among the others.
-    ///
-    /// # Errors
-    /// As for [`Rest::rows`].
-    pub async fn make_report(&self, request: &ReportRequest) -> Result<Report, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
-        self.tables().refresh().await?;
-        Ok(run_report(self.tables(), request, &Limits::default()).await?)
     }
 }

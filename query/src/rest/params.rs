@@ -2,8 +2,10 @@
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use warp::http::StatusCode;
 
 use super::answer::Failure;
+use super::conform::faults;
 use super::endpoint::{In, Parameter};
 
 /// Checks the pairs of a query string: each is known, given once, and of its type.
@@ -24,33 +26,53 @@ pub(super) fn check(parameters: &[Parameter], pairs: &[(String, String)], raw: &
         if pairs[..at].iter().any(|(other, _)| other == name) {
             return Err(Failure::field(parameter.name, format!("parameter {name:?} is given twice")));
         }
-        fits(&parameter.schema, value).map_err(|why| Failure::field(parameter.name, format!("parameter {name:?} is {value:?}; {why}")))?;
+        fits(parameter, value)?;
     }
     let missing = known().find(|parameter| parameter.required && !pairs.iter().any(|(name, _)| name == parameter.name));
     missing.map_or(Ok(()), |parameter| Err(Failure::field(parameter.name, format!("parameter {:?} is missing", parameter.name))))
 }
 
-/// Whether a text is what a schema describes, as far as a text can be told by it: words, numbers and their bounds, lengths; lists are
-/// written with commas.
-fn fits(schema: &Value, text: &str) -> Result<(), String> {
-    if let Some(words) = schema["enum"].as_array() {
-        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-        return if words.contains(&text) { Ok(()) } else { Err(format!("it is one of {}", words.join(", "))) };
+/// Checks the parameters of a path: one that cannot be is not there.
+///
+/// # Errors
+/// 404.
+pub(super) fn check_path(parameters: &[Parameter], parts: &[(&'static str, String)]) -> Result<(), Failure> {
+    let fits = |(name, value): &(&str, String)| {
+        let parameter = parameters.iter().find(|parameter| parameter.place == In::Path && parameter.name == *name);
+        parameter.is_none_or(|parameter| fits(parameter, value).is_ok())
+    };
+    if parts.iter().all(fits) { Ok(()) } else { Err(Failure::not_found()) }
+}
+
+/// Checks a body against its schema.
+///
+/// # Errors
+/// 400 with what is at fault.
+pub(super) fn check_body(schema: &Value, body: &[u8]) -> Result<(), Failure> {
+    let unreadable = |error| Failure::new(StatusCode::BAD_REQUEST, "bad_body", format!("the body is not JSON: {error}"));
+    let body: Value = serde_json::from_slice(body).map_err(unreadable)?;
+    let faults = faults(schema, &body);
+    if faults.is_empty() {
+        return Ok(());
     }
+    Err(Failure::new(StatusCode::BAD_REQUEST, "bad_body", format!("the body is not as it must be: {}", faults.join("; "))))
+}
+
+fn fits(parameter: &Parameter, text: &str) -> Result<(), Failure> {
+    let faults = faults(&parameter.schema, &value(&parameter.schema, text));
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::field(parameter.name, format!("parameter {:?}: {}", parameter.name, faults.join("; "))))
+}
+
+/// The value that a text stands for; lists are written with commas.
+fn value(schema: &Value, text: &str) -> Value {
     match schema["type"].as_str() {
-        Some("integer") => {
-            let number: i64 = text.parse().map_err(|_| "it is a whole number".to_owned())?;
-            let (least, most) = (schema["minimum"].as_i64().unwrap_or(i64::MIN), schema["maximum"].as_i64().unwrap_or(i64::MAX));
-            if (least..=most).contains(&number) { Ok(()) } else { Err(format!("it is between {least} and {most}")) }
-        }
-        Some("boolean") if !["true", "false"].contains(&text) => Err("it is true or false".to_owned()),
-        Some("array") => items(text).try_for_each(|item| fits(&schema["items"], item)),
-        Some("string") => {
-            let length = text.chars().count() as u64;
-            let (least, most) = (schema["minLength"].as_u64().unwrap_or(0), schema["maxLength"].as_u64().unwrap_or(u64::MAX));
-            if (least..=most).contains(&length) { Ok(()) } else { Err(format!("it has {least} to {most} characters")) }
-        }
-        _ => Ok(()),
+        Some("integer") => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        Some("boolean") => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        Some("array") => items(text).map(|item| value(&schema["items"], item)).collect(),
+        _ => text.into(),
     }
 }
 
@@ -60,5 +82,5 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn bad(message: String) -> Failure {
-    Failure::new(warp::http::StatusCode::BAD_REQUEST, "bad_parameter", message)
+    Failure::new(StatusCode::BAD_REQUEST, "bad_parameter", message)
 }

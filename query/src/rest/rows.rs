@@ -33,6 +33,13 @@ pub(super) fn format_parameter() -> Parameter {
     Parameter::query("format", meaning, one_of(&FORMATS), "json")
 }
 
+/// What says as of when.
+pub(super) fn as_of_parameter() -> Parameter {
+    let meaning = "What was known then: the `snapshot` of an earlier answer, or a moment. The same question as of the same snapshot has the \
+                   same answer, byte for byte.";
+    Parameter::query("as_of", meaning, text(), "2024-03-05T00:00:00Z")
+}
+
 /// The answer of rows, for a description: a document in JSON, or the rows alone.
 pub(super) fn answer(meaning: &'static str, schema: Value, example: Value) -> Answer {
     let binary = || json!({"type": "string", "format": "binary"});

@@ -1,22 +1,22 @@
 //! Usage and concurrency, with the numbers of the command line.
 
 use cloudigrade_schemas::image::{BillingModel, Product};
+use cloudigrade_schemas::{TokenScope, UtcSecond};
 use serde_json::{Value, json};
 use warp::http::Method;
 use warp::reply::Response;
 
+use crate::dimension::{Dimension, Only};
 use crate::error::QueryError;
 use crate::period::Period;
-use crate::plan::Dimension;
-use crate::report::{Only, Report, ReportKind, ReportRequest};
+use crate::report::{Report, ReportKind, ReportRequest};
 use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::call::Call;
 use crate::rest::describe::{boolean, integer, list, moment, nullable, object, one_of, text};
-use crate::rest::endpoint::{Access, Dialect, Endpoint, Operation, Parameter, handler};
+use crate::rest::endpoint::{Access, Answer, Dialect, Endpoint, Operation, Parameter, handler};
 use crate::rest::params::items;
 use crate::rest::rows::{self, negotiate};
-use cloudigrade_schemas::TokenScope;
 
 /// Their endpoints.
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -61,6 +61,7 @@ fn report(
         ("granularity", one_of(&["hour", "day", "month"])),
         ("tz", text()),
         ("complete_through", nullable(moment())),
+        ("snapshot", text()),
         ("unknown_types", list(unknown)),
         ("rows", list(row)),
     ]);
@@ -71,6 +72,7 @@ fn report(
         "granularity": "month",
         "tz": "UTC",
         "complete_through": "2024-02-20T12:00:00Z",
+        "snapshot": "s1-AAAA",
         "unknown_types": [{"instance_type": "q9.huge", "runtime_seconds": 3600}],
         "rows": [example],
     });
@@ -86,7 +88,10 @@ fn report(
             description,
             parameters: parameters(),
             body: None,
-            answers: vec![rows::answer("The report.", schema, document)],
+            answers: vec![
+                rows::answer("The report.", schema, document),
+                Answer::empty(410, "What was known then was deleted since, or the tables were made anew."),
+            ],
         },
         handler,
     }
@@ -105,7 +110,12 @@ fn parameters() -> Vec<Parameter> {
             text(),
             "Europe/Berlin",
         ),
-        Parameter::query("by", "What to group by, with commas.", many(), json!(["account", "region"])),
+        Parameter::query(
+            "by",
+            "What to group by, with commas.",
+            list(one_of(&Dimension::ALL.map(Dimension::name))),
+            json!(["account", "region"]),
+        ),
         Parameter::query("account", "Only these AWS accounts.", many(), json!(["123456789012"])),
         Parameter::query("region", "Only these regions.", many(), json!(["eu-west-1"])),
         Parameter::query("instance", "Only these instances.", many(), json!(["i-0123456789abcdef0"])),
@@ -118,6 +128,7 @@ fn parameters() -> Vec<Parameter> {
             one_of(&BillingModel::ALL.map(BillingModel::word)),
             "byos",
         ),
+        rows::as_of_parameter(),
         rows::format_parameter(),
     ]
 }
@@ -188,20 +199,19 @@ async fn concurrency(rest: Rest, call: Call) -> Result<Response, Failure> {
 }
 
 async fn make(rest: &Rest, call: &Call, kind: ReportKind) -> Result<Response, Failure> {
-    let format = negotiate(call)?;
-    let request = request(rest, call, kind)?;
-    let report = rest.make_report(&request).await?;
+    let (format, as_of) = (negotiate(call)?, call.as_of()?);
+    let report = rest.make_report_as_of(as_of.as_ref(), |now| request(call, kind, now)).await?;
     let complete_through = report.complete_through.map(|moment| moment.to_string());
-    let told = vec![("x-complete-through", complete_through)];
+    let told = vec![("x-complete-through", complete_through), ("x-snapshot", Some(report.snapshot.to_string()))];
     rows::whole(format, &report.schema, &report.batches, &head(kind, &report), told)
 }
 
-/// The report that is asked for.
-pub(super) fn request(rest: &Rest, call: &Call, kind: ReportKind) -> Result<ReportRequest, Failure> {
+/// The report that is asked for, at a moment.
+pub(super) fn request(call: &Call, kind: ReportKind, now: UtcSecond) -> Result<ReportRequest, Failure> {
     let param = |name| call.param(name);
     let granularity = param("granularity").unwrap_or("day").parse().map_err(QueryError::Period)?;
     let (start, end) = (param("start").unwrap_or_default(), param("end").unwrap_or_default());
-    let period = Period::new(start, end, granularity, param("tz").unwrap_or("UTC"), rest.now()).map_err(QueryError::Period)?;
+    let period = Period::new(start, end, granularity, param("tz").unwrap_or("UTC"), now).map_err(QueryError::Period)?;
     let by = items(param("by").unwrap_or_default()).map(str::parse::<Dimension>).collect::<Result<_, QueryError>>()?;
     let many = |name| param(name).map(|text| items(text).map(str::to_owned).collect::<Vec<_>>());
     let only = Only {
@@ -222,11 +232,12 @@ fn head(kind: ReportKind, report: &Report) -> Value {
     let period = &report.period;
     json!({
         "report": match kind { ReportKind::Usage => "usage", ReportKind::Concurrency => "concurrency" },
-        "start": cloudigrade_schemas::UtcSecond(period.start()).to_string(),
-        "end": cloudigrade_schemas::UtcSecond(period.end()).to_string(),
+        "start": UtcSecond(period.start()),
+        "end": UtcSecond(period.end()),
         "granularity": period.granularity().name(),
         "tz": period.zone(),
-        "complete_through": report.complete_through.map(|moment| moment.to_string()),
+        "complete_through": report.complete_through,
+        "snapshot": report.snapshot.to_string(),
         "unknown_types": unknown.collect::<Vec<_>>(),
     })
 }

@@ -75,6 +75,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 vec![Answer::json(200, "The description.", json!({"type": "object"}), json!({"openapi": "3.1.0"}))],
             ),
         ),
+        open(
+            "/api/cloudigrade/v2/openapi.json",
+            handler!(description_of_v2),
+            operation(
+                "getDescriptionOfV2",
+                "The description of the second API alone",
+                vec![Answer::json(200, "The description.", json!({"type": "object"}), json!({"openapi": "3.1.0"}))],
+            ),
+        ),
     ]
 }
 
@@ -100,4 +109,8 @@ async fn metrics(rest: Rest, _: Call) -> Result<Response, Failure> {
 
 async fn description(_: Rest, _: Call) -> Result<Response, Failure> {
     Ok(answer::json(StatusCode::OK, openapi::document()))
+}
+
+async fn description_of_v2(_: Rest, _: Call) -> Result<Response, Failure> {
+    Ok(answer::json(StatusCode::OK, openapi::document_of_v2()))
 }
