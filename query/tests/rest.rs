@@ -15,7 +15,7 @@ use cloudigrade_query::Tables;
 use cloudigrade_query::rest::{Parts, RequestLimits, RestOptions};
 use common::{Run, write_accounts, write_tables};
 use serde_json::{Value, json};
-use server::{Server, now};
+use server::{Server, now, queries};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -140,6 +140,7 @@ async fn a_server_without_a_log_reads_and_says_that_it_only_reads() {
     let backend = std::sync::Arc::new(backend::FakeBackend::new());
     let parts = Parts {
         tables: std::sync::Arc::new(tables),
+        queries: queries(),
         backend: None,
         now,
         metrics: std::sync::Arc::new(String::new),

@@ -97,6 +97,18 @@ pub(super) fn whole(format: Format, schema: &Schema, batches: &[RecordBatch], he
     Ok(with_headers(body.into_response(), format, told))
 }
 
+/// The first of some rows, and whether there are more.
+pub(super) fn first(batches: &[RecordBatch], limit: usize) -> (Vec<RecordBatch>, bool) {
+    let mut left = limit;
+    let mut page = Vec::new();
+    for batch in batches {
+        let taken = batch.num_rows().min(left);
+        page.push(batch.slice(0, taken));
+        left -= taken;
+    }
+    (page, batches.iter().map(RecordBatch::num_rows).sum::<usize>() > limit)
+}
+
 /// A document without its end: what `head` says, and then a field for the rows.
 fn begin(head: &Value, field: &str) -> Vec<u8> {
     let mut body = head.to_string().into_bytes();
