@@ -99,9 +99,9 @@ fn report(
 
 pub(super) fn parameters() -> Vec<Parameter> {
     let mut parameters = vec![
-        Parameter::query("start", "When the period begins, inclusive: a date (midnight in `tz`) or a time.", text(), "2024-02-01")
+        Parameter::query("start", "When the period begins, inclusive: a date (midnight in `tz`) or a time.", edge(), "2024-02-01")
             .required(),
-        Parameter::query("end", "When the period ends, exclusive: a date or a time.", text(), "2024-03-01").required(),
+        Parameter::query("end", "When the period ends, exclusive: a date or a time.", edge(), "2024-03-01").required(),
         Parameter::query("granularity", "How long a bucket is.", one_of(&["hour", "day", "month"]), "month"),
         Parameter::query(
             "tz",
@@ -119,6 +119,17 @@ pub(super) fn parameters() -> Vec<Parameter> {
     parameters.extend(filters());
     parameters.extend([rows::as_of_parameter(), rows::format_parameter()]);
     parameters
+}
+
+/// Where a period begins or ends.
+fn edge() -> Value {
+    // Without an offset it is a time of the zone's clock.
+    let of_the_zone = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$";
+    json!({
+        "type": "string",
+        "title": "a time; write 2024-02-01 (midnight in the report's time zone) or 2024-02-01T00:00:00Z",
+        "anyOf": [{"format": "date"}, {"format": "date-time"}, {"pattern": of_the_zone}],
+    })
 }
 
 /// What cuts a report, or a list of runs.
