@@ -24,7 +24,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::error::QueryError;
 use crate::functions::{ConcurrencyFunction, Source, UsageFunction};
 use crate::ids::ResourceId;
-use crate::limits::{QUERY_DEADLINE, QUERY_MEMORY_BYTES, QUERY_ROWS_MAX, QUERY_SPILL_BYTES};
+use crate::limits::{
+    QUERY_DEADLINE, QUERY_MEMORY_BYTES, QUERY_ROWS_MAX, QUERY_SPILL_BYTES, USER_SQL_DEADLINE, USER_SQL_MEMORY_BYTES, USER_SQL_ROWS_MAX,
+    USER_SQL_SPILL_BYTES,
+};
 use crate::plan;
 use crate::tables::{Tables, View};
 
@@ -54,6 +57,19 @@ impl Default for Limits {
             rows: QUERY_ROWS_MAX,
             time: QUERY_DEADLINE,
             partitions: None,
+        }
+    }
+}
+
+impl Limits {
+    /// What SQL may take that users write and send over the network.
+    pub fn of_users() -> Self {
+        Self {
+            memory_bytes: USER_SQL_MEMORY_BYTES,
+            spill_bytes: USER_SQL_SPILL_BYTES,
+            rows: USER_SQL_ROWS_MAX,
+            time: USER_SQL_DEADLINE,
+            ..Self::default()
         }
     }
 }

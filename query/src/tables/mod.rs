@@ -27,7 +27,7 @@ pub(crate) use self::catalogue::{Label, Labels};
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::view::View;
 
-use self::stored::{FileSets, Place, Stored, TABLES, Versions};
+use self::stored::{FileSets, Place, Stored, TABLES, Versions, versions_by};
 use crate::error::QueryError;
 use crate::limits::{FOOTER_CACHE_BYTES, PAST_SNAPSHOTS_KEPT_MAX};
 use crate::viewer::Viewer;
@@ -105,7 +105,8 @@ impl Tables {
             AsOf::Moment(moment) if *moment > now => return Err(AsOfError::Future { moment: *moment }.into()),
             AsOf::Moment(moment) => {
                 let millis = moment.0.checked_mul(1000).ok_or(AsOfError::Future { moment: *moment })?;
-                (self.shared.stored.lock().await.versions_by(millis).await?, None, *moment)
+                let logs = self.shared.stored.lock().await.logs();
+                (versions_by(&logs, millis).await?, None, *moment)
             }
         };
         let snapshot = self.snapshot_of(versions).await?;

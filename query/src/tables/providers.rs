@@ -21,6 +21,17 @@ use crate::period::Period;
 /// The column that marks the row of a run that SQL shows: others repeat it.
 const FIRST_MONTH: &str = "first_month";
 
+/// Which rows of a table are seen.
+#[derive(Clone, Debug)]
+pub(super) enum Seen {
+    /// All.
+    All,
+    /// None: no file is looked at.
+    Nothing,
+    /// Those for which this holds.
+    Rows(Expr),
+}
+
 /// A stored table as SQL shows it: the columns of the contract, each run once, and the rows that the viewer may see.
 #[derive(Debug)]
 pub(crate) struct Contract {
@@ -28,15 +39,14 @@ pub(crate) struct Contract {
     schema: SchemaRef,
     /// Where [`FIRST_MONTH`] is in the files, if the table has it.
     first_month: Option<usize>,
-    /// Which rows are seen; `None` for all.
-    keep: Option<Expr>,
+    seen: Seen,
 }
 
 impl Contract {
-    pub(super) fn new(files: Arc<FileSet>, keep: Option<Expr>) -> Self {
+    pub(super) fn new(files: Arc<FileSet>, seen: Seen) -> Self {
         let schema = visible_schema(&files.table);
         let first_month = files.schema.index_of(FIRST_MONTH).ok();
-        Self { files, schema, first_month, keep }
+        Self { files, schema, first_month, seen }
     }
 }
 
@@ -63,9 +73,9 @@ impl TableProvider for Contract {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        if let Some(keep) = self.keep.clone() {
-            let keep = if self.first_month.is_some() { keep.and(col(FIRST_MONTH)) } else { keep };
-            return veiled(&self.files, state, |_| true, &columns, keep, None, filters).await;
+        if !matches!(self.seen, Seen::All) {
+            let once = self.first_month.map(|_| col(FIRST_MONTH));
+            return veiled(&self.files, state, |_| true, &columns, &self.seen, once, None, filters).await;
         }
         // The visible columns come first in the files.
         let Some(first_month) = self.first_month else {
@@ -80,17 +90,25 @@ impl TableProvider for Contract {
     }
 }
 
-/// Scans the rows of wanted files for which `keep` holds, behind a veil. `prune` and `filters` say which rows are wanted: others may come
-/// too, where files and row groups are not left out by them.
+/// Scans the rows of wanted files that are seen, and for which `keep` holds, behind a veil. `prune` and `filters` say which rows are wanted:
+/// others may come too, where row groups are not left out by them.
+#[expect(clippy::too_many_arguments, reason = "a scan has as many sides")]
 pub(super) async fn veiled(
     files: &FileSet,
     state: &dyn Session,
     wanted: impl Fn(&DataFile) -> bool + Send,
     projection: &[usize],
-    keep: Expr,
+    seen: &Seen,
+    keep: Option<Expr>,
     prune: Option<Expr>,
     filters: &[Expr],
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let (is_any_seen, seen) = match seen {
+        Seen::All => (true, None),
+        Seen::Nothing => (false, None),
+        Seen::Rows(seen) => (true, Some(seen.clone())),
+    };
+    let keep = seen.into_iter().chain(keep).reduce(Expr::and).unwrap_or_else(|| lit(true));
     let schema = Arc::clone(&files.schema).to_dfschema()?;
     let mut columns = projection.to_vec();
     for column in keep.column_refs() {
@@ -102,7 +120,7 @@ pub(super) async fn veiled(
     let usable = filters.iter().filter(|filter| state.create_physical_expr((*filter).clone(), &schema).is_ok()).cloned();
     let prune = prune.into_iter().chain(usable).fold(keep.clone(), Expr::and);
     let scanned = Arc::new(files.schema.project(&columns)?).to_dfschema()?;
-    let scan = files.scan(state, wanted, columns, Some(prune), None).await?;
+    let scan = files.scan(state, |file| is_any_seen && wanted(file), columns, Some(prune), None).await?;
     // The optimizer, which would do this otherwise, does not look behind the veil.
     let partitions = state.config().target_partitions();
     let scan = scan.repartitioned(partitions, state.config_options())?.unwrap_or(scan);
@@ -118,12 +136,12 @@ pub(crate) struct PeriodPieces {
     files: Arc<FileSet>,
     start: UtcSecond,
     end: UtcSecond,
-    keep: Option<Expr>,
+    seen: Seen,
 }
 
 impl PeriodPieces {
-    pub(super) fn new(files: Arc<FileSet>, period: &Period, keep: Option<Expr>) -> Self {
-        Self { files, start: UtcSecond(period.start()), end: UtcSecond(period.end()), keep }
+    pub(super) fn new(files: Arc<FileSet>, period: &Period, seen: Seen) -> Self {
+        Self { files, start: UtcSecond(period.start()), end: UtcSecond(period.end()), seen }
     }
 
     fn touches(&self, month: Month) -> bool {
@@ -162,9 +180,9 @@ impl TableProvider for PeriodPieces {
         let in_period =
             col("piece_start").lt(moment(self.end)?).and(col("piece_end").is_null().or(col("piece_end").gt(moment(self.start)?)));
         let wanted = |file: &DataFile| file.month.is_none_or(|month| self.touches(month));
-        match self.keep.clone() {
-            None => self.files.scan(state, wanted, columns, Some(in_period), None).await,
-            Some(keep) => veiled(&self.files, state, wanted, &columns, keep, Some(in_period), filters).await,
+        match &self.seen {
+            Seen::All => self.files.scan(state, wanted, columns, Some(in_period), None).await,
+            seen => veiled(&self.files, state, wanted, &columns, seen, None, Some(in_period), filters).await,
         }
     }
 }

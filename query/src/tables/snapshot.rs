@@ -13,7 +13,7 @@ use super::as_of::{SnapshotToken, number_of_tables};
 use super::catalogue::{self, Catalogue};
 use super::contract::visible_schema;
 use super::files::FileSet;
-use super::providers::Contract;
+use super::providers::{Contract, Seen};
 use super::registrations::Registrations;
 use super::stored::{ACCOUNTS_AT, COVERAGE_AT, FileSets, IMAGES_AT, Versions, no_files};
 use super::view::Parts;
@@ -92,7 +92,7 @@ impl Snapshot {
 async fn read_all(runtime: &Arc<RuntimeEnv>, files: &Arc<FileSet>, columns: &[&str]) -> Result<Vec<RecordBatch>, QueryError> {
     let session = SessionContext::new_with_config_rt(SessionConfig::new(), Arc::clone(runtime));
     let rows = async {
-        let table = session.read_table(Arc::new(Contract::new(Arc::clone(files), None)))?;
+        let table = session.read_table(Arc::new(Contract::new(Arc::clone(files), Seen::All)))?;
         let table = if columns.is_empty() { table } else { table.select(columns.iter().map(|name| col(*name)))? };
         table.collect().await
     };

@@ -99,11 +99,26 @@ impl StoredTable {
         Ok(if version == last.version { Arc::clone(last) } else { Arc::new(self.files()?) })
     }
 
+    fn log(&self) -> Log {
+        let newest = if self.is_loaded { self.delta.version() } else { None };
+        Log { table: self.table, store: self.delta.object_store(), newest }
+    }
+}
+
+/// A table's log, up to a version.
+pub(super) struct Log {
+    table: Table,
+    store: Arc<dyn ObjectStore>,
+    /// `None` where there is no table.
+    newest: Option<u64>,
+}
+
+impl Log {
     /// The latest version that was committed by a moment, in milliseconds since 1970; `None` where the table came later.
     ///
     /// A commit's moment is the one that it tells itself, else that of its file.
-    async fn version_by(&self, millis: i64) -> Result<Option<u64>, QueryError> {
-        let Some(newest) = self.delta.version().filter(|_| self.is_loaded) else { return Ok(None) };
+    pub(super) async fn version_by(&self, millis: i64) -> Result<Option<u64>, QueryError> {
+        let Some(newest) = self.newest else { return Ok(None) };
         if self.committed_at(newest).await?.is_some_and(|at| at <= millis) {
             return Ok(Some(newest));
         }
@@ -125,8 +140,7 @@ impl StoredTable {
 
     /// The oldest version whose entry the log still has.
     async fn oldest(&self) -> Result<Option<u64>, QueryError> {
-        let store = self.delta.object_store();
-        let mut entries = store.list(Some(&Path::from("_delta_log")));
+        let mut entries = self.store.list(Some(&Path::from("_delta_log")));
         let mut oldest: Option<u64> = None;
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(QueryError::storage)?;
@@ -138,7 +152,7 @@ impl StoredTable {
 
     /// When a version was committed, in milliseconds since 1970; `None` if its entry is gone.
     async fn committed_at(&self, version: u64) -> Result<Option<i64>, QueryError> {
-        let entry = self.delta.object_store().get(&Path::from(format!("_delta_log/{version:020}.json"))).await;
+        let entry = self.store.get(&Path::from(format!("_delta_log/{version:020}.json"))).await;
         let entry = match entry {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             entry => entry.map_err(QueryError::storage)?,
@@ -196,14 +210,19 @@ impl Stored {
         Ok(files)
     }
 
-    /// The versions that were committed by a moment, in milliseconds since 1970.
-    pub(super) async fn versions_by(&self, millis: i64) -> Result<Versions, QueryError> {
-        let mut versions = Versions::default();
-        for (version, table) in versions.iter_mut().zip(&self.tables) {
-            *version = table.version_by(millis).await?;
-        }
-        Ok(versions)
+    /// The logs of [`TABLES`], in their order, as of the last refresh.
+    pub(super) fn logs(&self) -> Vec<Log> {
+        self.tables.iter().map(StoredTable::log).collect()
     }
+}
+
+/// The versions that were committed by a moment, in milliseconds since 1970.
+pub(super) async fn versions_by(logs: &[Log], millis: i64) -> Result<Versions, QueryError> {
+    let mut versions = Versions::default();
+    for (version, log) in versions.iter_mut().zip(logs) {
+        *version = log.version_by(millis).await?;
+    }
+    Ok(versions)
 }
 
 /// Tables in which nothing is.

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use super::catalogue::{Labels, Whose};
 use super::contract::visible_schema;
 use super::images::{ImageFacts, Images};
-use super::providers::{Contract, PeriodPieces, veiled};
+use super::providers::{Contract, PeriodPieces, Seen, veiled};
 use super::snapshot::Snapshot;
 use super::stored::{ACCOUNTS_AT, DEAD_LETTERS_AT, EVENTS_AT, GAPS_AT, INTERVALS_AT};
 use crate::fold::{Metered, Reach};
@@ -119,10 +119,12 @@ impl View {
             let rows = MemTable::try_new(visible_schema(table), vec![rows.to_vec()])?;
             Ok((table.name.to_owned(), Arc::new(rows)))
         };
-        let own_registrations =
-            self.tenant().map(|tenant| col("tenant").eq(text(tenant)).and(col("state").not_eq(text(AccountState::Deleted.word()))));
+        let own_registrations = match self.tenant() {
+            None => Seen::All,
+            Some(tenant) => Seen::Rows(col("tenant").eq(text(tenant)).and(col("state").not_eq(text(AccountState::Deleted.word())))),
+        };
         let dead_letters = match self.tenant() {
-            None => self.stored(DEAD_LETTERS_AT, None),
+            None => self.stored(DEAD_LETTERS_AT, Seen::All),
             // A path is no evidence of whose it is.
             Some(_) => in_memory(&DEAD_LETTERS, &[RecordBatch::new_empty(visible_schema(&DEAD_LETTERS))])?,
         };
@@ -143,20 +145,20 @@ impl View {
         vec![self.stored(GAPS_AT, self.own_accounts())]
     }
 
-    fn stored(&self, at: usize, keep: Option<Expr>) -> NamedTable {
+    fn stored(&self, at: usize, seen: Seen) -> NamedTable {
         let files = &self.snapshot.files[at];
-        (files.table.name.to_owned(), Arc::new(Contract::new(Arc::clone(files), keep)))
+        (files.table.name.to_owned(), Arc::new(Contract::new(Arc::clone(files), seen)))
     }
 
-    /// Which rows of a table with a column `account_id` are seen; `None` for all.
+    /// Which rows of a table with a column `account_id` are seen.
     ///
     /// The bounds say nothing new, but row groups are left out by them however many accounts there are.
-    fn own_accounts(&self) -> Option<Expr> {
-        let accounts = self.parts.accounts.as_ref()?;
-        let (Some(first), Some(last)) = (accounts.first(), accounts.last()) else { return Some(lit(false)) };
+    fn own_accounts(&self) -> Seen {
+        let Some(accounts) = &self.parts.accounts else { return Seen::All };
+        let (Some(first), Some(last)) = (accounts.first(), accounts.last()) else { return Seen::Nothing };
         let list = accounts.iter().map(|account| text(account)).collect();
         let bounds = col("account_id").gt_eq(text(first)).and(col("account_id").lt_eq(text(last)));
-        Some(bounds.and(col("account_id").in_list(list, false)))
+        Seen::Rows(bounds.and(col("account_id").in_list(list, false)))
     }
 
     /// The images that instances in these accounts were launched from. Computed once.
@@ -169,7 +171,7 @@ impl View {
         let files = &self.snapshot.files[INTERVALS_AT];
         let columns = ["image_id", "started_at", "region"];
         let projection = columns.iter().map(|name| files.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let scan = veiled(files, state, |_| true, &projection, self.own_accounts().unwrap_or_else(|| lit(true)), None, &[]).await?;
+        let scan = veiled(files, state, |_| true, &projection, &self.own_accounts(), None, None, &[]).await?;
         let mut rows = execute_stream(scan, state.task_ctx())?;
         let mut used = UsedImages::new();
         while let Some(batch) = rows.next().await {
