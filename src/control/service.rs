@@ -108,12 +108,13 @@ impl Service {
     /// # Errors
     /// [`Refusal`]: nothing of it was done, unless it says otherwise.
     pub async fn answer(&self, asked: Ask) -> Result<Told, Refusal> {
+        // Boxed: together they would be too deep for the compiler to lay out.
         match asked {
-            Ask::Accounts(request) => accounts::answer(self, request).await.map(Told::Accounts),
-            Ask::DeadLetters(request) => letters::answer(self, request).await.map(Told::DeadLetters),
-            Ask::Objects(request) => objects::answer(self, request).await.map(Told::Objects),
-            Ask::Users(request) => users::answer(self, request).await.map(Told::Users),
-            Ask::Override(request) => images::answer(self, request).await.map(|()| Told::Override),
+            Ask::Accounts(request) => Box::pin(accounts::answer(self, request)).await.map(Told::Accounts),
+            Ask::DeadLetters(request) => Box::pin(letters::answer(self, request)).await.map(Told::DeadLetters),
+            Ask::Objects(request) => Box::pin(objects::answer(self, request)).await.map(Told::Objects),
+            Ask::Users(request) => Box::pin(users::answer(self, request)).await.map(Told::Users),
+            Ask::Override(request) => Box::pin(images::answer(self, request)).await.map(|()| Told::Override),
         }
     }
 }
