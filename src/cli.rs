@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cloudigrade_query::{Dimension, Granularity};
+use cloudigrade_query::{AsOf, Dimension, Granularity};
 
 use crate::control::wire::Operation;
 
@@ -137,12 +137,16 @@ pub struct ReportArgs {
     /// Length of a bucket: hour, day or month
     #[arg(long, default_value_t = Granularity::Day, value_name = "LENGTH")]
     pub granularity: Granularity,
-    /// What to group by, separated by commas: account, region, image, instance_type, instance
+    /// What to group by, separated by commas: account, region, image, instance_type, instance; by what the image counts as: rhel, openshift,
+    /// billing_model, architecture, role, sla, usage, service_type
     #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
     pub by: Vec<Dimension>,
     /// Time zone of the buckets, as in the IANA database
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub tz: String,
+    /// The report as it was: the snapshot that a report told, or a moment such as 2024-03-01T00:00:00Z
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub as_of: Option<AsOf>,
     #[command(flatten)]
     pub output: Output,
 }

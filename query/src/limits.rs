@@ -22,8 +22,32 @@ pub const DIGEST_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
 /// How far into a file's end the first read of its footer reaches, in bytes.
 pub const FOOTER_HINT_BYTES: usize = 64 << 10;
+/// Viewers whose part of a snapshot is kept, beside the snapshot.
+pub const VIEWS_KEPT_MAX: usize = 256;
+/// Earlier snapshots that are kept, each with the names of its files: a few hundred bytes a file.
+pub const PAST_SNAPSHOTS_KEPT_MAX: usize = 16;
+/// Files of an earlier version that are looked for at the same time.
+pub const LOOKS_AT_ONCE_MAX: usize = 32;
+/// Runs that one explanation may list.
+pub const EXPLAINED_RUNS_MAX: usize = 100_000;
 /// Rows of a group that a result in Parquet is written in.
 pub const RESULT_ROW_GROUP_ROWS: usize = 128 << 10;
+/// Bytes that one query may hold in memory that a user wrote and sent over the network.
+pub const USER_SQL_MEMORY_BYTES: usize = 256 << 20;
+/// Bytes that such a query may spill to disk.
+pub const USER_SQL_SPILL_BYTES: u64 = 4 << 30;
+/// Rows that such a query may return.
+pub const USER_SQL_ROWS_MAX: usize = 1_000_000;
+/// How long such a query may take.
+pub const USER_SQL_DEADLINE: Duration = Duration::from_secs(60);
+/// Queries of users that run at the same time.
+pub const SQL_AT_ONCE_MAX: usize = 2;
+/// Queries of users that wait to run; those beyond are told to come again.
+pub const SQL_WAITING_MAX: usize = 16;
+/// Threads of a lane that read files, beside those that compute.
+pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
+/// Batches that a lane computes ahead of whoever reads them.
+pub const ROWS_AHEAD_BATCHES: usize = 2;
 /// Reports that are computed at the same time over HTTP.
 pub const REPORTS_AT_ONCE_MAX: usize = 4;
 /// Reports that wait to be computed over HTTP; those beyond are told to come again.
