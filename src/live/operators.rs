@@ -14,6 +14,9 @@ use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Intervals};
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// The tasks of all operators.
+pub const TASKS: [TaskSpec; 4] = [EXTRACT, INTERVALS, IMAGE_TAGS, ACCOUNTS];
+
 /// Running operators.
 pub struct Operators {
     source_done: Arc<AtomicBool>,

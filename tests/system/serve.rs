@@ -20,9 +20,9 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server at a port that the system chooses.
+    /// Starts a server at a port that the system chooses. It only reads, as several have the same data.
     fn start(data: &Data) -> Self {
-        let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0", "--read-only"]);
         let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
         let mut lines = running.lines_of_stderr();
         let line = lines.next().expect("it says where it listens").expect("messages are UTF-8");

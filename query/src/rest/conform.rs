@@ -1,0 +1,102 @@
+//! Whether a value is what a JSON Schema says: the part of JSON Schema that descriptions of endpoints use.
+
+use serde_json::Value;
+
+/// What is wrong with a value, each with where it is; nothing if it is as the schema says.
+pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    check(schema, value, "", &mut faults);
+    faults
+}
+
+fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    let mut wrong = |what: String| faults.push(format!("{}: {what}", if at.is_empty() { "it" } else { at }));
+    if let Some(choices) = schema["anyOf"].as_array()
+        && !choices.iter().any(|choice| self::faults(choice, value).is_empty())
+    {
+        wrong(format!("{value} is none of what it may be"));
+    }
+    if let Some(kinds) = kinds(schema)
+        && !kinds.iter().any(|kind| is_of(kind, value))
+    {
+        wrong(format!("{value} is not of type {}", kinds.join(" or ")));
+        return;
+    }
+    if let Some(words) = schema["enum"].as_array()
+        && !words.contains(value)
+    {
+        wrong(format!("{value} is not among {}", schema["enum"]));
+    }
+    if let Some(only) = schema.get("const")
+        && only != value
+    {
+        wrong(format!("{value} is not {only}"));
+    }
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            if schema["minimum"].as_f64().is_some_and(|least| number < least)
+                || schema["maximum"].as_f64().is_some_and(|most| number > most)
+            {
+                wrong(format!("{value} is out of bounds"));
+            }
+        }
+        Value::String(text) => {
+            let length = text.chars().count() as u64;
+            if schema["minLength"].as_u64().is_some_and(|least| length < least)
+                || schema["maxLength"].as_u64().is_some_and(|most| length > most)
+            {
+                wrong(format!("{value} is too short or too long"));
+            }
+            if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
+                wrong(format!("{value} is no moment"));
+            }
+        }
+        Value::Array(items) => {
+            let length = items.len() as u64;
+            if schema["minItems"].as_u64().is_some_and(|least| length < least)
+                || schema["maxItems"].as_u64().is_some_and(|most| length > most)
+            {
+                wrong("it has too few or too many items".to_owned());
+            }
+            for (index, item) in items.iter().enumerate() {
+                check(&schema["items"], item, &format!("{at}[{index}]"), faults);
+            }
+        }
+        Value::Object(fields) => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            required.filter(|name| !fields.contains_key(*name)).for_each(|name| wrong(format!("{name} is missing")));
+            for (name, field) in fields {
+                let at = format!("{at}.{name}");
+                match (schema["properties"].get(name), schema.get("additionalProperties")) {
+                    (Some(known), _) => check(known, field, &at, faults),
+                    (None, Some(Value::Bool(false))) => faults.push(format!("{at} is not known")),
+                    (None, Some(other)) => check(other, field, &at, faults),
+                    (None, None) => {}
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+fn kinds(schema: &Value) -> Option<Vec<&str>> {
+    match &schema["type"] {
+        Value::String(kind) => Some(vec![kind]),
+        Value::Array(kinds) => Some(kinds.iter().filter_map(Value::as_str).collect()),
+        _ => None,
+    }
+}
+
+fn is_of(kind: &str, value: &Value) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => false,
+    }
+}
