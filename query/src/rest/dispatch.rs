@@ -109,7 +109,7 @@ async fn answer<B: Buf, E>(
         let message = format!("the path and the query are longer than {HTTP_TARGET_BYTES_MAX} bytes");
         return Err(Failure::new(StatusCode::URI_TOO_LONG, "uri_too_long", message));
     }
-    let principal = identify(rest, endpoint.access, &request.headers)?;
+    let principal = identify(rest, endpoint.access, &request.headers, is_through_proxy(rest, request))?;
     observed.user = principal.as_ref().map(|principal| principal.name.clone());
     let query: Vec<(String, String)> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
     if endpoint.dialect == Dialect::Problem {
@@ -216,7 +216,7 @@ fn body_as_json(endpoint: &Endpoint, headers: &HeaderMap, body: Bytes) -> Result
 /// Where a request comes from: what a proxy that is believed says, else the other end.
 fn from(rest: &Rest, request: &Request) -> Option<IpAddr> {
     let peer = request.peer.map(|Peer(address)| address.ip().to_canonical())?;
-    if !rest.options().proxies.contains(&peer) {
+    if !is_through_proxy(rest, request) {
         return Some(peer);
     }
     // The last one is what the proxy itself saw; those before it anybody can claim.
@@ -225,10 +225,15 @@ fn from(rest: &Rest, request: &Request) -> Option<IpAddr> {
     Some(client.unwrap_or(peer))
 }
 
+/// Whether a proxy hands the request on that is believed.
+fn is_through_proxy(rest: &Rest, request: &Request) -> bool {
+    request.peer.is_some_and(|Peer(address)| rest.options().proxies.contains(&address.ip().to_canonical()))
+}
+
 /// How the client reached the server.
 fn origin(rest: &Rest, request: &Request) -> String {
-    let behind_proxy = request.peer.is_some_and(|Peer(address)| rest.options().proxies.contains(&address.ip().to_canonical()));
-    let proxied = |name: &str| request.headers.get(name).filter(|_| behind_proxy).and_then(|value| value.to_str().ok());
+    let through_proxy = is_through_proxy(rest, request);
+    let proxied = |name: &str| request.headers.get(name).filter(|_| through_proxy).and_then(|value| value.to_str().ok());
     let scheme = proxied("x-forwarded-proto").filter(|scheme| ["http", "https"].contains(scheme)).unwrap_or("http");
     let is_host = |host: &&str| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
     let host = proxied("x-forwarded-host").or_else(|| request.headers.get(HOST)?.to_str().ok()).filter(is_host);

@@ -39,7 +39,7 @@ fn new_id() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         tracing::warn!("the system gives no random bytes; requests share an id");
     }
-    let id = u128::from_be_bytes(bytes) & !(0xf000_c000 << 48) | 0x4000_8000 << 48;
+    let id = (u128::from_be_bytes(bytes) & !(0xf000_c000 << 48)) | (0x4000_8000 << 48);
     let hex = format!("{id:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

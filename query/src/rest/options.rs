@@ -10,7 +10,8 @@ use crate::limits::{
 /// What the operator decides about the server. The default trusts nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestOptions {
-    /// Whether `X-RH-IDENTITY` says who asks. Only where a proxy that can be trusted sets it, and takes it off what comes from outside.
+    /// Whether `X-RH-IDENTITY` says who asks, where one of `proxies` hands a request on. It must take the header off what comes from
+    /// outside.
     pub identity: bool,
     /// Whether whoever reaches the address may read everything without a token. It changes nothing for those that show one.
     pub open: bool,

@@ -2,7 +2,7 @@
 
 use cloudigrade_schemas::image::{BillingModel, Product};
 use cloudigrade_schemas::{TokenScope, UtcSecond};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use warp::http::Method;
 use warp::reply::Response;
 
@@ -133,22 +133,35 @@ fn parameters() -> Vec<Parameter> {
     ]
 }
 
+/// The columns of the dimensions, of which a report has those that it is grouped by.
+fn groups() -> Map<String, Value> {
+    let kind = |dimension| match dimension {
+        Dimension::Rhel | Dimension::Openshift => boolean(),
+        _ => text(),
+    };
+    Dimension::ALL.map(|dimension| (dimension.column().to_owned(), nullable(kind(dimension)))).into_iter().collect()
+}
+
+/// A row: the groups' columns where there are any, and always these.
+fn row<const N: usize>(measures: [(&str, Value); N]) -> Value {
+    let always = [("bucket_start", moment()), ("bucket_end", moment()), ("provisional", boolean())];
+    let mut properties = groups();
+    let mut required = Vec::new();
+    for (name, schema) in always.into_iter().chain(measures) {
+        required.push(json!(name));
+        properties.insert(name.to_owned(), schema);
+    }
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
 fn usage_rows() -> (Value, Value) {
-    let schema = json!({
-        "type": "object",
-        "properties": {
-            "bucket_start": moment(),
-            "bucket_end": moment(),
-            "instances": integer(),
-            "runtime_seconds": integer(),
-            "vcpu_seconds": nullable(integer()),
-            "memory_mib_seconds": nullable(integer()),
-            "unsized_seconds": integer(),
-            "provisional": boolean(),
-        },
-        "required": ["bucket_start", "bucket_end", "instances", "runtime_seconds", "vcpu_seconds", "memory_mib_seconds",
-            "unsized_seconds", "provisional"],
-    });
+    let schema = row([
+        ("instances", integer()),
+        ("runtime_seconds", integer()),
+        ("vcpu_seconds", nullable(integer())),
+        ("memory_mib_seconds", nullable(integer())),
+        ("unsized_seconds", integer()),
+    ]);
     let example = json!({
         "bucket_start": "2024-02-01T00:00:00Z",
         "bucket_end": "2024-03-01T00:00:00Z",
@@ -164,19 +177,12 @@ fn usage_rows() -> (Value, Value) {
 }
 
 fn concurrency_rows() -> (Value, Value) {
-    let schema = json!({
-        "type": "object",
-        "properties": {
-            "bucket_start": moment(),
-            "bucket_end": moment(),
-            "peak_instances": integer(),
-            "peak_at": nullable(moment()),
-            "peak_vcpu": nullable(integer()),
-            "peak_memory_mib": nullable(integer()),
-            "provisional": boolean(),
-        },
-        "required": ["bucket_start", "bucket_end", "peak_instances", "peak_at", "peak_vcpu", "peak_memory_mib", "provisional"],
-    });
+    let schema = row([
+        ("peak_instances", integer()),
+        ("peak_at", nullable(moment())),
+        ("peak_vcpu", nullable(integer())),
+        ("peak_memory_mib", nullable(integer())),
+    ]);
     let example = json!({
         "bucket_start": "2024-02-01T00:00:00Z",
         "bucket_end": "2024-03-01T00:00:00Z",
