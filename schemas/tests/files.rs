@@ -6,8 +6,8 @@ use std::path::Path;
 
 use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
-    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, InstanceMonth, Observation, PowerEvent,
-    Token, TrailRecord, User,
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, InstanceMonth, Observation,
+    PowerEvent, Token, TrailRecord, User,
 };
 use schemars::{JsonSchema, schema_for};
 
