@@ -90,5 +90,5 @@ pub const PAGE_ROWS_MAX: usize = 1000;
 pub const OLD_PAGE_ITEMS: usize = 10;
 /// Dead letters that one request settles, at most.
 pub const LETTERS_SETTLED_MAX: usize = 1000;
-/// Answers of many rows that are sent at the same time over HTTP; those beyond are told to come again.
-pub const EXPORTS_AT_ONCE_MAX: usize = 4;
+/// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.
+pub const EXPORTS_AT_ONCE_MAX: usize = 2;

@@ -15,7 +15,7 @@ use cloudigrade_query::Tables;
 use cloudigrade_query::rest::{Parts, RequestLimits, RestOptions};
 use common::{Run, write_accounts, write_tables};
 use serde_json::{Value, json};
-use server::{Server, now};
+use server::{Server, now, queries};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -140,6 +140,7 @@ async fn a_server_without_a_log_reads_and_says_that_it_only_reads() {
     let backend = std::sync::Arc::new(backend::FakeBackend::new());
     let parts = Parts {
         tables: std::sync::Arc::new(tables),
+        queries: queries(),
         backend: None,
         now,
         metrics: std::sync::Arc::new(String::new),
@@ -207,7 +208,7 @@ async fn users_are_managed_by_superusers_alone() {
     server.ask("POST", "/api/v1/users", ROOT, Some(&new)).await.refuses(400, "bad_parameter", "of this name");
     assert_eq!(server.get("/api/v1/users?limit=2&offset=2", ROOT).await.ok(200)["items"].as_array().unwrap().len(), 2);
     assert_eq!(server.ask("PATCH", "/api/v1/users/carol", ROOT, Some(&json!({"disabled": true}))).await.ok(200)["disabled"], true);
-    let password = json!({"password": "another"});
+    let password = json!({"password": "another long one"});
     assert_eq!(server.ask("PUT", "/api/v1/users/carol/password", ROOT, Some(&password)).await.status, 204);
     server.ask("PUT", "/api/v1/users/nobody/password", ROOT, Some(&password)).await.refuses(404, "not_found", "");
 }

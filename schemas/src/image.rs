@@ -196,8 +196,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Whether a product counts for a tenant: the tenant's override, else everybody's, else the evidence. What the cloud bills by the hour
-    /// needs no subscription, so such images do not count as RHEL unless an override says so. `None` where nothing is known.
+    /// Whether a product counts for a tenant: the tenant's override, else everybody's, else the evidence. Images that AWS bills for the
+    /// vendor need no subscription, so they do not count as RHEL, whatever is in them, unless an override says so. `None` where nothing is known.
     pub fn counts(&self, product: Product, tenant: Option<&str>) -> Option<bool> {
         let said = |whose: Option<&str>| {
             let of = |said: &&Override| said.product == product && said.tenant.as_deref() == whose;
@@ -205,7 +205,7 @@ impl Image {
         };
         let overridden = tenant.and_then(|tenant| said(Some(tenant))).or_else(|| said(None));
         overridden.or(match product {
-            Product::Rhel if self.billing_model == BillingModel::Payg => Some(false),
+            Product::Rhel if self.is_marketplace => Some(false),
             Product::Rhel => self.rhel_detected,
             Product::Openshift => self.openshift_detected,
         })

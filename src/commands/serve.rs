@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_pipeline::embedded::OpenError;
+use cloudigrade_query::QueryRuntime;
 use cloudigrade_query::rest::backend::Backend;
 use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -57,7 +58,9 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
         ..RestOptions::default()
     };
     let backend = backend.map(|backend| backend as Arc<dyn Backend>);
-    let rest = Rest::new(Parts { tables, backend, now, metrics: Arc::new(move || recorder.render()), problems }, options);
+    let queries = Arc::new(QueryRuntime::new(std::thread::available_parallelism()?)?);
+    let parts = Parts { tables, queries, backend, now, metrics: Arc::new(move || recorder.render()), problems };
+    let rest = Rest::new(parts, options);
     let mut answering = pin!(rest::serve(rest, listener, stop.clone().cancelled_owned()));
     let answered = tokio::select! {
         () = &mut answering => true,

@@ -7,11 +7,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Rest;
 use super::answer::Failure;
+use super::rows::Told;
 use crate::error::QueryError;
-use crate::report::{Report, ReportRequest, run_report};
+use crate::report::{Report, ReportRequest};
+use crate::runtime::Lane;
 use crate::session::Limits;
-use crate::sql::{Rows, run_sql};
-use crate::tables::{AsOf, Tables};
+use crate::sql::Rows;
+use crate::tables::{AsOf, SnapshotToken, Tables};
 use crate::viewer::Viewer;
 
 /// What is told beside the rows of an answer.
@@ -19,18 +21,22 @@ pub(super) struct Stamp {
     /// How far the data reaches that the viewer sees.
     pub(super) complete_through: Option<UtcSecond>,
     /// What the answer was made of: asked as of it, the same question has the same answer.
-    pub(super) snapshot: String,
+    pub(super) snapshot: Option<SnapshotToken>,
 }
 
 impl Stamp {
-    fn of(tables: &Tables, viewer: &Viewer, now: UtcSecond) -> Result<Self, QueryError> {
-        Ok(Self { complete_through: tables.complete_through_for(viewer)?, snapshot: tables.token(now).to_string() })
+    pub(super) fn of(rows: &Rows) -> Self {
+        Self { complete_through: rows.complete_through(), snapshot: rows.snapshot() }
+    }
+
+    /// The snapshot as text.
+    pub(super) fn snapshot(&self) -> Option<String> {
+        self.snapshot.map(|snapshot| snapshot.to_string())
     }
 
     /// The same in headers, for formats that have no place for it.
-    pub(super) fn told(&self) -> Vec<(&'static str, Option<String>)> {
-        let complete_through = self.complete_through.map(|moment| moment.to_string());
-        vec![("x-complete-through", complete_through), ("x-snapshot", Some(self.snapshot.clone()))]
+    pub(super) fn told(&self) -> Told {
+        vec![("x-complete-through", self.complete_through.map(|moment| moment.to_string())), ("x-snapshot", self.snapshot())]
     }
 }
 
@@ -41,10 +47,16 @@ pub(super) struct Asked {
     pub(super) stamp: Stamp,
 }
 
+impl Asked {
+    pub(super) async fn all(rows: Rows) -> Result<Self, QueryError> {
+        let (schema, stamp) = (rows.schema(), Stamp::of(&rows));
+        Ok(Self { schema, batches: rows.collect().await?, stamp })
+    }
+}
+
 /// The rows of a question, as they are computed.
 pub(super) struct Export {
     pub(super) rows: Rows,
-    pub(super) stamp: Stamp,
     /// To be kept until the last row was taken: others wait for it.
     pub(super) kept: OwnedSemaphorePermit,
 }
@@ -60,20 +72,22 @@ impl Rest {
 
     /// The same as of a moment, with what is told beside the rows.
     pub(super) async fn ask(&self, viewer: &Viewer, sql: &str, as_of: Option<&AsOf>) -> Result<Asked, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
         let (tables, now) = self.tables_as_of(as_of).await?;
-        let rows = run_sql(&tables, viewer, sql, now, &Limits::default()).await?;
-        let (schema, stamp) = (rows.schema(), Stamp::of(&tables, viewer, now)?);
-        Ok(Asked { schema, batches: rows.collect().await?, stamp })
+        let rows = self.queries().sql(Lane::Reports, &tables, viewer, sql, now, &Limits::default()).await?;
+        Ok(Asked::all(rows).await?)
     }
 
-    /// The same for many rows, which are sent as they are computed. They do not wait for reports, nor reports for them.
+    /// The same for many rows, which are sent as they are computed.
     pub(super) async fn export(&self, viewer: &Viewer, sql: &str, as_of: Option<&AsOf>) -> Result<Export, Failure> {
-        let kept = self.shared.exports.clone().try_acquire_owned().map_err(|_| Failure::busy())?;
+        let kept = self.export_turn()?;
         let (tables, now) = self.tables_as_of(as_of).await?;
-        let rows = run_sql(&tables, viewer, sql, now, &Limits::default()).await?;
-        Ok(Export { rows, stamp: Stamp::of(&tables, viewer, now)?, kept })
+        let rows = self.queries().sql(Lane::Reports, &tables, viewer, sql, now, &Limits::default()).await?;
+        Ok(Export { rows, kept })
+    }
+
+    /// The right to send many rows: a slow client keeps the turn of a report, and they must not keep all of them.
+    pub(super) fn export_turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        self.shared.exports.clone().try_acquire_owned().map_err(|_| Failure::busy())
     }
 
     /// A report. It waits for its turn among the others.
@@ -90,14 +104,12 @@ impl Rest {
         as_of: Option<&AsOf>,
         request: impl FnOnce(UtcSecond) -> Result<ReportRequest, Failure>,
     ) -> Result<Report, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
         let (tables, now) = self.tables_as_of(as_of).await?;
-        Ok(run_report(&tables, &request(now)?, &Limits::default()).await?)
+        Ok(self.queries().report(&tables, &request(now)?, &Limits::default()).await?)
     }
 
     /// The tables at a moment, or now, and what time it is for whoever asks.
-    async fn tables_as_of(&self, as_of: Option<&AsOf>) -> Result<(Tables, UtcSecond), QueryError> {
+    pub(super) async fn tables_as_of(&self, as_of: Option<&AsOf>) -> Result<(Tables, UtcSecond), QueryError> {
         let (tables, now) = (self.tables(), self.now());
         match as_of {
             Some(as_of) => tables.at(as_of, now).await,

@@ -1,5 +1,9 @@
 //! Whether a value is what a JSON Schema says: the part of JSON Schema that descriptions of endpoints use.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use regex::Regex;
 use serde_json::Value;
 
 /// What is wrong with a value, each with where it is; nothing if it is as the schema says.
@@ -14,7 +18,7 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
     if let Some(choices) = schema["anyOf"].as_array()
         && !choices.iter().any(|choice| self::faults(choice, value).is_empty())
     {
-        wrong(format!("{value} is none of what it may be"));
+        wrong(format!("{value} is not {}", schema["title"].as_str().unwrap_or("any of what it may be")));
     }
     if let Some(kinds) = kinds(schema)
         && !kinds.iter().any(|kind| is_of(kind, value))
@@ -48,8 +52,17 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             {
                 wrong(format!("{value} is too short or too long"));
             }
-            if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-                wrong(format!("{value} is no moment"));
+            match schema["format"].as_str() {
+                Some("date-time") if text.parse::<jiff::Timestamp>().is_err() => {
+                    wrong(format!("{value} is no moment, as 2024-02-01T00:00:00Z is"))
+                }
+                Some("date") if text.parse::<jiff::civil::Date>().is_err() => wrong(format!("{value} is no date, as 2024-02-01 is")),
+                _ => {}
+            }
+            if let Some(pattern) = schema["pattern"].as_str()
+                && !is_match(pattern, text)
+            {
+                wrong(format!("{value} does not match {pattern}"));
             }
         }
         Value::Array(items) => {
@@ -98,5 +111,67 @@ fn is_of(kind: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "object" => value.is_object(),
         _ => false,
+    }
+}
+
+/// Whether a text matches a pattern. Patterns are those of the descriptions, and so a few; one that is none matches nothing.
+fn is_match(pattern: &str, text: &str) -> bool {
+    static KNOWN: LazyLock<RwLock<HashMap<String, Option<Regex>>>> = LazyLock::new(RwLock::default);
+    if let Some(known) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
+        return known.as_ref().is_some_and(|regex| regex.is_match(text));
+    }
+    let regex = Regex::new(pattern).ok();
+    let matches = regex.as_ref().is_some_and(|regex| regex.is_match(text));
+    KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(pattern.to_owned(), regex);
+    matches
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_its_schema_says_or_it_is_said_what_is_wrong() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "maxLength": 3, "pattern": "^[a-z]+$"},
+                "at": {"type": ["string", "null"], "format": "date-time"},
+                "when": {"title": "a time", "anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]},
+                "count": {"type": "integer", "minimum": 1, "maximum": 9},
+                "ids": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                "word": {"type": "string", "enum": ["a", "b"]},
+            },
+            "required": ["name"],
+            "additionalProperties": false,
+        });
+        let good = json!({"name": "abc", "at": "2024-02-01T00:00:00Z", "when": "2024-02-01", "count": 9, "ids": ["x"], "word": "a"});
+        assert_eq!(faults(&schema, &good), [""; 0]);
+        assert_eq!(faults(&schema, &json!({"name": "a", "at": null, "when": null})), [""; 0]);
+        for (field, value) in [
+            ("name", json!("abcd")),
+            ("name", json!("A")),
+            ("name", json!("a\n")),
+            ("name", json!(null)),
+            ("at", json!("yesterday")),
+            ("when", json!("2024-02-30")),
+            ("count", json!(0)),
+            ("count", json!(10)),
+            ("count", json!(1.5)),
+            ("count", json!("1")),
+            ("ids", json!([])),
+            ("ids", json!([1])),
+            ("word", json!("c")),
+            ("colour", json!("red")),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            let found = faults(&schema, &bad);
+            assert!(found.len() == 1 && found[0].contains(field), "{bad}: {found:?}");
+        }
+        assert_eq!(faults(&schema, &json!({})), ["it: name is missing"]);
+        assert_eq!(faults(&schema, &json!([])), ["it: [] is not of type object"]);
     }
 }

@@ -1,5 +1,6 @@
 //! JSON Schemas in a few words, for the descriptions of endpoints.
 
+use cloudigrade_schemas::account::TENANT_CHARS_MAX;
 use cloudigrade_schemas::table::{Column, ColumnType, Table};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,11 @@ pub(super) fn integer_between(least: i64, most: i64) -> Value {
 /// True or false.
 pub(super) fn boolean() -> Value {
     json!({"type": "boolean"})
+}
+
+/// What a tenant is called.
+pub(super) fn tenant_name() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": TENANT_CHARS_MAX, "pattern": "^[A-Za-z0-9._@+-]+$"})
 }
 
 /// A moment, `2024-02-01T00:00:00Z`.

@@ -43,7 +43,8 @@ use self::answer::Failure;
 use self::backend::Backend;
 use self::endpoint::Endpoint;
 use self::router::Router;
-use crate::limits::{EXPORTS_AT_ONCE_MAX, REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX};
+use crate::limits::EXPORTS_AT_ONCE_MAX;
+use crate::runtime::QueryRuntime;
 use crate::tables::Tables;
 
 /// What answers: cheap to clone.
@@ -59,6 +60,8 @@ pub type Problems = Arc<dyn Fn() -> Vec<serde_json::Value> + Send + Sync>;
 pub struct Parts {
     /// The tables that are read.
     pub tables: Arc<Tables>,
+    /// The threads that compute answers.
+    pub queries: Arc<QueryRuntime>,
     /// What changes things, and knows who somebody is; none where the server only reads.
     pub backend: Option<Arc<dyn Backend>>,
     /// The wall clock.
@@ -72,10 +75,6 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     options: RestOptions,
-    /// Reports that are computed at the same time.
-    computing: Semaphore,
-    /// Reports that are computed or wait for it.
-    admitted: Semaphore,
     /// Answers of many rows that are sent at the same time.
     exports: Arc<Semaphore>,
 }
@@ -90,10 +89,8 @@ fn endpoints() -> Vec<Endpoint> {
 impl Rest {
     /// Answers as the operator decided.
     pub fn new(parts: Parts, options: RestOptions) -> Self {
-        let computing = Semaphore::new(REPORTS_AT_ONCE_MAX);
-        let admitted = Semaphore::new(REPORTS_AT_ONCE_MAX + REPORTS_WAITING_MAX);
         let exports = Arc::new(Semaphore::new(EXPORTS_AT_ONCE_MAX));
-        Self { shared: Arc::new(Shared { parts, options, computing, admitted, exports }) }
+        Self { shared: Arc::new(Shared { parts, options, exports }) }
     }
 
     /// What changes things, and knows who somebody is.
@@ -123,6 +120,11 @@ impl Rest {
     /// The tables.
     pub fn tables(&self) -> &Arc<Tables> {
         &self.shared.parts.tables
+    }
+
+    /// The threads that compute answers.
+    pub fn queries(&self) -> &Arc<QueryRuntime> {
+        &self.shared.parts.queries
     }
 
     /// The wall clock.

@@ -101,3 +101,43 @@ fn segment(text: &'static str) -> Segment {
         None => Segment::Fixed(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::answer;
+    use crate::rest::endpoint::{Access, Dialect, Operation, handler};
+
+    async fn nothing(_: crate::rest::Rest, _: crate::rest::call::Call) -> Result<warp::reply::Response, answer::Failure> {
+        Ok(answer::no_content())
+    }
+
+    fn router(paths: &[&'static str]) -> Router {
+        let operation =
+            Operation { id: "x", tag: "x", summary: "", description: "", parameters: Vec::new(), body: None, answers: Vec::new() };
+        let endpoint = |path: &&'static str| Endpoint {
+            method: Method::GET,
+            path,
+            access: Access::Open,
+            dialect: Dialect::Problem,
+            operation: operation.clone(),
+            handler: handler!(nothing),
+        };
+        Router::new(paths.iter().map(endpoint).collect())
+    }
+
+    #[test]
+    fn fixed_segments_go_before_named_ones_and_slashes_are_part_of_a_path() {
+        let router = router(&["/a/{id}", "/a/b", "/a/{id}/", "/{x}/b/c"]);
+        let find = |path: &str| router.find(path).map(|found| (found.route.path, found.parts));
+        assert_eq!(find("/a/b"), Some(("/a/b", Vec::new())));
+        assert_eq!(find("/a/c"), Some(("/a/{id}", vec![("id", "c".to_owned())])));
+        assert_eq!(find("/a/c/"), Some(("/a/{id}/", vec![("id", "c".to_owned())])));
+        assert_eq!(find("/a/c%2Fd%20e"), Some(("/a/{id}", vec![("id", "c/d e".to_owned())])));
+        assert_eq!(find("/%61/%62"), Some(("/a/b", Vec::new())));
+        assert_eq!(find("/a/b/c"), Some(("/{x}/b/c", vec![("x", "a".to_owned())])));
+        for path in ["", "/", "/a", "/a/", "/a//", "/a/%FF", "/a%2Fb", "/b/b"] {
+            assert_eq!(find(path), None, "{path}");
+        }
+    }
+}

@@ -37,7 +37,12 @@ pub(super) fn format_parameter() -> Parameter {
 pub(super) fn as_of_parameter() -> Parameter {
     let meaning = "What was known then: the `snapshot` of an earlier answer, or a moment. The same question as of the same snapshot has the \
                    same answer, byte for byte.";
-    Parameter::query("as_of", meaning, text(), "2024-03-05T00:00:00Z")
+    let schema = json!({
+        "type": "string",
+        "title": "the snapshot of an answer, or a moment such as 2024-03-01T00:00:00Z",
+        "anyOf": [{"format": "date-time"}, {"pattern": "^s1-[A-Za-z0-9_-]{1,200}$"}],
+    });
+    Parameter::query("as_of", meaning, schema, "2024-03-05T00:00:00Z")
 }
 
 /// The answer of rows, for a description: a document in JSON, or the rows alone.
@@ -95,6 +100,18 @@ pub(super) fn whole(format: Format, schema: &Schema, batches: &[RecordBatch], he
         _ => rows,
     };
     Ok(with_headers(body.into_response(), format, told))
+}
+
+/// The first of some rows, and whether there are more.
+pub(super) fn first(batches: &[RecordBatch], limit: usize) -> (Vec<RecordBatch>, bool) {
+    let mut left = limit;
+    let mut page = Vec::new();
+    for batch in batches {
+        let taken = batch.num_rows().min(left);
+        page.push(batch.slice(0, taken));
+        left -= taken;
+    }
+    (page, batches.iter().map(RecordBatch::num_rows).sum::<usize>() > limit)
 }
 
 /// A document without its end: what `head` says, and then a field for the rows.
@@ -245,5 +262,43 @@ impl Write for Written {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn received(sent: Vec<Piece>) -> Vec<Result<Bytes, String>> {
+        let (sender, receiver) = mpsc::channel(sent.len().max(1));
+        for piece in sent {
+            sender.try_send(piece).ok().unwrap();
+        }
+        drop(sender);
+        pieces_of(receiver).map(|piece| piece.map_err(|error| error.to_string())).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_is_an_error_and_never_a_short_answer() {
+        let bytes = || Piece::Bytes(Bytes::from_static(b"rows"));
+        assert_eq!(received(vec![bytes(), Piece::End]).await, [Ok(Bytes::from_static(b"rows"))]);
+        assert_eq!(received(vec![Piece::End]).await, []);
+        for broken in [vec![bytes()], Vec::new()] {
+            assert!(received(broken).await.last().is_some_and(Result::is_err));
+        }
+    }
+
+    #[test]
+    fn the_first_rows_of_several_batches_are_a_page() {
+        let batch = |rows: std::ops::Range<i64>| {
+            let column = arrow::array::Int64Array::from_iter_values(rows);
+            RecordBatch::try_from_iter([("n", Arc::new(column) as arrow::array::ArrayRef)]).unwrap()
+        };
+        let batches = [batch(0..2), batch(2..5)];
+        let rows = |limit| {
+            let (page, more) = first(&batches, limit);
+            (page.iter().map(RecordBatch::num_rows).sum::<usize>(), more)
+        };
+        assert_eq!([rows(1), rows(2), rows(4), rows(5), rows(6)], [(1, true), (2, true), (4, true), (5, false), (5, false)]);
     }
 }

@@ -68,3 +68,32 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for NoStall<S> {
         self.watch(cx, shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_and_one_that_takes_slowly_is_not() {
+        let (mut client, server) = duplex(4);
+        let mut server = NoStall::new(server, LIMIT);
+        let sending = tokio::spawn(async move {
+            let sent = server.write_all(b"0123456789").await;
+            (sent, server)
+        });
+        for expected in [b"0123", b"4567"] {
+            tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
+            let mut taken = [0; 4];
+            client.read_exact(&mut taken).await.unwrap();
+            assert_eq!(&taken, expected);
+        }
+        let (sent, mut server) = sending.await.unwrap();
+        sent.unwrap();
+        let stalled = server.write_all(b"0123456789").await;
+        assert_eq!(stalled.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+    }
+}

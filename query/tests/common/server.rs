@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its server does not answer")]
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudigrade_query::Tables;
 use cloudigrade_query::rest::{Parts, Rest, RestOptions, serve};
+use cloudigrade_query::{QueryRuntime, Tables};
 use cloudigrade_schemas::UtcSecond;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,11 +33,17 @@ pub fn now() -> UtcSecond {
     UtcSecond(1_893_456_000)
 }
 
+/// Threads for questions.
+pub fn queries() -> Arc<QueryRuntime> {
+    Arc::new(QueryRuntime::new(NonZeroUsize::MIN).unwrap())
+}
+
 impl Server {
     pub async fn start(tables: Tables, options: RestOptions) -> Self {
         let backend = Arc::new(FakeBackend::new());
         let parts = Parts {
             tables: Arc::new(tables),
+            queries: queries(),
             backend: Some(backend.clone()),
             now,
             metrics: Arc::new(|| "counted 1\n".to_owned()),

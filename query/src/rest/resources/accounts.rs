@@ -1,6 +1,6 @@
 //! The AWS accounts that are collected from, as the log has them: newer than the tables.
 
-use cloudigrade_schemas::account::{AccountState, NAME_CHARS_MAX, TENANT_CHARS_MAX};
+use cloudigrade_schemas::account::{AccountState, NAME_CHARS_MAX};
 use cloudigrade_schemas::{Account, TokenScope};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::AccountChange;
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, list, moment, nullable, object, one_of, request, text};
+use crate::rest::describe::{boolean, list, moment, nullable, object, one_of, request, tenant_name, text};
 use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter, handler};
 
 /// What can be done about an account, as requests call it.
@@ -25,6 +25,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let one = "/api/v1/accounts/{account_id}";
     let shown = |meaning| Answer::json(200, meaning, schema(), example());
     let working = || Answer::empty(202, "It takes longer, and is carried on with.");
+    // What is no ARN of a role is told by its own messages, which know what people paste instead.
     let arn = || json!({"type": "string", "minLength": 1, "maxLength": 2048, "description": "The role to assume."});
     vec![
         endpoint(
@@ -104,12 +105,13 @@ fn account_id() -> Parameter {
 }
 
 fn tenant() -> Parameter {
-    let schema = json!({"type": "string", "minLength": 1, "maxLength": TENANT_CHARS_MAX});
-    Parameter::query("tenant", "Whose, for superusers; others see only their own.", schema, "acme")
+    Parameter::query("tenant", "Whose, for superusers; others see only their own.", tenant_name(), "acme")
 }
 
 fn name() -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX, "description": "What to call it; unique within the tenant."})
+    let pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
+    let meaning = "What to call it; unique within the tenant. Neither control characters nor white space around it.";
+    json!({"type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX, "pattern": pattern, "description": meaning})
 }
 
 fn schema() -> Value {

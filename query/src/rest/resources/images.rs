@@ -2,7 +2,6 @@
 
 use arrow::array::RecordBatch;
 use cloudigrade_schemas::TokenScope;
-use cloudigrade_schemas::account::TENANT_CHARS_MAX;
 use cloudigrade_schemas::image::{BillingModel, ImageStatus, Override, Product};
 use cloudigrade_schemas::table::IMAGES;
 use serde::Deserialize;
@@ -17,7 +16,7 @@ use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::OverrideRequest;
 use crate::rest::call::Call;
-use crate::rest::describe::{self, boolean, list, moment, nullable, object, one_of, request, text};
+use crate::rest::describe::{self, boolean, list, moment, nullable, object, one_of, request, tenant_name, text};
 use crate::rest::endpoint::{Access, Answer, Dialect, Endpoint, Operation, Parameter, handler};
 
 /// Columns of which a list shows all.
@@ -185,8 +184,7 @@ fn product() -> Parameter {
 }
 
 fn tenant() -> Parameter {
-    let schema = json!({"type": "string", "minLength": 1, "maxLength": TENANT_CHARS_MAX});
-    Parameter::query("tenant", "For whose accounts, for superusers; others speak for their own.", schema, "acme")
+    Parameter::query("tenant", "For whose accounts, for superusers; others speak for their own.", tenant_name(), "acme")
 }
 
 fn override_fields() -> [(&'static str, Value); 6] {

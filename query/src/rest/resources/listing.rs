@@ -14,6 +14,7 @@ use crate::format::Format;
 use crate::limits::{PAGE_ROWS, PAGE_ROWS_MAX};
 use crate::rest::Rest;
 use crate::rest::answer::Failure;
+use crate::rest::ask::Stamp;
 use crate::rest::call::Call;
 use crate::rest::describe::{self, integer, integer_between, list, moment, nullable, object, text};
 use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter};
@@ -42,7 +43,6 @@ pub(super) struct Listing {
 /// What cuts a list.
 pub(super) struct Filter {
     pub(super) parameter: Parameter,
-    /// The column that must be among the given values, or how a condition is made from what was given.
     pub(super) by: By,
 }
 
@@ -50,8 +50,6 @@ pub(super) struct Filter {
 pub(super) enum By {
     /// The column is among the values, which are written with commas.
     Column(&'static str),
-    /// A condition with the value, quoted, in the place of `$`.
-    Condition(&'static str),
     /// One condition if it is true, another if it is false; the third if it is not given.
     Flag(&'static str, &'static str, &'static str),
 }
@@ -69,7 +67,7 @@ impl Listing {
         let (row, example) = describe::row(&self.table, self.columns);
         let document = object([
             ("complete_through", nullable(moment())),
-            ("snapshot", text()),
+            ("snapshot", nullable(text())),
             ("limit", integer()),
             ("offset", integer()),
             ("next", nullable(text())),
@@ -115,27 +113,20 @@ impl Listing {
             // All that there is, unless a part is asked for.
             let limit = number("limit").map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
             let asked = rest.export(&viewer, &format!("{sql}{limit} OFFSET {offset}"), as_of.as_ref()).await?;
-            return rows::streamed(format, asked.rows, &Value::Null, asked.stamp.told(), asked.kept).await;
+            return rows::streamed(format, asked.rows, &Value::Null, Stamp::of(&asked.rows).told(), asked.kept).await;
         }
         let limit = number("limit").unwrap_or(PAGE_ROWS);
         // One more tells whether there are more.
         let asked = rest.ask(&viewer, &format!("{sql} LIMIT {} OFFSET {offset}", limit + 1), as_of.as_ref()).await?;
-        let mut left = limit;
-        let mut page = Vec::new();
-        let mut more = false;
-        for batch in &asked.batches {
-            more |= batch.num_rows() > left;
-            let taken = batch.num_rows().min(left);
-            page.push(batch.slice(0, taken));
-            left -= taken;
-        }
+        let (page, more) = rows::first(&asked.batches, limit);
+        let snapshot = asked.stamp.snapshot();
         let head = json!({
             "complete_through": asked.stamp.complete_through,
-            "snapshot": asked.stamp.snapshot,
+            "snapshot": snapshot,
             "limit": limit,
             "offset": offset,
             // As of the same snapshot, so that no row is on two pages or on none.
-            "next": more.then(|| next(call, offset + limit, Some(&asked.stamp.snapshot))),
+            "next": more.then(|| next(call, ("offset", &(offset + limit).to_string()), snapshot.as_deref())),
         });
         rows::whole(format, &asked.schema, &page, &head, Vec::new())
     }
@@ -149,7 +140,6 @@ impl Listing {
                     let values: Vec<String> = items(values).map(quoted).collect();
                     if values.is_empty() { "false".to_owned() } else { format!("{column} IN ({})", values.join(", ")) }
                 }
-                (By::Condition(condition), Some(value)) => condition.replace('$', &quoted(value)),
                 (By::Flag(yes, _, _), Some("true")) => (*yes).to_owned(),
                 (By::Flag(_, no, _), Some(_)) => (*no).to_owned(),
                 (By::Flag(_, _, absent), None) => (*absent).to_owned(),

@@ -46,17 +46,17 @@ pub(super) fn page_of(call: &Call, items: Vec<Value>) -> Result<Response, Failur
         "count": count,
         "limit": limit,
         "offset": offset,
-        "next": (end < count && !page.is_empty()).then(|| next(call, end, None)),
+        "next": (end < count && !page.is_empty()).then(|| next(call, ("offset", &end.to_string()), None)),
         "items": page,
     });
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-/// Where the next page is: the same question from another item on, as of a snapshot if there is one.
-pub(super) fn next(call: &Call, offset: usize, snapshot: Option<&str>) -> String {
+/// Where the next page is: the same question from another place on, as of a snapshot if there is one.
+pub(super) fn next(call: &Call, (parameter, place): (&str, &str), snapshot: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(call.query.iter().filter(|(name, _)| name != "offset" && (name != "as_of" || snapshot.is_none())));
-    query.append_pair("offset", &offset.to_string());
+    query.extend_pairs(call.query.iter().filter(|(name, _)| name != parameter && (name != "as_of" || snapshot.is_none())));
+    query.append_pair(parameter, place);
     if let Some(snapshot) = snapshot {
         query.append_pair("as_of", snapshot);
     }

@@ -97,12 +97,11 @@ fn report(
     }
 }
 
-fn parameters() -> Vec<Parameter> {
-    let many = || list(text());
-    vec![
-        Parameter::query("start", "When the period begins, inclusive: a date (midnight in `tz`) or a time.", text(), "2024-02-01")
+pub(super) fn parameters() -> Vec<Parameter> {
+    let mut parameters = vec![
+        Parameter::query("start", "When the period begins, inclusive: a date (midnight in `tz`) or a time.", edge(), "2024-02-01")
             .required(),
-        Parameter::query("end", "When the period ends, exclusive: a date or a time.", text(), "2024-03-01").required(),
+        Parameter::query("end", "When the period ends, exclusive: a date or a time.", edge(), "2024-03-01").required(),
         Parameter::query("granularity", "How long a bucket is.", one_of(&["hour", "day", "month"]), "month"),
         Parameter::query(
             "tz",
@@ -116,6 +115,27 @@ fn parameters() -> Vec<Parameter> {
             list(one_of(&Dimension::ALL.map(Dimension::name))),
             json!(["account", "region"]),
         ),
+    ];
+    parameters.extend(filters());
+    parameters.extend([rows::as_of_parameter(), rows::format_parameter()]);
+    parameters
+}
+
+/// Where a period begins or ends.
+fn edge() -> Value {
+    // Without an offset it is a time of the zone's clock.
+    let of_the_zone = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$";
+    json!({
+        "type": "string",
+        "title": "a time; write 2024-02-01 (midnight in the report's time zone) or 2024-02-01T00:00:00Z",
+        "anyOf": [{"format": "date"}, {"format": "date-time"}, {"pattern": of_the_zone}],
+    })
+}
+
+/// What cuts a report, or a list of runs.
+pub(super) fn filters() -> [Parameter; 7] {
+    let many = || list(text());
+    [
         Parameter::query("account", "Only these AWS accounts.", many(), json!(["123456789012"])),
         Parameter::query("region", "Only these regions.", many(), json!(["eu-west-1"])),
         Parameter::query("instance", "Only these instances.", many(), json!(["i-0123456789abcdef0"])),
@@ -128,9 +148,22 @@ fn parameters() -> Vec<Parameter> {
             one_of(&BillingModel::ALL.map(BillingModel::word)),
             "byos",
         ),
-        rows::as_of_parameter(),
-        rows::format_parameter(),
     ]
+}
+
+/// What a request cuts a report to.
+pub(super) fn only(call: &Call) -> Only {
+    let param = |name| call.param(name);
+    let many = |name| param(name).map(|text| items(text).map(str::to_owned).collect::<Vec<_>>());
+    Only {
+        accounts: many("account"),
+        regions: many("region"),
+        instances: many("instance"),
+        images: many("image"),
+        instance_types: many("instance_type"),
+        product: param("product").and_then(|word| Product::ALL.into_iter().find(|product| product.word() == word)),
+        billing_model: param("billing_model").and_then(|word| BillingModel::ALL.into_iter().find(|model| model.word() == word)),
+    }
 }
 
 /// The columns of the dimensions, of which a report has those that it is grouped by.
@@ -219,17 +252,7 @@ pub(super) fn request(call: &Call, kind: ReportKind, now: UtcSecond) -> Result<R
     let (start, end) = (param("start").unwrap_or_default(), param("end").unwrap_or_default());
     let period = Period::new(start, end, granularity, param("tz").unwrap_or("UTC"), now).map_err(QueryError::Period)?;
     let by = items(param("by").unwrap_or_default()).map(str::parse::<Dimension>).collect::<Result<_, QueryError>>()?;
-    let many = |name| param(name).map(|text| items(text).map(str::to_owned).collect::<Vec<_>>());
-    let only = Only {
-        accounts: many("account"),
-        regions: many("region"),
-        instances: many("instance"),
-        images: many("image"),
-        instance_types: many("instance_type"),
-        product: param("product").and_then(|word| Product::ALL.into_iter().find(|product| product.word() == word)),
-        billing_model: param("billing_model").and_then(|word| BillingModel::ALL.into_iter().find(|model| model.word() == word)),
-    };
-    Ok(ReportRequest { kind, period, by, viewer: call.principal()?.viewer(), only })
+    Ok(ReportRequest { kind, period, by, viewer: call.principal()?.viewer(), only: only(call) })
 }
 
 /// What is said of a report beside its rows.

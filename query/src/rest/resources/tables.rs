@@ -1,8 +1,8 @@
-//! What the reports are made from: runs, gaps, inspections, dead letters, and how far the data reaches.
+//! What the reports are made from, beside runs: gaps, inspections, dead letters, and how far the data reaches.
 
 use cloudigrade_schemas::TokenScope;
 use cloudigrade_schemas::image::ImageStatus;
-use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, GAPS, IMAGES, INSTANCE_INTERVALS};
+use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, GAPS, IMAGES};
 use serde_json::json;
 use warp::reply::Response;
 
@@ -10,13 +10,12 @@ use super::listing::{By, Filter, Listing, READ};
 use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, moment, one_of};
+use crate::rest::describe::{boolean, one_of};
 use crate::rest::endpoint::{Access, Endpoint, Parameter, handler};
 
 /// Their endpoints.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        runs().endpoint(handler!(list_runs)),
         gaps().endpoint(handler!(list_gaps)),
         reach().endpoint(handler!(list_reach)),
         inspections().endpoint(handler!(list_inspections)),
@@ -30,55 +29,6 @@ fn account() -> Filter {
 
 fn region() -> Filter {
     Filter::column("region", "region", "Only these regions.", "eu-west-1")
-}
-
-fn runs() -> Listing {
-    let from = "Only runs that end after this, or not at all.";
-    Listing {
-        path: "/api/v1/runs",
-        id: "listRuns",
-        tag: "tables",
-        summary: "When instances ran",
-        description: "A row a run: the half-open time in which an instance was on, with one type, and the events that begin and end it.",
-        access: READ,
-        table: INSTANCE_INTERVALS,
-        from: "instance_intervals",
-        columns: &[
-            "account_id",
-            "region",
-            "instance_id",
-            "image_id",
-            "instance_type",
-            "vcpu",
-            "memory_mib",
-            "started_at",
-            "ended_at",
-            "end_not_before",
-            "start_kind",
-            "end_kind",
-            "start_event_id",
-            "end_event_id",
-            "start_source",
-            "end_source",
-            "recorded_at",
-        ],
-        order: "started_at, account_id, region, instance_id, start_event_id",
-        filters: vec![
-            account(),
-            region(),
-            Filter::column("instance", "instance_id", "Only these instances.", "i-0123456789abcdef0"),
-            Filter::column("image", "image_id", "Only these images.", "ami-0123456789abcdef0"),
-            Filter::column("instance_type", "instance_type", "Only these instance types.", "m5.large"),
-            Filter {
-                parameter: Parameter::query("from", from, moment(), "2024-02-01T00:00:00Z"),
-                by: By::Condition("ended_at IS NULL OR ended_at > CAST($ AS TIMESTAMP WITH TIME ZONE)"),
-            },
-            Filter {
-                parameter: Parameter::query("until", "Only runs that start before this.", moment(), "2024-03-01T00:00:00Z"),
-                by: By::Condition("started_at < CAST($ AS TIMESTAMP WITH TIME ZONE)"),
-            },
-        ],
-    }
 }
 
 fn gaps() -> Listing {
@@ -186,10 +136,6 @@ fn letters() -> Listing {
             open("resolved_at IS NULL", "resolved_at IS NOT NULL"),
         ],
     }
-}
-
-async fn list_runs(rest: Rest, call: Call) -> Result<Response, Failure> {
-    runs().answer(&rest, &call).await
 }
 
 async fn list_gaps(rest: Rest, call: Call) -> Result<Response, Failure> {

@@ -64,7 +64,12 @@ fn log_in_operation() -> Operation {
     let text_of = |most: usize| json!({"type": "string", "minLength": 1, "maxLength": most});
     let body = request(
         &["name", "password"],
-        [("name", text_of(USER_CHARS_MAX)), ("password", text_of(1024)), ("scope", one_of(&scopes())), ("label", nullable(text_of(256)))],
+        [
+            ("name", text_of(USER_CHARS_MAX)),
+            ("password", text_of(1024)),
+            ("scope", one_of(&scopes())),
+            ("label", nullable(json!({"type": "string", "maxLength": 100, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}))),
+        ],
     );
     let made =
         object([("token", text()), ("hash", text()), ("scope", one_of(&scopes())), ("label", nullable(text())), ("expires_at", moment())]);

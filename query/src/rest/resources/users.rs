@@ -1,7 +1,6 @@
 //! Who may ask. Only superusers see and change it.
 
 use cloudigrade_schemas::TokenScope;
-use cloudigrade_schemas::account::TENANT_CHARS_MAX;
 use cloudigrade_schemas::user::USER_CHARS_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::{NewUser, UserInfo};
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, moment, nullable, object, request, text};
+use crate::rest::describe::{boolean, moment, nullable, object, request, tenant_name, text};
 use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter, handler};
 
 /// Their endpoints.
@@ -21,16 +20,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let read = Access::Superuser(TokenScope::Read);
     let admin = Access::Superuser(TokenScope::Admin);
     let one = "/api/v1/users/{name}";
-    let password = || json!({"type": "string", "minLength": 1, "maxLength": 1024});
+    let password = || json!({"type": "string", "minLength": 10, "maxLength": 256});
+    let email = r"^[^\s@\x00-\x1f\x7f-\x9f]+@[^\s\x00-\x1f\x7f-\x9f]+$";
     let new = request(
         &["name", "password"],
         [
             ("name", json!({"type": "string", "minLength": 1, "maxLength": USER_CHARS_MAX, "pattern": "^[A-Za-z0-9._@+-]+$"})),
-            (
-                "tenant",
-                nullable(json!({"type": "string", "minLength": 1, "maxLength": TENANT_CHARS_MAX, "pattern": "^[A-Za-z0-9._@+-]+$"})),
-            ),
-            ("email", nullable(text())),
+            ("tenant", nullable(tenant_name())),
+            ("email", nullable(json!({"type": "string", "maxLength": 254, "pattern": email}))),
             ("superuser", boolean()),
             ("password", password()),
         ],
