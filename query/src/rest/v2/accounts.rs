@@ -9,7 +9,7 @@ use super::{CLOUD, endpoint};
 use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, integer, list, moment, nullable, object, one_of, text};
+use crate::rest::describe::{boolean, integer, moment, nullable, object, one_of, text};
 use crate::rest::endpoint::{Access, Answer, Endpoint, handler};
 use crate::rest::v1::paging::Page;
 use crate::rest::v1::registered::{Accounts, Registered};

@@ -58,7 +58,7 @@ fn example() -> Value {
 fn day_param(call: &Call, name: &'static str) -> Result<Option<i64>, Failure> {
     let Some(text) = call.param(name) else { return Ok(None) };
     let date = text.parse::<Date>().ok().filter(|_| text.len() == DATE_CHARS);
-    let midnight = date.and_then(|date| date.to_zoned(TimeZone::UTC).ok()).map(|midnight| midnight.timestamp().as_second());
+    let midnight = date.and_then(|date| TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()).map(|midnight| midnight.as_second());
     midnight.map(Some).ok_or_else(|| Failure::field(name, format!("{name} must be a date (YYYY-MM-DD).")))
 }
 
