@@ -86,6 +86,8 @@ pub const HTTP_PIECES_WAITING_MAX: usize = 4;
 pub const PAGE_ROWS: usize = 100;
 /// Rows of one page of a list, at most.
 pub const PAGE_ROWS_MAX: usize = 1000;
+/// Items of one page of the old APIs' lists, unless the request says otherwise.
+pub const OLD_PAGE_ITEMS: usize = 10;
 /// Dead letters that one request settles, at most.
 pub const LETTERS_SETTLED_MAX: usize = 1000;
 /// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.

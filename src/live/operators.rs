@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, INTERVALS, drive};
+use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, IMAGES, INTERVALS, SIGHTINGS, drive};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
-use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Intervals};
+use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Images, Intervals, Sightings};
 
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The tasks of all operators.
-pub const TASKS: [TaskSpec; 4] = [EXTRACT, INTERVALS, IMAGE_TAGS, ACCOUNTS];
+pub const TASKS: [TaskSpec; 6] = [EXTRACT, INTERVALS, IMAGE_TAGS, SIGHTINGS, IMAGES, ACCOUNTS];
 
 /// Running operators.
 pub struct Operators {
@@ -40,12 +40,17 @@ impl Operators {
     pub fn start(log: &EmbeddedLog, failed: impl Fn(&LogError) + Clone + Send + 'static) -> Result<Self, LogError> {
         let source_done = Arc::new(AtomicBool::new(false));
         let extract_done = Arc::new(AtomicBool::new(false));
-        let nothing_waits = || Arc::new(AtomicBool::new(false));
+        let image_facts_done = Arc::new(AtomicBool::new(false));
+        let extracted = Completes(Arc::clone(&extract_done));
+        // Complete when all that tell of images have ended.
+        let image_facts = Arc::new(Completes(Arc::clone(&image_facts_done)));
         let threads = vec![
-            start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), failed.clone())?,
-            start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, IMAGE_TAGS, ImageTags, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), failed)?,
+            start(log, EXTRACT, Extract, &source_done, extracted, failed.clone())?,
+            start(log, INTERVALS, Intervals, &extract_done, (), failed.clone())?,
+            start(log, IMAGE_TAGS, ImageTags, &extract_done, Arc::clone(&image_facts), failed.clone())?,
+            start(log, SIGHTINGS, Sightings, &extract_done, image_facts, failed.clone())?,
+            start(log, IMAGES, Images, &image_facts_done, (), failed.clone())?,
+            start(log, ACCOUNTS, Accounts, &source_done, (), failed)?,
         ];
         Ok(Self { source_done, threads })
     }
@@ -61,12 +66,13 @@ impl Operators {
     }
 }
 
+/// Starts one operator. `completes` is held until it ends.
 fn start(
     log: &EmbeddedLog,
     spec: TaskSpec,
     operator: impl Operator + 'static,
     complete: &Arc<AtomicBool>,
-    done: Arc<AtomicBool>,
+    completes: impl Send + 'static,
     failed: impl Fn(&LogError) + Send + 'static,
 ) -> Result<JoinHandle<Result<Counters, LogError>>, LogError> {
     let partitions = log.partitions();
@@ -74,7 +80,7 @@ fn start(
     let task = log.open_task(spec, &all)?;
     let complete = Arc::clone(complete);
     let run = move || {
-        let _done = Completes(done);
+        let _completes = completes;
         let counted = |counters: &Counters| {
             for (name, n) in counters.iter() {
                 metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
