@@ -86,7 +86,11 @@ pub const HTTP_PIECES_WAITING_MAX: usize = 4;
 pub const PAGE_ROWS: usize = 100;
 /// Rows of one page of a list, at most.
 pub const PAGE_ROWS_MAX: usize = 1000;
+/// Items of one page of the old APIs' lists, unless the request says otherwise.
+pub const OLD_PAGE_ITEMS: usize = 10;
 /// Dead letters that one request settles, at most.
 pub const LETTERS_SETTLED_MAX: usize = 1000;
 /// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.
 pub const EXPORTS_AT_ONCE_MAX: usize = 2;
+/// Rows of an answer that are written before it is sent, at most; more are written as the client takes them.
+pub const HTTP_WHOLE_ROWS_MAX: usize = 10_000;
