@@ -113,7 +113,8 @@ impl Listing {
             // All that there is, unless a part is asked for.
             let limit = number("limit").map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
             let asked = rest.export(&viewer, &format!("{sql}{limit} OFFSET {offset}"), as_of.as_ref()).await?;
-            return rows::streamed(format, asked.rows, &Value::Null, Stamp::of(&asked.rows).told(), asked.kept).await;
+            let told = Stamp::of(&asked.rows).told();
+            return rows::streamed(format, asked.rows, &Value::Null, told, asked.kept).await;
         }
         let limit = number("limit").unwrap_or(PAGE_ROWS);
         // One more tells whether there are more.

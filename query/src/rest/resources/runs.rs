@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use warp::http::Method;
 use warp::reply::Response;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::page::next;
