@@ -10,7 +10,6 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
-use super::images::Moments;
 use super::wire::{Ask, Refusal, Told};
 use super::{accounts, images, letters, users};
 use crate::aws;
@@ -30,8 +29,6 @@ pub struct Service {
     pub(super) places: Places,
     /// Users and their tokens.
     pub(super) directory: Arc<Directory>,
-    /// When overrides were said.
-    pub(super) moments: Moments,
     /// What waits until something shows; absent where no tables are kept meanwhile.
     pub(super) shown: Option<Shown>,
     pub(super) now: fn() -> UtcSecond,
@@ -62,7 +59,7 @@ impl Service {
         let places = Places::new(&aws::sdk(config).await, aws::queue(config).as_ref())?;
         let directory = Directory::open(&log, committer.clone(), config.serve.token_lifetime, now)?;
         let Collecting { aws, overview } = collecting;
-        Ok(Self { log, committer, aws, overview, places, directory, moments: Moments::default(), shown, now })
+        Ok(Self { log, committer, aws, overview, places, directory, shown, now })
     }
 
     /// Users and their tokens.
