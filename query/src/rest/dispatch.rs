@@ -239,3 +239,64 @@ fn origin(rest: &Rest, request: &Request) -> String {
     let host = proxied("x-forwarded-host").or_else(|| request.headers.get(HOST)?.to_str().ok()).filter(is_host);
     format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rest::endpoint::{Access, Answering, Operation, handler};
+    use crate::rest::{Parts, RequestLimits, RestOptions};
+    use crate::runtime::QueryRuntime;
+    use crate::tables::Tables;
+
+    async fn panics(_: Rest, call: Call) -> Result<Response, Failure> {
+        let nothing: Vec<String> = Vec::new();
+        Ok(nothing[call.path.len()].clone().into_response())
+    }
+
+    async fn never_answers(_: Rest, _: Call) -> Result<Response, Failure> {
+        std::future::pending().await
+    }
+
+    async fn handled(handler: fn(Rest, Call) -> Answering) -> Failure {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts {
+            tables: Arc::new(Tables::open_dir(folder.path()).await.unwrap()),
+            queries: Arc::new(QueryRuntime::new(NonZeroUsize::MIN).unwrap()),
+            backend: None,
+            now: || cloudigrade_schemas::UtcSecond(0),
+            metrics: Arc::new(String::new),
+            problems: Arc::new(Vec::new),
+        };
+        let limits = RequestLimits { answer_within: Duration::from_millis(50), ..RequestLimits::default() };
+        let rest = Rest::new(parts, RestOptions { limits, ..RestOptions::default() });
+        let operation =
+            Operation { id: "x", tag: "x", summary: "", description: "", parameters: Vec::new(), body: None, answers: Vec::new() };
+        let endpoint = Endpoint { method: Method::GET, path: "/x", access: Access::Open, dialect: Dialect::Problem, operation, handler };
+        let call = Call {
+            method: Method::GET,
+            path: "/x".to_owned(),
+            parts: Vec::new(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            principal: None,
+            from: None,
+            origin: String::new(),
+            request_id: "mine".to_owned(),
+        };
+        handle(&rest, &endpoint, call).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_or_never_answers_is_a_failure_of_its_own_request() {
+        let panicked = handled(handler!(panics)).await;
+        assert_eq!((panicked.status, panicked.code), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+        assert!(!panicked.message.contains("index"), "{}", panicked.message);
+        let late = handled(handler!(never_answers)).await;
+        assert_eq!((late.status, late.code), (StatusCode::SERVICE_UNAVAILABLE, "timeout"));
+    }
+}
