@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const USERS_MAX: usize = 10_000;
 /// Tokens that work at the same time, of all users. All are in memory.
 pub const TOKENS_MAX: usize = 100_000;
-/// Tokens of one user that work at the same time. One more ends the oldest that has no label.
+/// Tokens of one user that work at the same time. One more ends the oldest.
 pub const TOKENS_PER_USER_MAX: usize = 100;
 /// Characters of a token's label.
 pub const TOKEN_LABEL_CHARS_MAX: usize = 100;

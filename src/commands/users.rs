@@ -111,15 +111,14 @@ fn list(users: &[UserInfo]) -> anyhow::Result<()> {
         return Ok(());
     }
     rows(
-        &["name", "tenant", "email", "superuser", "disabled", "created_at"],
         users,
         &[
-            &|user| Some(user.name.clone()),
-            &|user| Some(user.tenant.clone()),
-            &|user| user.email.clone(),
-            &|user| Some(user.superuser.to_string()),
-            &|user| Some(user.disabled.to_string()),
-            &|user| Some(user.created_at.to_string()),
+            ("name", &|user| Some(user.name.clone())),
+            ("tenant", &|user| Some(user.tenant.clone())),
+            ("email", &|user| user.email.clone()),
+            ("superuser", &|user| Some(user.superuser.to_string())),
+            ("disabled", &|user| Some(user.disabled.to_string())),
+            ("created_at", &|user| Some(user.created_at.to_string())),
         ],
     )
 }
@@ -128,21 +127,23 @@ fn tokens(tokens: &[Token]) -> anyhow::Result<()> {
     /// Digits of a hash that a person is shown: enough to tell tokens apart.
     const DIGITS: usize = 12;
     rows(
-        &["hash", "label", "scope", "created_at", "expires_at"],
         tokens,
         &[
-            &|token| Some(token.hash.chars().take(DIGITS).collect()),
-            &|token| token.label.clone(),
-            &|token| Some(token.scope.word().to_owned()),
-            &|token| Some(token.created_at.to_string()),
-            &|token| Some(token.expires_at.to_string()),
+            ("hash", &|token| Some(token.hash.chars().take(DIGITS).collect())),
+            ("label", &|token| token.label.clone()),
+            ("scope", &|token| Some(token.scope.word().to_owned())),
+            ("created_at", &|token| Some(token.created_at.to_string())),
+            ("expires_at", &|token| Some(token.expires_at.to_string())),
         ],
     )
 }
 
-fn rows<T>(names: &[&str], of: &[T], columns: &[&dyn Fn(&T) -> Option<String>]) -> anyhow::Result<()> {
-    let schema = Arc::new(Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()));
-    let columns = columns.iter().map(|column| Arc::new(of.iter().map(column).collect::<StringArray>()) as ArrayRef).collect();
+/// A column: its name, and what it says of each.
+type Column<'c, T> = (&'c str, &'c dyn Fn(&T) -> Option<String>);
+
+fn rows<T>(of: &[T], columns: &[Column<'_, T>]) -> anyhow::Result<()> {
+    let schema = Arc::new(Schema::new(columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()));
+    let columns = columns.iter().map(|(_, text)| Arc::new(of.iter().map(text).collect::<StringArray>()) as ArrayRef).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
     let mut writer = RowWriter::new(Format::Table(table_style()), &schema, std::io::stdout())?;
     writer.write(&batch)?;

@@ -1,8 +1,5 @@
 //! What somebody says of an image, against all evidence: a fact like any other, in the log.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::engine::Cx;
 use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position};
@@ -10,7 +7,7 @@ use cloudigrade_schemas::account::is_tenant;
 use cloudigrade_schemas::image::Override;
 use cloudigrade_schemas::image_fact::Fact;
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{ImageFact, Topic, UtcSecond};
+use cloudigrade_schemas::{ImageFact, Topic};
 
 use super::service::Service;
 use super::wire::{OverrideRequest, Refusal};
@@ -18,21 +15,6 @@ use crate::limits::REASON_CHARS_MAX;
 
 /// Bytes of an image's id, at most.
 const IMAGE_ID_BYTES_MAX: usize = 64;
-
-/// When each override that was said in this second was said: of two the later one holds, so no two may be of one second.
-#[derive(Default)]
-pub(super) struct Moments(Mutex<BTreeMap<String, UtcSecond>>);
-
-impl Moments {
-    /// The moment of a new fact: now, or as soon after the last one as can be.
-    fn next(&self, key: &str, now: UtcSecond) -> UtcSecond {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.retain(|_, at| *at >= now);
-        let at = last.get(key).map_or(now, |at| UtcSecond(at.0 + 1));
-        last.insert(key.to_owned(), at);
-        at
-    }
-}
 
 /// Says it, and waits until it shows.
 ///
@@ -48,13 +30,9 @@ pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Resul
     if region.len() > IMAGE_ID_BYTES_MAX || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Refusal::new("invalid_region", format!("{region:?} is no region"), "write it as AWS does: us-east-1"));
     }
-    let said = Override { tenant, product, is, by: by.clone(), reason, at: UtcSecond(0) };
-    let mut fact = ImageFact { image_id, region, at: UtcSecond(0), source: format!("override by {by}"), fact: Fact::Override(said) };
-    let at = service.moments.next(&fact.to_key(), (service.now)());
-    fact.at = at;
-    if let Fact::Override(said) = &mut fact.fact {
-        said.at = at;
-    }
+    let at = (service.now)();
+    let source = format!("override by {by}");
+    let fact = ImageFact { image_id, region, at, source, fact: Fact::Override(Override { tenant, product, is, by, reason, at }) };
     let partition_key = fact.partition_key().as_bytes().to_vec();
     let value = Cx::encode(&fact).map_err(|error| Refusal::failed(&error))?;
     let message = Message { topic: Topic::ImageFacts, partition_key: partition_key.clone(), key: fact.to_key().into_bytes(), value };
@@ -106,20 +84,5 @@ fn find_region<L: Log>(log: &L, image_id: &str) -> Result<Option<String>, LogErr
                 return Ok(Some(region.to_owned()));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_overrides_in_one_second_the_second_one_is_later() {
-        let moments = Moments::default();
-        let now = UtcSecond(1_700_000_000);
-        let said = |key: &str, now| moments.next(key, now).0 - 1_700_000_000;
-        assert_eq!([said("a", now), said("a", now), said("b", now), said("a", now)], [0, 1, 0, 2]);
-        assert_eq!(said("a", UtcSecond(now.0 + 1)), 3);
-        assert_eq!(said("a", UtcSecond(now.0 + 9)), 9);
     }
 }

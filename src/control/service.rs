@@ -14,7 +14,6 @@ use cloudigrade_pipeline::log::Log;
 use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
-use super::images::Moments;
 use super::wire::{Ask, Refusal, Told};
 use super::{accounts, images, letters, objects, users};
 use crate::aws;
@@ -36,8 +35,6 @@ pub struct Service {
     pub(super) batches: Batches,
     /// Users and their tokens.
     pub(super) directory: Arc<Directory>,
-    /// When overrides were said.
-    pub(super) moments: Moments,
     /// What waits until something shows; absent where no tables are kept meanwhile.
     pub(super) shown: Option<Shown>,
     pub(super) now: fn() -> UtcSecond,
@@ -72,7 +69,7 @@ impl Service {
         let batches = Batches::new(Arc::new(S3Objects::new(&sdk, &options)), known, committer.clone(), options.workers);
         let directory = Directory::open(&log, committer.clone(), config.serve.token_lifetime, now)?;
         let Collecting { aws, overview } = collecting;
-        Ok(Self { log, committer, aws, overview, places, batches, directory, moments: Moments::default(), shown, now })
+        Ok(Self { log, committer, aws, overview, places, batches, directory, shown, now })
     }
 
     /// Users and their tokens.

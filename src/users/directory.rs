@@ -336,11 +336,8 @@ fn make_room(known: &Known, user: &str, now: UtcSecond) -> Result<Vec<Edit>, Ref
     let tokens = known.tokens(user);
     let (working, expired): (Vec<&Token>, Vec<&Token>) = tokens.into_iter().partition(|token| token.works_at(now));
     let mut edits: Vec<Edit> = expired.iter().map(|token| Edit::Forget(token.hash.clone())).collect();
-    if working.len() >= TOKENS_PER_USER_MAX {
-        let oldest = working.into_iter().find(|token| token.label.is_none()).ok_or_else(|| Refused::Unsupported {
-            message: format!("the user has {TOKENS_PER_USER_MAX} tokens with labels, which is as many as they can have; revoke one"),
-        })?;
-        edits.push(Edit::Revoke(oldest.clone(), now));
+    if let Some(oldest) = working.first().filter(|_| working.len() >= TOKENS_PER_USER_MAX) {
+        edits.push(Edit::Revoke((*oldest).clone(), now));
     }
     if known.token_count() >= TOKENS_MAX + edits.len() {
         return Err(Refused::Unsupported {
