@@ -93,7 +93,7 @@ fn sql_shows_its_tables_and_their_columns() {
     let data = &demo().data;
     let names = |query: &str, column: &str| data.sql(query).iter().map(|row| string(row, column).to_owned()).collect::<Vec<_>>();
     let tables = names("SHOW TABLES", "table_name");
-    for table in ["instance_intervals", "power_events", "coverage", "dead_letters", "instance_types"] {
+    for table in ["instance_intervals", "power_events", "coverage", "dead_letters", "images", "instance_types"] {
         assert!(tables.iter().any(|known| known == table), "no table {table}: {tables:?}");
     }
     let columns = names("DESCRIBE instance_intervals", "column_name");
