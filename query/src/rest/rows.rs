@@ -146,8 +146,20 @@ pub(super) async fn streamed(
     told: Told,
     kept: impl Send + 'static,
 ) -> Result<Response, Failure> {
-    let schema = rows.schema();
     let first = rows.next().await.transpose()?;
+    streamed_from(format, first, rows, head, told, kept)
+}
+
+/// The same of which the first rows are there already.
+pub(super) fn streamed_from(
+    format: Format,
+    first: Option<RecordBatch>,
+    rows: Rows,
+    head: &Value,
+    told: Told,
+    kept: impl Send + 'static,
+) -> Result<Response, Failure> {
+    let schema = rows.schema();
     let written = Written::default();
     let writer = RowWriter::new(format, &schema, written.clone())?;
     let (pieces, received) = mpsc::channel(HTTP_PIECES_WAITING_MAX);
