@@ -148,8 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let expiry = self.portals.values().filter_map(Portal::expires).min();
         tokio::select! {
             biased;
-            message = self.wire.next() => Ok(Next::Message(message?)),
             () = self.server.stop.cancelled() => Ok(Next::Stop),
+            message = self.wire.next() => Ok(Next::Message(message?)),
             () = sleep_until(since + idle) => Ok(Next::Idle),
             () = sleep_until(expiry.unwrap_or(since)), if expiry.is_some() => Ok(Next::Expired),
         }
