@@ -295,6 +295,9 @@ pub struct Serve {
     /// Address to listen at [default: 127.0.0.1:8080]; what is sent is not encrypted: put a proxy with TLS before anything but loopback
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Address to speak the protocol of Postgres at, for psql, drivers, Grafana and DBeaver, such as 127.0.0.1:5432
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<SocketAddr>,
     /// Only answer reports from the tables, to everybody without logging in; nothing is collected and nothing can be changed
     #[arg(long)]
     pub read_only: bool,

@@ -1,14 +1,16 @@
 //! `cloudigrade serve`: answers over HTTP, and collecting where the configuration says from what.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_pipeline::embedded::OpenError;
-use cloudigrade_query::QueryRuntime;
+use cloudigrade_query::postgres::{self, PostgresOptions, Tls};
 use cloudigrade_query::rest::backend::Backend;
 use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
+use cloudigrade_query::{QueryRuntime, Tables};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,14 +32,14 @@ const METRICS_SUMMED_EVERY: Duration = Duration::from_secs(5);
 pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Result<Code> {
     let recorder = PrometheusBuilder::new().install_recorder()?;
     let listen = args.listen.unwrap_or(config.serve.listen);
-    let listener = TcpListener::bind(listen).await.map_err(|cause| {
-        let help = match cause.kind() {
-            std::io::ErrorKind::AddrInUse => "another program listens there: choose another with --listen",
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose another with --listen",
-            _ => "choose another with --listen",
-        };
-        error(Code::Storage, format!("{listen} cannot be listened at: {cause}; {help}"))
-    })?;
+    let listener = TcpListener::bind(listen).await.map_err(|cause| cannot_listen(listen, &cause, "--listen"))?;
+    let postgres_listen = args.postgres.or(config.serve.postgres.listen);
+    let postgres = match postgres_listen {
+        Some(listen) => {
+            Some((TcpListener::bind(listen).await.map_err(|cause| cannot_listen(listen, &cause, "--postgres"))?, postgres_options(config)?))
+        }
+        None => None,
+    };
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
@@ -63,11 +65,13 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     };
     let backend = backend.map(|backend| backend as Arc<dyn Backend>);
     let queries = Arc::new(QueryRuntime::new(std::thread::available_parallelism()?)?);
+    let speaking = speak_postgres(postgres, &tables, &queries, backend.as_ref(), &stop)?;
     let parts = Parts { tables, queries, backend, now, metrics: Arc::new(move || recorder.render()), problems };
     let rest = Rest::new(parts, options);
     let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
-    let (answered, finished) = tokio::join!(
+    let (answered, spoken, finished) = tokio::join!(
         within(config.serve.shutdown_limit, &stop, answering),
+        within(config.serve.shutdown_limit, &stop, speaking),
         within(config.serve.shutdown_limit, &stop, async {
             stop.cancelled().await;
             match live {
@@ -87,8 +91,61 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
         return Err(error(Code::Failed, message));
     };
     finished?;
+    spoken.transpose()?;
     tell("stopped");
     Ok(Code::Done)
+}
+
+fn cannot_listen(at: SocketAddr, cause: &std::io::Error, flag: &str) -> anyhow::Error {
+    let help = match cause.kind() {
+        std::io::ErrorKind::AddrInUse => format!("another program listens there: choose another with {flag}"),
+        std::io::ErrorKind::PermissionDenied => format!("ports below 1024 need a privilege: choose another with {flag}"),
+        _ => format!("choose another with {flag}"),
+    };
+    error(Code::Storage, format!("{at} cannot be listened at: {cause}; {help}"))
+}
+
+/// How the protocol of Postgres is spoken.
+fn postgres_options(config: &Config) -> anyhow::Result<PostgresOptions> {
+    let postgres = &config.serve.postgres;
+    let tls = match (&postgres.tls_certificate, &postgres.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(Tls::from_files(certificate, key).map_err(|cause| error(Code::Usage, format!("serve.postgres: {cause}")))?)
+        }
+        _ => None,
+    };
+    Ok(PostgresOptions { tls, behind_tls_proxy: postgres.behind_tls_proxy, ..PostgresOptions::default() })
+}
+
+/// Speaks the protocol of Postgres, if it is to be spoken, until the server stops. If it cannot go on, the server stops.
+fn speak_postgres(
+    listener: Option<(TcpListener, PostgresOptions)>,
+    tables: &Arc<Tables>,
+    queries: &Arc<QueryRuntime>,
+    backend: Option<&Arc<dyn Backend>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+    let spoken = match (listener, backend) {
+        (None, _) => None,
+        (Some(_), None) => {
+            let message = "the protocol of Postgres needs users, and so a log of this server's own: leave it out with --read-only";
+            return Err(error(Code::Usage, message));
+        }
+        (Some((listener, options)), Some(backend)) => {
+            tell(format_args!("listening at postgres://{}", listener.local_addr()?));
+            let parts = postgres::Parts { tables: Arc::clone(tables), queries: Arc::clone(queries), backend: Arc::clone(backend), now };
+            Some(postgres::serve(parts, options, listener, stop.clone().cancelled_owned()))
+        }
+    };
+    let ends = stop.clone().drop_guard();
+    Ok(async move {
+        let Some(spoken) = spoken else {
+            ends.disarm().cancelled().await;
+            return Ok(());
+        };
+        let _ends = ends;
+        spoken.await.map_err(|cause| error(Code::Usage, cause.to_string()))
+    })
 }
 
 /// Waits for something that ends once `stop` is told, at most so long after that.

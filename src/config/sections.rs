@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudigrade_connectors::limits::{LIST_FULL_EVERY, LIST_INTERVAL, LIST_RECENT_DAYS, SILENCE_AFTER, UNDERWAY};
@@ -284,6 +285,14 @@ pub struct Postgres {
     /// Address to listen at. Absent: it is not spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// A certificate in PEM, with those that vouch for it, to encrypt what is sent. Without it only loopback is listened at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Whether a proxy that encrypts what is sent stands before the address, and nobody else reaches it.
+    pub behind_tls_proxy: bool,
 }
 
 impl Default for Serve {
@@ -418,6 +427,10 @@ impl Config {
         hold(
             !serve.identity_header || !serve.proxies.is_empty(),
             "serve.identity_header is on, but serve.proxies names no proxy: nobody would be believed".to_owned(),
+        );
+        hold(
+            serve.postgres.tls_certificate.is_some() == serve.postgres.tls_key.is_some(),
+            "serve.postgres.tls_certificate and serve.postgres.tls_key go together: give both or none".to_owned(),
         );
         for origin in &serve.cors {
             hold(

@@ -22,7 +22,7 @@ use super::endpoint::{Dialect, Endpoint};
 use super::identify::identify;
 use super::observe::Observed;
 use super::router::Found;
-use super::{ROUTER, Rest, compress, hygiene, params};
+use super::{ROUTER, Rest, compress, hygiene, params, sql};
 use crate::limits::HTTP_TARGET_BYTES_MAX;
 
 /// The other end of a connection, as the server that accepted it tells.
@@ -203,6 +203,9 @@ fn body_as_json(endpoint: &Endpoint, headers: &HeaderMap, body: Bytes) -> Result
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == expected || body.is_empty() {
         return Ok(body);
+    }
+    if endpoint.operation.tag == sql::TAG && sql::MEDIA_TYPES.contains(&essence.as_str()) {
+        return sql::body_of_text(&body);
     }
     if endpoint.dialect == Dialect::Fields && essence == "application/x-www-form-urlencoded" {
         let fields: serde_json::Map<String, serde_json::Value> =

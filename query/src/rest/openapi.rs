@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::ROUTER;
 use super::answer::PROBLEM_JSON;
 use super::endpoint::{Access, Answer, Dialect, Endpoint, In, Parameter};
+use super::{ROUTER, sql};
 
 /// Where the second API's paths begin.
 const V2: &str = "/api/cloudigrade/v2/";
@@ -124,7 +124,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         operation["parameters"] = told.parameters.iter().map(parameter).collect();
     }
     if let Some((media_type, schema, example)) = &told.body {
-        let content = json!({*media_type: {"schema": schema, "example": example}});
+        let mut content = json!({*media_type: {"schema": schema, "example": example}});
+        if told.tag == sql::TAG {
+            sql::MEDIA_TYPES.iter().for_each(|media_type| content[*media_type] = sql::text_body());
+        }
         operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
