@@ -79,6 +79,8 @@ def register(program: Program, aws: Aws) -> None:
     for account, region, image in sorted(fleet.IMAGES_OF | {(fleet.VECTORS, fleet.US, fleet.RHEL)}):
         if image in fleet.DESCRIBED:
             aws.admin("images", {"account": account, "region": region, "id": image, **fleet.DESCRIBED[image]})
+    # Of somebody who has nothing to do with us: as in AWS, it cannot be told from a role that is not there.
+    aws.role("012000000777", "of somebody else", "nobody")
     for (tenant, account), name in REGISTERED.items():
         program.register(aws.role(account, program.external_id(tenant), f"metering-{tenant}"), "--tenant", tenant, "--name", name)
 

@@ -99,8 +99,12 @@ def test_account_overviews_of_each_user_are_what_a_count_gives_and_sum_up_to_the
     for account, overview in told.items():
         runs = [r for r in runs_of(user) if r.account == account]
         total = sums(runs, START, END)
-        known = {r.image for r in runs}
-        assert (overview["instances"], overview["images"], overview["type"]) == (len(total.instances), len(known), "aws"), account
+        assert overview["type"] == "aws"
+        if not runs:
+            # It was registered after all of this, and nothing is known of it.
+            assert overview["instances"] is overview["images"] is overview["rhel_runtime_seconds"] is overview["rhel_images_challenged"] is None
+            continue
+        assert (overview["instances"], overview["images"]) == (len(total.instances), len({r.image for r in runs})), account
         for product in PRODUCTS:
             of = sums(filter(of_product(product), runs), START, END)
             assert measures(overview, product) == (len(of.instances), of.runtime, of.vcpu_seconds, of.memory_gib_seconds), account
@@ -123,7 +127,7 @@ def test_image_overviews_of_each_account_are_what_a_count_gives_and_sum_up_to_th
             got = (image["instances_seen"], image["runtime_seconds"], exact(image["vcpu_seconds"]), exact(image["memory_seconds"]))
             assert got == (len(of.instances), of.runtime, of.vcpu_seconds, of.memory_gib_seconds), image
         for product in PRODUCTS:
-            assert overview[f"{product}_runtime_seconds"] == sum(image["runtime_seconds"] for image in told if image[product])
+            assert (overview[f"{product}_runtime_seconds"] or 0) == sum(image["runtime_seconds"] for image in told if image[product])
 
 
 def test_what_is_not_known_of_an_image_is_null_and_what_aws_bills_by_the_hour_is_detected_and_not_counted(world: World) -> None:
