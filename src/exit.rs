@@ -8,7 +8,7 @@ use cloudigrade_connectors::source::{FeedError, IngestError};
 use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_pipeline::log::LogError;
 use cloudigrade_pipeline::sink::SinkError;
-use cloudigrade_query::{PeriodError, QueryError};
+use cloudigrade_query::{AsOfError, PeriodError, QueryError};
 
 use crate::config::ConfigError;
 use crate::control::socket::ControlError;
@@ -81,7 +81,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
         return Some(match error {
             QueryError::Storage { .. } => Code::Data,
             QueryError::Output(_) => Code::Storage,
-            QueryError::Limit(_) | QueryError::Execution { .. } => Code::Failed,
+            QueryError::Limit(_) | QueryError::Execution { .. } | QueryError::Busy { .. } => Code::Failed,
+            QueryError::AsOf(AsOfError::Gone { .. } | AsOfError::OtherTables) => Code::NoInput,
             _ => Code::Usage,
         });
     }

@@ -50,5 +50,9 @@ pub const ACCOUNTS_PER_TENANT_MAX: u64 = 10_000;
 pub const UNMETERED_PERIODS_MAX: usize = 10_000;
 /// Problems of an account that are kept; the first ones.
 pub const ACCOUNT_PROBLEMS_MAX: usize = 50;
+/// Accounts that use an image that are kept with it, those that used it first; and as many of those that EC2 does not show it to.
+pub const IMAGE_ACCOUNTS_KEPT: usize = 32;
+/// A text of evidence about an image, in characters; what is longer is cut.
+pub const EVIDENCE_CHARS_MAX: usize = 500;
 /// A text of a problem of an account, in bytes; what is longer is cut.
 pub const PROBLEM_TEXT_BYTES_MAX: usize = 2_000;

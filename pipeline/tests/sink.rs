@@ -7,26 +7,29 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
+use cloudigrade_pipeline::engine::{Operator, step};
 use cloudigrade_pipeline::limits;
 use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::operators::{Images, Sightings};
 use cloudigrade_pipeline::sink::{TableRoot, Tables, delta_table};
 use cloudigrade_schemas::account::Unmetered;
+use cloudigrade_schemas::image::Override;
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
 use cloudigrade_schemas::interval::Edge;
 use cloudigrade_schemas::table::BUCKETS;
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{
-    Account, AccountState, Coverage, EventId, Gap, GapKind, ImageFact, InstanceKey, InstanceMonth, Interval, Month, PowerAction, SourceRef,
-    Topic, UtcSecond,
+    Account, AccountState, Coverage, EventId, Gap, GapKind, ImageFact, InstanceKey, InstanceMonth, Interval, Month, PowerAction, Product,
+    SourceRef, Topic, UtcSecond,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source"), inputs: &[] };
 
@@ -326,4 +329,67 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
     assert!(metadata.contains(r#""name":"n""#), "what one account cannot see takes nothing from what is known");
     let gone = r#"{"account_id":"000000000012","over":true}"#;
     assert_eq!(rest, [r#"{"key":"a/b","value":"v"}"#, r#"{"key":"c","value":null}"#, gone]);
+}
+
+/// Folds all that a topic holds.
+fn fold(log: &EmbeddedLog, id: &'static str, inputs: &'static [Topic], operator: &dyn Operator) {
+    let all: Vec<u32> = (0..log.partitions()).collect();
+    let mut task = log.open_task(TaskSpec { id: TaskId(id), inputs }, &all).unwrap();
+    let limits = PollLimits { wait: Duration::ZERO, ..PollLimits::default() };
+    while step(&mut task, log.partitions(), &[operator], limits).unwrap().consumed > 0 {}
+}
+
+/// The newest file of a table, as rows.
+fn newest(folder: &Path, table: &str) -> RecordBatch {
+    let files = files_of(&folder.join("tables").join(table)).into_iter();
+    files.max_by_key(|file| std::fs::metadata(file).unwrap().modified().unwrap()).map(|file| rows_of(&file)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_images_of_a_log_that_was_written_before_there_were_any_are_caught_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+    {
+        let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+        for (instance, image) in [("i-1", "ami-1"), ("i-2", "ami-2"), ("i-3", "ami-1")] {
+            let change = json!({"occurred_at": "2024-03-01T09:00:00Z", "action": "RunInstances", "image_id": image, "source": {"uri": "f", "index": 0}});
+            let event = json!({"account_id": "1", "region": "r", "instance_id": instance, "event_id": instance, "change": change});
+            send(&log, Topic::PowerEvents, &format!("1/r/{instance}"), &event);
+        }
+        Tables::open(&root, log.partitions()).await.unwrap().catch_up(&log).await.unwrap();
+    }
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    fold(&log, "operators.sightings", &[Topic::PowerEvents], &Sightings);
+    let fold_images = || fold(&log, "operators.images", &[Topic::ImageFacts, Topic::ImageSightings], &Images);
+    fold_images();
+    assert_eq!(tables.catch_up(&log).await.unwrap().messages, 2);
+    let texts = |rows: &RecordBatch, column: &str| -> Vec<Option<String>> {
+        rows.column_by_name(column).unwrap().as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+    };
+    let rows = newest(folder.path(), "images");
+    let some = |texts: &[&str]| texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>();
+    assert_eq!((texts(&rows, "image_id"), texts(&rows, "status")), (some(&["ami-1", "ami-2"]), some(&["pending", "pending"])));
+    assert_eq!((texts(&rows, "region"), texts(&rows, "metadata")), (some(&["r", "r"]), vec![None, None]));
+
+    let metadata = ImageMetadata { usage_operation: Some("RunInstances:00g0".into()), name: Some("n".into()), ..ImageMetadata::default() };
+    let said = Override { tenant: None, product: Product::Rhel, is: Some(false), by: "b".into(), reason: None, at: UtcSecond(7) };
+    for fact in [Fact::Metadata(metadata), Fact::Override(said)] {
+        let fact = ImageFact { image_id: "ami-2".into(), region: "r".into(), at: UtcSecond(7), source: "s".into(), fact };
+        let partition = partition_of(b"ami-2", log.partitions());
+        let (key, value) = (fact.to_key().into_bytes(), serde_json::to_vec(&fact).unwrap());
+        let output = Output { topic: Topic::ImageFacts, partition, key, value, entered_at: UtcSecond(0) };
+        log.open_task(SOURCE, &[partition]).unwrap().commit(Txn { outputs: vec![output], ..Txn::default() }).unwrap();
+    }
+    fold_images();
+    tables.catch_up(&log).await.unwrap();
+    let rows = newest(folder.path(), "images");
+    let said = |column: &str| rows.column_by_name(column).unwrap().as_boolean().iter().collect::<Vec<_>>();
+    assert_eq!((said("rhel_detected"), said("rhel")), (vec![None, Some(true)], vec![None, Some(false)]));
+    assert_eq!((texts(&rows, "billing_model"), texts(&rows, "name")), (some(&["unknown", "byos"]), vec![None, Some("n".into())]));
+    assert!(texts(&rows, "overrides")[1].as_ref().unwrap().contains(r#""by":"b""#));
+    assert!(texts(&rows, "evidence")[1].as_ref().unwrap().contains("billing_code"));
+
+    Tables::rebuild(&root, &log).await.unwrap();
+    assert_eq!(newest(folder.path(), "images"), rows);
 }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::fold::FoldError;
 use crate::period::PeriodError;
+use crate::tables::AsOfError;
 
 /// A question that got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +35,21 @@ pub enum QueryError {
     #[error(transparent)]
     Period(#[from] PeriodError),
     /// A dimension of a report does not exist.
-    #[error("there is no dimension {name:?}; reports are by account, region, image, instance_type and instance")]
+    #[error("there is no dimension {name:?}; reports are by {known}")]
     Dimension {
         /// What was given.
         name: String,
+        /// The names of all dimensions.
+        known: String,
+    },
+    /// The moment to answer as of has no answer: its text says why.
+    #[error(transparent)]
+    AsOf(#[from] AsOfError),
+    /// Too many questions are being answered, and as many wait: ask again in a few seconds.
+    #[error("too many questions are being answered, and {waiting} wait; ask again in a few seconds")]
+    Busy {
+        /// How many wait.
+        waiting: usize,
     },
     /// The answer takes more than it may: ask for less, or raise the limit.
     #[error(transparent)]
@@ -74,8 +86,16 @@ pub enum Limit {
 }
 
 impl QueryError {
-    pub(crate) fn storage(error: impl std::error::Error) -> Self {
+    pub(crate) fn storage(error: impl std::fmt::Display) -> Self {
         Self::Storage { message: error.to_string() }
+    }
+
+    /// An error of reading a table whole: the storage's, unless the version is gone.
+    pub(crate) fn from_reading(error: &DataFusionError) -> Self {
+        match Self::from_datafusion(error, 0) {
+            gone @ Self::AsOf(_) => gone,
+            _ => Self::storage(error),
+        }
     }
 
     /// Sorts an error of DataFusion by what can be done about it. `memory_bytes` is what the query may use.
@@ -113,6 +133,9 @@ impl QueryError {
         }
         if let Some(error) = error.downcast_ref::<Arc<DataFusionError>>() {
             return Self::from_datafusion(error, memory_bytes);
+        }
+        if let Some(error) = error.downcast_ref::<AsOfError>() {
+            return Self::AsOf(error.clone());
         }
         if let Some(error) = error.downcast_ref::<PeriodError>() {
             return Self::Period(error.clone());

@@ -1,4 +1,4 @@
-//! The table functions of SQL: `usage(start, end [, granularity [, tz]])` and `concurrency(start, end [, granularity [, tz [, by]]])`.
+//! The table functions of SQL: `usage(start, end [, granularity [, tz [, by]]])` and `concurrency(start, end [, granularity [, tz [, by]]])`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,20 @@ use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::Expr;
 
+use crate::dimension::Dimension;
 use crate::period::{Granularity, Period, PeriodError};
-use crate::plan::{self, Dimension};
-use crate::tables::Snapshot;
+use crate::plan;
+use crate::tables::View;
 
 /// What the functions are computed from.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) view: View,
     pub(crate) now: UtcSecond,
 }
 
-/// `usage(...)`.
+/// `usage(...)`. Its columns are the bucket, the dimensions of `by`, and the sums. Without `by` there is one row a bucket, account, region,
+/// instance, image and type, with what the image counts as.
 #[derive(Debug)]
 pub(crate) struct UsageFunction(pub(crate) Source);
 
@@ -31,8 +33,12 @@ pub(crate) struct ConcurrencyFunction(pub(crate) Source);
 
 impl TableFunctionImpl for UsageFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let args = texts("usage(start, end [, granularity [, tz]])", args.exprs(), 2..=4)?;
-        let plan = plan::usage_function(&self.0.snapshot, &period(&args, self.0.now)?)?;
+        let args = texts("usage(start, end [, granularity [, tz [, by]]])", args.exprs(), 2..=5)?;
+        let period = period(&args, self.0.now)?;
+        let plan = match args.get(4) {
+            None => plan::usage_function(&self.0.view, &period)?,
+            Some(by) => plan::usage_function_by(&self.0.view, &period, &dimensions(by)?)?,
+        };
         Ok(Arc::new(ViewTable::new(plan, None)))
     }
 }
@@ -40,10 +46,14 @@ impl TableFunctionImpl for UsageFunction {
 impl TableFunctionImpl for ConcurrencyFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
         let args = texts("concurrency(start, end [, granularity [, tz [, by]]])", args.exprs(), 2..=5)?;
-        let by = Dimension::parse_list(args.get(4).map_or("", String::as_str)).map_err(|error| DataFusionError::Plan(error.to_string()))?;
-        let plan = plan::concurrency_function(&self.0.snapshot, &period(&args, self.0.now)?, &by)?;
+        let by = dimensions(args.get(4).map_or("", String::as_str))?;
+        let plan = plan::concurrency_function(&self.0.view, &period(&args, self.0.now)?, &by)?;
         Ok(Arc::new(ViewTable::new(plan, None)))
     }
+}
+
+fn dimensions(by: &str) -> Result<Vec<Dimension>> {
+    Dimension::parse_list(by).map_err(|error| DataFusionError::Plan(error.to_string()))
 }
 
 fn period(args: &[String], now: UtcSecond) -> Result<Period> {

@@ -22,9 +22,71 @@ pub const DIGEST_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
 /// How far into a file's end the first read of its footer reaches, in bytes.
 pub const FOOTER_HINT_BYTES: usize = 64 << 10;
+/// Viewers whose part of a snapshot is kept, beside the snapshot.
+pub const VIEWS_KEPT_MAX: usize = 256;
+/// Earlier snapshots that are kept, each with the names of its files: a few hundred bytes a file.
+pub const PAST_SNAPSHOTS_KEPT_MAX: usize = 16;
+/// Files of an earlier version that are looked for at the same time.
+pub const LOOKS_AT_ONCE_MAX: usize = 32;
+/// Runs that one explanation may list.
+pub const EXPLAINED_RUNS_MAX: usize = 100_000;
 /// Rows of a group that a result in Parquet is written in.
 pub const RESULT_ROW_GROUP_ROWS: usize = 128 << 10;
+/// Bytes that one query may hold in memory that a user wrote and sent over the network.
+pub const USER_SQL_MEMORY_BYTES: usize = 256 << 20;
+/// Bytes that such a query may spill to disk.
+pub const USER_SQL_SPILL_BYTES: u64 = 4 << 30;
+/// Rows that such a query may return.
+pub const USER_SQL_ROWS_MAX: usize = 1_000_000;
+/// How long such a query may take.
+pub const USER_SQL_DEADLINE: Duration = Duration::from_secs(60);
+/// Queries of users that run at the same time.
+pub const SQL_AT_ONCE_MAX: usize = 2;
+/// Queries of users that wait to run; those beyond are told to come again.
+pub const SQL_WAITING_MAX: usize = 16;
+/// Threads of a lane that read files, beside those that compute.
+pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
+/// Batches that a lane computes ahead of whoever reads them.
+pub const ROWS_AHEAD_BATCHES: usize = 2;
 /// Reports that are computed at the same time over HTTP.
 pub const REPORTS_AT_ONCE_MAX: usize = 4;
 /// Reports that wait to be computed over HTTP; those beyond are told to come again.
 pub const REPORTS_WAITING_MAX: usize = 64;
+/// Connections at once over HTTP; more wait to be accepted.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Bytes of a request's first line and headers, at most.
+pub const HTTP_HEAD_BYTES_MAX: usize = 32 << 10;
+/// Headers of a request, at most.
+pub const HTTP_HEADERS_MAX: usize = 100;
+/// Bytes of a request's path and query, at most.
+pub const HTTP_TARGET_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a request's body, at most.
+pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a request's head may take, and how long a connection may be idle.
+pub const HTTP_HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long a request's body may take.
+pub const HTTP_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long an answer may take to begin: a query's time, and that to wait for its turn.
+pub const HTTP_ANSWER_WITHIN: Duration = Duration::from_secs(330);
+/// How long a client may take nothing of its answer.
+pub const HTTP_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long the server waits after it could not accept a connection.
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes from which on an answer of known length is worth compressing.
+pub const HTTP_COMPRESS_BYTES_MIN: u64 = 1024;
+/// Bytes of a piece of a compressed answer, about.
+pub const HTTP_COMPRESS_PIECE_BYTES: usize = 32 << 10;
+/// Characters of a request's id that a client may choose, at most.
+pub const HTTP_REQUEST_ID_CHARS_MAX: usize = 128;
+/// Bytes of a piece of an answer that is sent as it is made, about.
+pub const HTTP_PIECE_BYTES: usize = 64 << 10;
+/// Pieces of an answer that wait for its client.
+pub const HTTP_PIECES_WAITING_MAX: usize = 4;
+/// Rows of one page of a list, unless the request says otherwise.
+pub const PAGE_ROWS: usize = 100;
+/// Rows of one page of a list, at most.
+pub const PAGE_ROWS_MAX: usize = 1000;
+/// Dead letters that one request settles, at most.
+pub const LETTERS_SETTLED_MAX: usize = 1000;
+/// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.
+pub const EXPORTS_AT_ONCE_MAX: usize = 2;

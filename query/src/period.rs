@@ -142,6 +142,12 @@ impl Period {
         Self { density: density(&edges), edges: Arc::new(edges), ..self.clone() }
     }
 
+    /// One of its buckets, as a period of its own; `None` beyond the last.
+    pub fn bucket(&self, at: usize) -> Option<Self> {
+        let edges = [*self.edges.get(at)?, *self.edges.get(at + 1)?];
+        Some(Self { density: density(&edges), edges: Arc::new(edges), ..self.clone() })
+    }
+
     /// The first second, since 1970.
     pub fn start(&self) -> i64 {
         self.edges[0]

@@ -1,169 +1,169 @@
 //! The one calculation behind reports and table functions: pieces, grouped by dimensions, folded into rows of buckets.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use cloudigrade_schemas::{PowerAction, UtcSecond};
+use cloudigrade_schemas::{PowerAction, Product, UtcSecond};
 use datafusion::common::{DataFusionError, Result, UnnestOptions};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::scalar::ScalarValue;
 
-use crate::error::QueryError;
+use crate::dimension::{Dimension, Only};
 use crate::fold::{Concurrency, Fold, FoldFunction, Scope, Usage};
+use crate::label::ImageLabel;
 use crate::period::Period;
-use crate::tables::Snapshot;
-use crate::tables::providers::PeriodPieces;
-
-/// What a report can be grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// The AWS account.
-    Account,
-    /// The AWS region.
-    Region,
-    /// The machine image.
-    Image,
-    /// The EC2 instance type.
-    InstanceType,
-    /// The EC2 instance.
-    Instance,
-}
-
-impl Dimension {
-    /// All dimensions.
-    pub const ALL: [Self; 5] = [Self::Account, Self::Region, Self::Instance, Self::Image, Self::InstanceType];
-
-    /// Its name in a report's request.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Region => "region",
-            Self::Image => "image",
-            Self::InstanceType => "instance_type",
-            Self::Instance => "instance",
-        }
-    }
-
-    /// Its column in the tables and in results.
-    pub const fn column(self) -> &'static str {
-        match self {
-            Self::Account => "account_id",
-            Self::Region => "region",
-            Self::Image => "image_id",
-            Self::InstanceType => "instance_type",
-            Self::Instance => "instance_id",
-        }
-    }
-
-    /// Reads a list such as `account,region`, in names or columns; spaces and repetitions do not matter.
-    pub fn parse_list(text: &str) -> Result<Vec<Self>, QueryError> {
-        let mut dimensions = Vec::new();
-        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let dimension = name.parse()?;
-            if !dimensions.contains(&dimension) {
-                dimensions.push(dimension);
-            }
-        }
-        Ok(dimensions)
-    }
-}
-
-impl FromStr for Dimension {
-    type Err = QueryError;
-
-    fn from_str(name: &str) -> Result<Self, QueryError> {
-        let found = Self::ALL.into_iter().find(|dimension| dimension.name() == name || dimension.column() == name);
-        found.ok_or_else(|| QueryError::Dimension { name: name.chars().take(40).collect() })
-    }
-}
-
-impl fmt::Display for Dimension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::tables::{Labels, View};
 
 /// The column that says how far the data behind a row reaches; reports read it and leave it out.
 pub(crate) const COMPLETE_THROUGH: &str = "complete_through";
 /// The list of rows that a fold gives, before it is unnested.
 const ROWS: &str = "rows";
 
-/// Rows of `bucket_start, bucket_end, dimensions.., instances, runtime_seconds, vcpu_seconds, memory_mib_seconds, unsized_seconds,
-/// provisional, complete_through`.
-///
-/// Without dimensions, every bucket has a row; with them, a group has a row for each bucket in which it ran.
-pub(crate) fn usage(snapshot: &Snapshot, period: &Period, by: &[Dimension]) -> Result<LogicalPlan> {
-    folded::<Usage>(snapshot, period, by, None)
+/// What is counted, as one viewer sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) period: &'a Period,
+    pub(crate) only: &'a Only,
 }
 
-/// Rows of `bucket_start, bucket_end, dimensions.., peak_instances, peak_at, peak_vcpu, peak_memory_mib, provisional,
-/// complete_through`, as [`usage`] gives them.
-pub(crate) fn concurrency(snapshot: &Snapshot, period: &Period, by: &[Dimension]) -> Result<LogicalPlan> {
-    folded::<Concurrency>(snapshot, period, by, None)
-}
+impl<'a> Counted<'a> {
+    fn all(view: &'a View, period: &'a Period) -> Self {
+        const ALL: &Only = &Only {
+            accounts: None,
+            regions: None,
+            instances: None,
+            images: None,
+            instance_types: None,
+            product: None,
+            billing_model: None,
+        };
+        Self { view, period, only: ALL }
+    }
 
-/// The instance types of unknown size that ran in the period: rows of `instance_type, runtime_seconds`, the longest first.
-pub(crate) fn unknown_types(snapshot: &Snapshot, period: &Period) -> Result<LogicalPlan> {
-    let no_size = col("vcpu").is_null().or(col("memory_mib").is_null());
-    LogicalPlanBuilder::from(folded::<Usage>(snapshot, &period.whole(), &[Dimension::InstanceType], Some(no_size))?)
+    /// Rows of `bucket_start, bucket_end, dimensions.., instances, runtime_seconds, vcpu_seconds, memory_mib_seconds, unsized_seconds,
+    /// provisional, complete_through`.
+    ///
+    /// Without dimensions, every bucket has a row; with them, a group has a row for each bucket in which it ran.
+    pub(crate) fn usage(self, by: &[Dimension]) -> Result<LogicalPlan> {
+        self.folded::<Usage>(by, None)
+    }
+
+    /// Rows of `bucket_start, bucket_end, dimensions.., peak_instances, peak_at, peak_vcpu, peak_memory_mib, provisional,
+    /// complete_through`, as [`Counted::usage`] gives them.
+    pub(crate) fn concurrency(self, by: &[Dimension]) -> Result<LogicalPlan> {
+        self.folded::<Concurrency>(by, None)
+    }
+
+    /// The instance types of unknown size that ran in the period: rows of `instance_type, runtime_seconds`, the longest first.
+    pub(crate) fn unknown_types(self) -> Result<LogicalPlan> {
+        let no_size = col("vcpu").is_null().or(col("memory_mib").is_null());
+        let whole = self.period.whole();
+        LogicalPlanBuilder::from(
+            Counted { view: self.view, period: &whole, only: self.only }.folded::<Usage>(&[Dimension::InstanceType], Some(no_size))?,
+        )
         .project([col("instance_type"), col("runtime_seconds")])?
         .sort([col("runtime_seconds").sort(false, false), col("instance_type").sort(true, false)])?
         .build()
-}
-
-fn folded<F: Fold>(snapshot: &Snapshot, period: &Period, by: &[Dimension], only: Option<Expr>) -> Result<LogicalPlan> {
-    let pieces = Arc::new(PeriodPieces::new(Arc::clone(&snapshot.intervals), period));
-    let scope = Scope {
-        period: period.clone(),
-        reach: Arc::clone(&snapshot.reach),
-        metered: Arc::clone(&snapshot.metered),
-        every_bucket: by.is_empty(),
-        one_instance: [Dimension::Account, Dimension::Region, Dimension::Instance].iter().all(|part| by.contains(part)),
-    };
-    let dimensions = || by.iter().map(|dimension| col(dimension.column()));
-    let fields = FoldFunction::<F>::columns();
-    let row = |name: &String| col(ROWS).field(name.as_str()).alias(name);
-    // The bucket comes first, then the dimensions, then what was measured.
-    let (bucket, measures) = fields.split_at(2);
-    let unqualified = by.iter().map(|dimension| col(dimension.column()).alias(dimension.column()));
-    let columns: Vec<_> = bucket.iter().map(row).chain(unqualified).chain(measures.iter().map(row)).collect();
-
-    let mut plan = LogicalPlanBuilder::scan("pieces", provider_as_source(pieces), None)?;
-    if let Some(only) = only {
-        plan = plan.filter(only)?;
     }
-    plan.aggregate(dimensions(), [FoldFunction::<F>::over_pieces(scope).alias(ROWS)])?
-        .unnest_column_with_options(ROWS, UnnestOptions::new().with_preserve_nulls(false))?
-        .project(columns)?
-        .build()
+
+    /// All columns of the pieces that are counted, or that lie just beside the period.
+    pub(crate) fn pieces(self) -> Result<LogicalPlanBuilder> {
+        let pieces = provider_as_source(Arc::new(self.view.pieces(self.period)));
+        let mut plan = LogicalPlanBuilder::scan("pieces", pieces, None)?;
+        if let Some(only) = matches(self.only, self.view.labels()) {
+            plan = plan.filter(only)?;
+        }
+        Ok(plan)
+    }
+
+    fn folded<F: Fold>(self, by: &[Dimension], which: Option<Expr>) -> Result<LogicalPlan> {
+        let scope = Scope {
+            period: self.period.clone(),
+            reach: Arc::clone(self.view.reach()),
+            metered: Arc::clone(self.view.metered()),
+            every_bucket: by.is_empty(),
+            one_instance: [Dimension::Account, Dimension::Region, Dimension::Instance].iter().all(|part| by.contains(part)),
+        };
+        let dimensions = || by.iter().map(|dimension| col(dimension.column()));
+        let fields = FoldFunction::<F>::columns();
+        let row = |name: &String| col(ROWS).field(name.as_str()).alias(name);
+        // The bucket comes first, then the dimensions, then what was measured.
+        let (bucket, measures) = fields.split_at(2);
+        let unqualified = by.iter().map(|dimension| col(dimension.column()).alias(dimension.column()));
+        let columns: Vec<_> = bucket.iter().map(row).chain(unqualified).chain(measures.iter().map(row)).collect();
+
+        let mut plan = self.pieces()?;
+        if let Some(which) = which {
+            plan = plan.filter(which)?;
+        }
+        // Labels are looked up only where they are asked for.
+        let labels = by.iter().filter_map(|dimension| Some(ImageLabel::of_rows(*dimension, self.view.labels())?.alias(dimension.column())));
+        let labels: Vec<_> = labels.collect();
+        if !labels.is_empty() {
+            let of_runs = by.iter().filter(|dimension| Dimension::OF_RUNS.contains(dimension)).map(|dimension| dimension.column());
+            let mut kept: Vec<_> = FoldFunction::<F>::arguments().iter().copied().chain(of_runs).collect();
+            kept.sort_unstable();
+            kept.dedup();
+            plan = plan.project(kept.into_iter().map(col).chain(labels))?;
+        }
+        plan.aggregate(dimensions(), [FoldFunction::<F>::over_pieces(scope).alias(ROWS)])?
+            .unnest_column_with_options(ROWS, UnnestOptions::new().with_preserve_nulls(false))?
+            .project(columns)?
+            .build()
+    }
 }
 
-/// The rows of the table function `usage(...)`: one a bucket, instance, image and type.
-pub(crate) fn usage_function(snapshot: &Snapshot, period: &Period) -> Result<LogicalPlan> {
-    let not_known = || lit(ScalarValue::Boolean(None));
-    let dimensions = Dimension::ALL.map(|dimension| col(dimension.column()));
-    let columns = [col("bucket_start"), col("bucket_end")]
-        .into_iter()
-        .chain(dimensions)
-        .chain([
-            not_known().alias("rhel"),
-            not_known().alias("openshift"),
-            lit("unknown").alias("billing_model"),
-            col("runtime_seconds"),
-            col("vcpu_seconds"),
-            col("memory_mib_seconds"),
-            col("provisional"),
-        ])
-        .collect::<Vec<_>>();
-    LogicalPlanBuilder::from(usage(snapshot, period, &Dimension::ALL)?).project(columns)?.build()
+/// Which rows with the columns of runs a report is cut to; `None` for all.
+pub(crate) fn matches(only: &Only, labels: &Arc<Labels>) -> Option<Expr> {
+    let lists = [
+        (Dimension::Account, &only.accounts),
+        (Dimension::Region, &only.regions),
+        (Dimension::Instance, &only.instances),
+        (Dimension::Image, &only.images),
+        (Dimension::InstanceType, &only.instance_types),
+    ];
+    let text = |text: &str| lit(ScalarValue::Utf8View(Some(text.to_owned())));
+    let listed = lists.into_iter().filter_map(|(dimension, list)| {
+        let list = list.as_ref()?;
+        Some(if list.is_empty() {
+            lit(false)
+        } else {
+            col(dimension.column()).in_list(list.iter().map(|item| text(item)).collect(), false)
+        })
+    });
+    let product = only.product.and_then(|product| {
+        let dimension = match product {
+            Product::Rhel => Dimension::Rhel,
+            Product::Openshift => Dimension::Openshift,
+        };
+        Some(ImageLabel::of_rows(dimension, labels)?.is_true())
+    });
+    let billed = only.billing_model.and_then(|model| Some(ImageLabel::of_rows(Dimension::BillingModel, labels)?.eq(text(model.word()))));
+    listed.chain(product).chain(billed).reduce(Expr::and)
 }
 
-/// The rows of the table function `concurrency(...)`: those of [`concurrency`], without `complete_through`.
-pub(crate) fn concurrency_function(snapshot: &Snapshot, period: &Period, by: &[Dimension]) -> Result<LogicalPlan> {
-    without_reach(concurrency(snapshot, period, by)?)
+/// What an image counts as, in the rows of `usage(...)` and of runs.
+pub(crate) const LABELS: [Dimension; 3] = [Dimension::Rhel, Dimension::Openshift, Dimension::BillingModel];
+
+/// The rows of the table function `usage(...)` without `by`: one a bucket, instance, image and type, with what the image counts as.
+pub(crate) fn usage_function(view: &View, period: &Period) -> Result<LogicalPlan> {
+    let dimensions = Dimension::OF_RUNS.map(|dimension| col(dimension.column()));
+    let labels = LABELS.into_iter().filter_map(|label| Some(ImageLabel::of_rows(label, view.labels())?.alias(label.column())));
+    let sums = ["runtime_seconds", "vcpu_seconds", "memory_mib_seconds", "provisional"].map(col);
+    let columns = [col("bucket_start"), col("bucket_end")].into_iter().chain(dimensions).chain(labels).chain(sums).collect::<Vec<_>>();
+    LogicalPlanBuilder::from(Counted::all(view, period).usage(&Dimension::OF_RUNS)?).project(columns)?.build()
+}
+
+/// The rows of the table function `usage(...)` with `by`: those of [`Counted::usage`], without `complete_through`.
+pub(crate) fn usage_function_by(view: &View, period: &Period, by: &[Dimension]) -> Result<LogicalPlan> {
+    without_reach(Counted::all(view, period).usage(by)?)
+}
+
+/// The rows of the table function `concurrency(...)`: those of [`Counted::concurrency`], without `complete_through`.
+pub(crate) fn concurrency_function(view: &View, period: &Period, by: &[Dimension]) -> Result<LogicalPlan> {
+    without_reach(Counted::all(view, period).concurrency(by)?)
 }
 
 fn without_reach(plan: LogicalPlan) -> Result<LogicalPlan> {

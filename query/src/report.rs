@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use cloudigrade_schemas::image::BillingModel;
-use cloudigrade_schemas::{Product, UtcSecond};
+use cloudigrade_schemas::UtcSecond;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
 use tokio::time::Instant;
 
+use crate::dimension::{Dimension, Only};
 use crate::error::QueryError;
 use crate::period::Period;
-use crate::plan::{self, COMPLETE_THROUGH, Dimension};
+use crate::plan::{COMPLETE_THROUGH, Counted};
 use crate::session::{Limits, session};
 use crate::sql::run_plan;
-use crate::tables::Tables;
+use crate::tables::{SnapshotToken, Tables, View};
 use crate::viewer::Viewer;
 
 /// What a report counts.
@@ -51,25 +51,6 @@ impl ReportRequest {
     }
 }
 
-/// What a report is cut to. Each list that is given must hold what is counted; an empty list holds nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Only {
-    /// AWS accounts.
-    pub accounts: Option<Vec<String>>,
-    /// Regions.
-    pub regions: Option<Vec<String>>,
-    /// Instances.
-    pub instances: Option<Vec<String>>,
-    /// Images.
-    pub images: Option<Vec<String>>,
-    /// Instance types.
-    pub instance_types: Option<Vec<String>>,
-    /// Instances whose image counts as this product for the viewer.
-    pub product: Option<Product>,
-    /// Instances whose image is billed so.
-    pub billing_model: Option<BillingModel>,
-}
-
 /// A finished report.
 ///
 /// Its columns are `bucket_start, bucket_end`, those of the dimensions in the order of the request, those of the
@@ -88,6 +69,8 @@ pub struct Report {
     pub unknown_types: Vec<UnknownType>,
     /// What the report covers.
     pub period: Period,
+    /// What the report was made of. [`Tables::at`] finds it again, so that the same request gives the same bytes.
+    pub snapshot: SnapshotToken,
 }
 
 /// Runtime of an instance type of unknown size.
@@ -103,22 +86,24 @@ pub struct UnknownType {
 /// `usage(...)` and `concurrency(...)` give the same rows as a stream.
 pub async fn run_report(tables: &Tables, request: &ReportRequest, limits: &Limits) -> Result<Report, QueryError> {
     let deadline = Instant::now() + limits.time;
-    let snapshot = tables.snapshot();
-    let context = session(tables, &snapshot, request.period.now(), limits)?;
     let wrong = |error| QueryError::from_datafusion(&error, limits.memory_bytes);
+    let view = View::new(&tables.snapshot(), &request.viewer).map_err(wrong)?;
+    let context = session(tables, &view, request.period.now(), limits)?;
+    let counted = Counted { view: &view, period: &request.period, only: &request.only };
 
-    let unknown = plan::unknown_types(&snapshot, &request.period).map_err(wrong)?;
+    let unknown = counted.unknown_types().map_err(wrong)?;
     let unknown_types = read_unknown_types(&run_plan(&context, unknown, limits, deadline).await?.collect().await?);
 
     let plan = match request.kind {
-        ReportKind::Usage => plan::usage(&snapshot, &request.period, &request.by),
-        ReportKind::Concurrency => plan::concurrency(&snapshot, &request.period, &request.by),
+        ReportKind::Usage => counted.usage(&request.by),
+        ReportKind::Concurrency => counted.concurrency(&request.by),
     };
     let plan = plan.and_then(|plan| sorted(plan, &request.by)).map_err(wrong)?;
     let rows = run_plan(&context, plan, limits, deadline).await?;
     let (schema, batches, reach) = split_reach(&rows.schema(), &rows.collect().await?)?;
-    let complete_through = reach.unwrap_or_else(|| snapshot.reach.overall().map(UtcSecond));
-    Ok(Report { schema, batches, complete_through, unknown_types, period: request.period.clone() })
+    let complete_through = reach.unwrap_or_else(|| view.reach().overall().map(UtcSecond));
+    let snapshot = view.snapshot.token(request.period.now());
+    Ok(Report { schema, batches, complete_through, unknown_types, period: request.period.clone(), snapshot })
 }
 
 fn sorted(plan: LogicalPlan, by: &[Dimension]) -> datafusion::error::Result<LogicalPlan> {

@@ -15,7 +15,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -23,9 +23,13 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::QueryError;
 use crate::functions::{ConcurrencyFunction, Source, UsageFunction};
-use crate::limits::{QUERY_DEADLINE, QUERY_MEMORY_BYTES, QUERY_ROWS_MAX, QUERY_SPILL_BYTES};
+use crate::ids::ResourceId;
+use crate::limits::{
+    QUERY_DEADLINE, QUERY_MEMORY_BYTES, QUERY_ROWS_MAX, QUERY_SPILL_BYTES, USER_SQL_DEADLINE, USER_SQL_MEMORY_BYTES, USER_SQL_ROWS_MAX,
+    USER_SQL_SPILL_BYTES,
+};
 use crate::plan;
-use crate::tables::{Snapshot, Tables};
+use crate::tables::{Tables, View};
 
 /// What a question may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +61,29 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What SQL may take that users write and send over the network.
+    pub fn of_users() -> Self {
+        Self {
+            memory_bytes: USER_SQL_MEMORY_BYTES,
+            spill_bytes: USER_SQL_SPILL_BYTES,
+            rows: USER_SQL_ROWS_MAX,
+            time: USER_SQL_DEADLINE,
+            ..Self::default()
+        }
+    }
+}
+
 /// The names of the catalogue and of the schema that SQL sees without prefix.
 const CATALOG: &str = "cloudigrade";
 const SCHEMA: &str = "public";
 
-/// Makes a session over one version of the tables, in which it is `now`.
-pub(crate) fn session(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Limits) -> Result<SessionContext, QueryError> {
-    build(tables, snapshot, now, limits).map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))
+/// Makes a session over what one viewer sees of one version of the tables, in which it is `now`.
+pub(crate) fn session(tables: &Tables, view: &View, now: UtcSecond, limits: &Limits) -> Result<SessionContext, QueryError> {
+    build(tables, view, now, limits).map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))
 }
 
-fn build(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Limits) -> Result<SessionContext> {
+fn build(tables: &Tables, view: &View, now: UtcSecond, limits: &Limits) -> Result<SessionContext> {
     let mode = match (&limits.spill_folder, limits.spill_bytes) {
         (_, 0) => DiskManagerMode::Disabled,
         (Some(folder), _) => DiskManagerMode::Directories(vec![folder.clone()]),
@@ -90,21 +107,22 @@ fn build(tables: &Tables, snapshot: &Arc<Snapshot>, now: UtcSecond, limits: &Lim
     let context = SessionContext::new_with_state(state);
 
     let schema = MemorySchemaProvider::new();
-    for (name, table) in snapshot.contract_tables()? {
+    for (name, table) in view.contract_tables()? {
         schema.register_table(name, table)?;
     }
     let system = MemorySchemaProvider::new();
-    for (name, table) in snapshot.system_tables() {
+    for (name, table) in view.system_tables() {
         system.register_table(name, table)?;
     }
-    system.register_table("unknown_instance_types".to_owned(), view(plan::unknown_type_table(intervals(&schema)?, now)?))?;
-    system.register_table("reconciled".to_owned(), view(plan::reconciled_table(intervals(&schema)?)?))?;
+    system.register_table("unknown_instance_types".to_owned(), shown(plan::unknown_type_table(intervals(&schema)?, now)?))?;
+    system.register_table("reconciled".to_owned(), shown(plan::reconciled_table(intervals(&schema)?)?))?;
 
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     catalog.register_schema("sys", Arc::new(system))?;
     context.register_catalog(CATALOG, Arc::new(catalog));
-    let source = Source { snapshot: Arc::clone(snapshot), now };
+    let source = Source { view: view.clone(), now };
+    context.register_udf(ScalarUDF::from(ResourceId::new()));
     context.register_udtf("usage", Arc::new(UsageFunction(source.clone())));
     context.register_udtf("concurrency", Arc::new(ConcurrencyFunction(source)));
     Ok(context)
@@ -118,7 +136,7 @@ fn intervals(schema: &MemorySchemaProvider) -> Result<LogicalPlan> {
     LogicalPlanBuilder::scan(name, provider_as_source(intervals.ok_or_else(missing)?), None)?.build()
 }
 
-fn view(plan: LogicalPlan) -> Arc<dyn TableProvider> {
+fn shown(plan: LogicalPlan) -> Arc<dyn TableProvider> {
     Arc::new(ViewTable::new(plan, None))
 }
 

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cloudigrade_schemas::UtcSecond;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -17,22 +17,58 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::error::{Limit, QueryError};
 use crate::session::{Limits, session};
-use crate::tables::Tables;
+use crate::tables::{SnapshotToken, Tables, View};
 use crate::viewer::Viewer;
 
 /// The rows of a result, as they are computed. Dropping it ends the query.
 pub struct Rows {
-    schema: SchemaRef,
-    stream: SendableRecordBatchStream,
+    head: RowsHead,
+    stream: RowStream,
     deadline: Pin<Box<Sleep>>,
     limits: Limits,
     rows: usize,
 }
 
+/// Batches with errors as callers know them.
+pub(crate) type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryError>> + Send>>;
+
+/// What is known of a result before its rows.
+#[derive(Clone, Debug)]
+pub(crate) struct RowsHead {
+    schema: SchemaRef,
+    snapshot: Option<SnapshotToken>,
+    complete_through: Option<UtcSecond>,
+}
+
 impl Rows {
+    pub(crate) fn new(head: RowsHead, stream: RowStream, limits: &Limits, deadline: Instant) -> Self {
+        Self { head, stream, deadline: Box::pin(tokio::time::sleep_until(deadline)), limits: limits.clone(), rows: 0 }
+    }
+
+    /// Tells what they were made of.
+    pub(crate) fn of(mut self, view: &View, now: UtcSecond) -> Self {
+        self.head.snapshot = Some(view.snapshot.token(now));
+        self.head.complete_through = view.reach().overall().map(UtcSecond);
+        self
+    }
+
+    pub(crate) fn head(&self) -> RowsHead {
+        self.head.clone()
+    }
+
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&self.schema)
+        SchemaRef::clone(&self.head.schema)
+    }
+
+    /// What they were made of: [`Tables::at`] finds it again.
+    pub fn snapshot(&self) -> Option<SnapshotToken> {
+        self.head.snapshot
+    }
+
+    /// Up to when all data is complete that the viewer sees; `None` where that is not known.
+    pub fn complete_through(&self) -> Option<UtcSecond> {
+        self.head.complete_through
     }
 
     /// All rows at once.
@@ -47,7 +83,7 @@ impl Rows {
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("schema", &self.schema).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Rows").field("head", &self.head).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
@@ -59,24 +95,25 @@ impl Stream for Rows {
             return Poll::Ready(Some(Err(Limit::Time(self.limits.time).into())));
         }
         self.stream.poll_next_unpin(cx).map(|next| {
-            let batch = next?.map_err(|error| QueryError::from_datafusion(&error, self.limits.memory_bytes));
+            let batch = next?;
             self.rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
             Some(if self.rows > self.limits.rows { Err(Limit::Rows(self.limits.rows).into()) } else { batch })
         })
     }
 }
 
-/// Runs one SELECT, EXPLAIN, SHOW or DESCRIBE over the tables as of their last refresh; anything else is refused.
+/// Runs one SELECT, EXPLAIN, SHOW or DESCRIBE over what a viewer sees of the tables as of their last refresh; anything else is refused.
 ///
 /// Tables are those of the contract, and those of the schema `sys`; `usage(...)` and `concurrency(...)` are table functions. `now` is
 /// the moment up to which running instances count in them.
 ///
-/// The work is done by whoever polls the rows and by tasks of the current runtime. A server runs queries on a runtime of their
-/// own, since they keep its threads busy.
+/// The work is done by whoever polls the rows and by tasks of the current runtime. A server has it done by a
+/// [`QueryRuntime`](crate::QueryRuntime), since it keeps threads busy.
 pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond, limits: &Limits) -> Result<Rows, QueryError> {
     let deadline = Instant::now() + limits.time;
-    let _ = viewer;
-    let context = session(tables, &tables.snapshot(), now, limits)?;
+    let wrong = |error| QueryError::from_datafusion(&error, limits.memory_bytes);
+    let view = View::new(&tables.snapshot(), viewer).map_err(wrong)?;
+    let context = session(tables, &view, now, limits)?;
     let state = context.state();
     let statement = read_statement(&state, sql, limits)?;
     let plan = async {
@@ -85,8 +122,8 @@ pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond
         Ok(plan)
     };
     let plan = timeout_at(deadline, plan).await.map_err(|_| Limit::Time(limits.time))?;
-    let plan = plan.map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))?;
-    run_plan(&context, plan, limits, deadline).await
+    let plan = plan.map_err(wrong)?;
+    Ok(run_plan(&context, plan, limits, deadline).await?.of(&view, now))
 }
 
 /// Runs a plan until a deadline.
@@ -94,8 +131,10 @@ pub(crate) async fn run_plan(context: &SessionContext, plan: LogicalPlan, limits
     let stream =
         timeout_at(deadline, DataFrame::new(context.state(), plan).execute_stream()).await.map_err(|_| Limit::Time(limits.time))?;
     let stream = stream.map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))?;
-    let deadline = Box::pin(tokio::time::sleep_until(deadline));
-    Ok(Rows { schema: stream.schema(), stream, deadline, limits: limits.clone(), rows: 0 })
+    let head = RowsHead { schema: stream.schema(), snapshot: None, complete_through: None };
+    let memory_bytes = limits.memory_bytes;
+    let stream = stream.map(move |batch| batch.map_err(|error| QueryError::from_datafusion(&error, memory_bytes)));
+    Ok(Rows::new(head, Box::pin(stream), limits, deadline))
 }
 
 fn read_statement(state: &SessionState, sql: &str, limits: &Limits) -> Result<Statement, QueryError> {

@@ -77,6 +77,7 @@ fn dimension_of(run: &Run, dimension: Dimension) -> Option<String> {
         Dimension::Image => run.image.as_deref().map(str::to_owned),
         Dimension::InstanceType => run.instance_type.as_deref().map(str::to_owned),
         Dimension::Instance => Some(run.instance.clone()),
+        other => panic!("{other} is not told by a run"),
     }
 }
 

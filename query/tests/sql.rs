@@ -65,8 +65,8 @@ async fn only_the_contract_is_shown() {
     .await;
     assert_eq!(
         shown.unwrap(),
-        "table_schema,table_name\npublic,accounts\npublic,coverage\npublic,dead_letters\npublic,image_facts\npublic,instance_intervals\n\
-         public,instance_types\npublic,power_events\nsys,gaps\nsys,reconciled\nsys,unknown_instance_types\n"
+        "table_schema,table_name\npublic,accounts\npublic,coverage\npublic,dead_letters\npublic,image_facts\npublic,images\n\
+         public,instance_intervals\npublic,instance_types\npublic,power_events\nsys,gaps\nsys,reconciled\nsys,unknown_instance_types\n"
     );
     let described = query(&tables, "DESCRIBE instance_intervals").await.unwrap();
     assert!(described.contains("recorded_at") && !described.contains("piece_start"), "{described}");

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
-    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageTag, InstanceMonth, Observation, PowerEvent,
-    Token, TrailRecord, User,
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, InstanceMonth, Observation,
+    PowerEvent, Token, TrailRecord, User,
 };
 use schemars::{JsonSchema, schema_for};
 
@@ -40,6 +40,7 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<Account>("accounts");
     hold_schema::<ImageFact>("image.facts");
     hold_schema::<ImageTag>("image.tags");
+    hold_schema::<ImageSighting>("image.sightings");
     hold_schema::<Image>("images");
     hold_schema::<User>("users");
     hold_schema::<Token>("tokens");

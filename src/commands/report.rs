@@ -13,9 +13,14 @@ pub async fn run(data: &DataFolder, kind: cli::ReportKind) -> anyhow::Result<Cod
         cli::ReportKind::Usage(args) => (ReportKind::Usage, args),
         cli::ReportKind::Concurrency(args) => (ReportKind::Concurrency, args),
     };
-    let period = Period::new(&args.start, &args.end, args.granularity, &args.tz, now())?;
+    let period_at = |now| Period::new(&args.start, &args.end, args.granularity, &args.tz, now);
+    let mut period = period_at(now())?;
     let destination = Destination::of(&args.output)?;
-    let tables = data.open_tables().await?;
+    let mut tables = data.open_tables().await?;
+    if let Some(as_of) = &args.as_of {
+        let (then, moment) = tables.at(as_of, now()).await?;
+        (tables, period) = (then, period_at(moment)?);
+    }
     let report = run_report(&tables, &ReportRequest::new(kind, period, args.by), &Limits::default()).await?;
     destination.write(&report.schema, &report.batches)?;
     for note in notes(&report) {
@@ -42,6 +47,7 @@ pub fn notes(report: &Report) -> Vec<String> {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         notes.push(format!("Sizes not known, so not in vCPU and memory: {}{more}.", types.join(", ")));
     }
+    notes.push(format!("The same again later: --as-of {}", report.snapshot));
     notes
 }
 

@@ -1,22 +1,26 @@
-//! `cloudigrade serve`: reports over HTTP, and collecting where the configuration says from what.
+//! `cloudigrade serve`: answers over HTTP, and collecting where the configuration says from what.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_query::rest::{self, Rest};
+use cloudigrade_pipeline::embedded::OpenError;
+use cloudigrade_query::QueryRuntime;
+use cloudigrade_query::rest::backend::Backend;
+use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::backend::LogBackend;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::Live;
-use crate::output::tell;
+use crate::output::{message, tell};
 
 /// How often measurements are summed up. Until then each is kept by itself.
 const METRICS_SUMMED_EVERY: Duration = Duration::from_secs(5);
@@ -38,19 +42,29 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     tokio::spawn(sum_up(recorder.clone(), stop.clone()));
-    // Before the tables are opened: collecting makes them where they are not there yet.
-    let live = match config.collects() {
-        true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await?),
+    // Before the tables are opened: it makes them where they are not there yet.
+    let live = match owns_log(data, args, config) {
+        true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await.map_err(with_way_out)?),
         false => None,
     };
-    let tables = data.open_tables().await?;
+    let tables = Arc::new(data.open_tables().await?);
+    let backend = live.as_ref().map(Live::backend);
     tell(format_args!("listening at http://{}", listener.local_addr()?));
-    if !listen.ip().is_loopback() {
-        tell("cloudigrade: there are no users yet: whoever reaches this address reads all reports");
-    }
+    tell_who_may(&listener, backend.as_deref(), config)?;
     let problems =
         Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
-    let rest = Rest::new(tables, now, Arc::new(move || recorder.render()), problems);
+    let options = RestOptions {
+        identity: config.serve.identity_header,
+        // Where nobody is known nobody can log in.
+        open: config.serve.open || backend.is_none(),
+        cors: config.serve.cors.clone(),
+        proxies: config.serve.proxies.clone(),
+        ..RestOptions::default()
+    };
+    let backend = backend.map(|backend| backend as Arc<dyn Backend>);
+    let queries = Arc::new(QueryRuntime::new(std::thread::available_parallelism()?)?);
+    let parts = Parts { tables, queries, backend, now, metrics: Arc::new(move || recorder.render()), problems };
+    let rest = Rest::new(parts, options);
     let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
     let (answered, finished) = tokio::join!(
         within(config.serve.shutdown_limit, &stop, answering),
@@ -94,6 +108,38 @@ async fn sum_up(recorder: PrometheusHandle, stop: CancellationToken) {
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         recorder.run_upkeep();
     }
+}
+
+/// Whether this server has the log for itself: always where it collects, and else where there is one and nobody said otherwise.
+fn owns_log(data: &DataFolder, args: &Serve, config: &Config) -> bool {
+    !args.read_only && (config.collects() || data.has_log())
+}
+
+/// What to do where another process has the log.
+fn with_way_out(cause: anyhow::Error) -> anyhow::Error {
+    match cause.downcast_ref::<OpenError>() {
+        Some(OpenError::InUse { .. }) => {
+            let message = format!("{}; with --read-only, a server only answers reports, beside whatever has the folder", message(&cause));
+            error(Code::Data, message)
+        }
+        _ => cause,
+    }
+}
+
+/// Says how somebody gets in, and warns of what everybody can read.
+fn tell_who_may(listener: &TcpListener, backend: Option<&LogBackend>, config: &Config) -> anyhow::Result<()> {
+    let beyond = !listener.local_addr()?.ip().is_loopback();
+    let open = backend.is_none() || config.serve.open;
+    if backend.is_some_and(LogBackend::has_no_users) {
+        tell("cloudigrade: there are no users yet: `cloudigrade users create NAME --superuser` makes the first, also while this runs");
+    }
+    if open && beyond {
+        tell("cloudigrade: whoever reaches this address reads all reports, without logging in");
+    }
+    if beyond {
+        tell("cloudigrade: what is sent is not encrypted: let a proxy with TLS stand before this address, and nobody else reach it");
+    }
+    Ok(())
 }
 
 /// The first signal asks to stop; the second ends the process.

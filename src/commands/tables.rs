@@ -44,7 +44,8 @@ pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> 
         }
         cli::Tables::Digest { output } => {
             let digest = cloudigrade_query::tables_digest(&data.open_tables().await?).await?;
-            let tables = [("instance_intervals", digest.instance_intervals), ("power_events", digest.power_events)];
+            let tables =
+                [("instance_intervals", digest.instance_intervals), ("power_events", digest.power_events), ("images", digest.images)];
             let batch = RecordBatch::try_from_iter([
                 ("table", Arc::new(StringArray::from_iter_values(tables.iter().map(|(name, _)| name))) as _),
                 ("rows", Arc::new(Int64Array::from_iter_values(tables.iter().map(|(_, digest)| digest.rows as i64))) as _),

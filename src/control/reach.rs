@@ -10,8 +10,11 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use tokio_util::sync::CancellationToken;
 
-use super::service::Service;
-use super::wire::{Answer, Ask, LettersAnswer, LettersRequest, ObjectsAction, ObjectsRequest, Refusal, Request, Told};
+use super::service::{Collecting, Service};
+use super::wire::{
+    Answer, Ask, LettersAnswer, LettersRequest, ObjectsAction, ObjectsRequest, OverrideRequest, Refusal, Request, Told, UsersAnswer,
+    UsersOperation, UsersRequest,
+};
 use super::{accounts, letters, socket};
 use crate::aws;
 use crate::config::Config;
@@ -32,7 +35,7 @@ pub fn by() -> String {
 pub async fn ask_about_accounts(data: &DataFolder, config: &Config, request: Request) -> anyhow::Result<Answer> {
     match ask(data, config, Ask::Accounts(request)).await? {
         Told::Accounts(answer) => Ok(answer),
-        Told::DeadLetters(_) | Told::Objects(_) => Err(of_another_kind()),
+        _ => Err(of_another_kind()),
     }
 }
 
@@ -43,7 +46,29 @@ pub async fn ask_about_accounts(data: &DataFolder, config: &Config, request: Req
 pub async fn ask_about_letters(data: &DataFolder, config: &Config, request: LettersRequest) -> anyhow::Result<LettersAnswer> {
     match ask(data, config, Ask::DeadLetters(request)).await? {
         Told::DeadLetters(answer) => Ok(answer),
-        Told::Accounts(_) | Told::Objects(_) => Err(of_another_kind()),
+        _ => Err(of_another_kind()),
+    }
+}
+
+/// Asks about users.
+///
+/// # Errors
+/// Those of reaching the server or opening the log, and what was refused.
+pub async fn ask_about_users(data: &DataFolder, config: &Config, request: UsersRequest) -> anyhow::Result<UsersAnswer> {
+    match ask(data, config, Ask::Users(request)).await? {
+        Told::Users(answer) => Ok(answer),
+        _ => Err(of_another_kind()),
+    }
+}
+
+/// Says what is in an image.
+///
+/// # Errors
+/// Those of reaching the server or opening the log, and what was refused.
+pub async fn say_of_image(data: &DataFolder, config: &Config, request: OverrideRequest) -> anyhow::Result<()> {
+    match ask(data, config, Ask::Override(request)).await? {
+        Told::Override => Ok(()),
+        _ => Err(of_another_kind()),
     }
 }
 
@@ -74,15 +99,18 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
         let answered = match &asked {
             Ask::Accounts(request) => accounts::answer_without_log(&request.operation).map(|answered| answered.map(Told::Accounts)),
             Ask::DeadLetters(request) => Some(letters::answer_without_log(request).map(Told::DeadLetters)),
-            Ask::Objects(_) => None,
+            Ask::Users(UsersRequest { operation: UsersOperation::List, .. }) => Some(Ok(Told::Users(UsersAnswer::default()))),
+            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) => None,
         };
         if let Some(answered) = answered {
             return Ok(answered);
         }
     }
+    // What changes no table needs none: a folder that nothing was read into must go on saying so.
+    let changes_tables = !matches!(asked, Ask::Users(_));
     let here = Here::open(data, config).await?;
     let answered = here.answer(asked).await;
-    here.close(data).await?;
+    here.close(data, changes_tables).await?;
     Ok(answered)
 }
 
@@ -125,7 +153,7 @@ impl Holder {
         };
         match answered.map_err(refused)? {
             Told::Objects(done) => Ok(done),
-            Told::Accounts(_) | Told::DeadLetters(_) => Err(of_another_kind()),
+            _ => Err(of_another_kind()),
         }
     }
 
@@ -139,7 +167,7 @@ impl Holder {
                 if wrote {
                     here.look_for_gaps().await?;
                 }
-                here.close(data).await
+                here.close(data, true).await
             }
             Self::Server(_) | Self::Nobody => Ok(()),
         }
@@ -159,7 +187,7 @@ pub struct Here {
 
 impl Here {
     async fn open(data: &DataFolder, config: &Config) -> anyhow::Result<Self> {
-        let checker = match &config.accounts {
+        let aws = match &config.accounts {
             Some(accounts) => Some(aws::checker(config, accounts).await?),
             None => None,
         };
@@ -167,7 +195,7 @@ impl Here {
         let (committer, thread) = Committer::start(&log, now)?;
         let failed = CancellationToken::new();
         let operators = Operators::start(&log, &failed)?;
-        let service = Service::new(log.clone(), committer.clone(), checker, None, config, now).await?;
+        let service = Service::new(log.clone(), committer.clone(), Collecting { aws, overview: None }, None, config, now).await?;
         Ok(Self { log, committer, service, thread, operators, failed })
     }
 
@@ -193,7 +221,7 @@ impl Here {
 
     /// Folds what came of the answers, and brings the tables up to date. The log has what was done: tables that cannot be written are told
     /// of, and are no reason to keep an answer back.
-    async fn close(self, data: &DataFolder) -> anyhow::Result<()> {
+    async fn close(self, data: &DataFolder, changes_tables: bool) -> anyhow::Result<()> {
         let Self { log, committer, service, thread, operators, .. } = self;
         // The committing thread ends when nobody can give it anything any more.
         drop((service, committer));
@@ -202,7 +230,7 @@ impl Here {
             operators.finish()
         });
         ended.await??;
-        if let Err(error) = data.catch_up(&log).await {
+        if changes_tables && let Err(error) = data.catch_up(&log).await {
             tell(format_args!(
                 "cloudigrade: the tables do not show this yet, and follow when next something is written: {}",
                 message(&error)

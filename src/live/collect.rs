@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::parts::Parts;
 use crate::aws;
 use crate::config::{Accounts, Config};
+use crate::control::service::Collecting;
 use crate::data::now;
 
 /// How often is looked whether accounts have changed.
@@ -40,20 +41,20 @@ pub struct Finding<'a> {
 
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
-    pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
+    pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Collecting> {
         self.start_source(parts).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
-        let checker = match &self.config.accounts {
+        let collecting = match &self.config.accounts {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
                 let overview = self.start_fleet(parts, &checker, settings, accounts.subscribe());
-                Some((checker, overview))
+                Collecting { aws: Some(checker), overview: Some(overview) }
             }
-            None => None,
+            None => Collecting::default(),
         };
         self.start_completeness(parts, accounts.subscribe());
         parts.spawn("accounts", follow_accounts(self.log.clone(), accounts, self.stop.clone()));
-        Ok(checker)
+        Ok(collecting)
     }
 
     async fn start_source(&self, parts: &mut Parts) -> anyhow::Result<()> {

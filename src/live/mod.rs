@@ -1,9 +1,10 @@
-//! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log, operators fold, the tables follow.
+//! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log where the configuration names them,
+//! operators fold, the tables follow. Without sources it is what changes users, accounts and overrides.
 //!
 //! ```text
 //! queue, places -> source -\                       /-> extract -> intervals --\
 //! accounts -> fleet ------+--> committer --> log --+-> accounts              +--> tables
-//! control socket -> service /                      \-------------------------/
+//! HTTP, control socket -> service                  \-------------------------/
 //! ```
 //! Stopping goes the same way: sources first, then the committer, the operators, the tables. Each part waits for the one before it, so what
 //! was committed is folded and shown, and what was not is given back.
@@ -12,7 +13,8 @@ mod collect;
 mod lags;
 pub mod operators;
 mod parts;
-mod tables;
+pub mod shown;
+pub mod tables;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,11 +27,15 @@ use tokio_util::sync::CancellationToken;
 use self::collect::Finding;
 use self::operators::Operators;
 use self::parts::Parts;
+use self::shown::Shown;
 use self::tables::TableKeeper;
+use crate::backend::LogBackend;
 use crate::config::Config;
-use crate::control::service::Service;
+use crate::control::service::{Collecting, Service};
 use crate::control::socket::Control;
 use crate::data::{DataFolder, now};
+use crate::limits::TOKENS_FORGOTTEN_EVERY;
+use crate::users::Directory;
 
 /// The parts that run.
 pub struct Live {
@@ -39,6 +45,7 @@ pub struct Live {
     commits: JoinHandle<Result<(), LogError>>,
     operators: Operators,
     tables: TableKeeper,
+    backend: Arc<LogBackend>,
     /// Kept to the end: no other process may have the log while anything here still runs.
     _log: EmbeddedLog,
 }
@@ -56,11 +63,17 @@ impl Live {
         let operators = Operators::start(&log, &stop)?;
         let mut parts = Parts::new(stop.clone());
         let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
-        let (aws, overview) = finding.start(&mut parts).await?.unzip();
+        let collecting = match config.collects() {
+            true => finding.start(&mut parts).await?,
+            false => Collecting::default(),
+        };
         parts.spawn("lags", lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
         parts.spawn("commits", watch_commits(committer.clone(), stop.clone()));
         let control = Control::bind(data.folder())?;
-        let service = Arc::new(Service::new(log.clone(), committer, aws, overview, config, now).await?);
+        let shown = Shown::new(log.clone(), tables.wake());
+        let service = Arc::new(Service::new(log.clone(), committer, collecting, Some(shown), config, now).await?);
+        parts.spawn("tokens", forget_expired(Arc::clone(service.directory()), stop.clone()));
+        let backend = Arc::new(LogBackend::new(Arc::clone(&service), config));
         let stopped = stop.clone();
         parts.spawn("control", async move {
             control
@@ -71,7 +84,12 @@ impl Live {
                 .await;
             Ok(())
         });
-        Ok(Self { stop, parts, commits, operators, tables, _log: log })
+        Ok(Self { stop, parts, commits, operators, tables, backend, _log: log })
+    }
+
+    /// What changes users, accounts and overrides.
+    pub fn backend(&self) -> Arc<LogBackend> {
+        Arc::clone(&self.backend)
     }
 
     /// Waits until everything has stopped, in the order of the dataflow. Returns the first failure.
@@ -81,6 +99,9 @@ impl Live {
     pub async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
         let found = self.parts.finish().await;
+        self.backend.finish().await;
+        // The committing thread ends when nobody can give it anything any more.
+        drop(self.backend);
         let threads = tokio::task::spawn_blocking(move || {
             let committed = self.commits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let folded = self.operators.finish();
@@ -101,4 +122,20 @@ async fn watch_commits(committer: Committer, stop: CancellationToken) -> anyhow:
         () = committer.ended() => {}
     }
     Ok(())
+}
+
+/// Forgets expired tokens, now and at intervals. That it fails ends nothing: they do not work, whether they are known or not.
+async fn forget_expired(directory: Arc<Directory>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut ticks = tokio::time::interval(TOKENS_FORGOTTEN_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        match directory.forget_expired().await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "expired tokens were forgotten"),
+            Err(refused) => tracing::warn!(%refused, "expired tokens were not forgotten"),
+        }
+    }
 }

@@ -236,7 +236,7 @@ fn a_wrong_period_is_refused_with_what_to_write() {
     refused(&["--start", "2024-03-01"], &["--end"]);
     refused(
         &[&march[..], &["--by", "colour"]].concat(),
-        &["no dimension \"colour\"", "account, region, image, instance_type and instance"],
+        &["no dimension \"colour\"", "account, region, instance, image, instance_type, rhel, openshift"],
     );
     refused(&[&march[..], &["--granularity", "week"]].concat(), &["no granularity \"week\"", "hour, day and month"]);
     refused(&[&march[..], &["--format", "xlsx"]].concat(), &["xlsx", "table, json, ndjson, csv, parquet, arrow"]);

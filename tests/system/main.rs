@@ -10,3 +10,4 @@ mod reference;
 mod reports;
 mod serve;
 mod support;
+mod users;

@@ -42,13 +42,14 @@ pub struct Tables {
 }
 
 /// Which topic fills which tables.
-const LANES: [(Topic, &[Kind]); 6] = [
+const LANES: [(Topic, &[Kind]); 7] = [
     (Topic::InstanceIntervals, &[Kind::Intervals, Kind::Events]),
     (Topic::Coverage, &[Kind::Coverage]),
     (Topic::DeadLetters, &[Kind::DeadLetters]),
     (Topic::Accounts, &[Kind::Accounts]),
     (Topic::Gaps, &[Kind::Gaps]),
     (Topic::ImageFacts, &[Kind::ImageFacts]),
+    (Topic::Images, &[Kind::Images]),
 ];
 
 impl Tables {

@@ -27,7 +27,12 @@ impl<F: Fold> FoldFunction<F> {
     /// The fold of a table of pieces, as an expression that gives a list of rows.
     pub(crate) fn over_pieces(scope: Scope) -> Expr {
         let function = Self { scope, signature: Signature::any(F::ARGUMENTS, Volatility::Immutable), fold: PhantomData };
-        AggregateUDF::from(function).call(COLUMNS[..F::ARGUMENTS].iter().map(|name| col(*name)).collect())
+        AggregateUDF::from(function).call(Self::arguments().iter().map(|name| col(*name)).collect())
+    }
+
+    /// The columns of pieces that it takes.
+    pub(crate) fn arguments() -> &'static [&'static str] {
+        &COLUMNS[..F::ARGUMENTS]
     }
 
     /// The columns of those rows.

@@ -7,7 +7,7 @@ use cloudigrade_schemas::account::Unmetered;
 use super::pieces::Piece;
 
 /// A time that does not count, in seconds since 1970: `from < until`.
-pub(super) type Span = (i64, i64);
+pub(crate) type Span = (i64, i64);
 
 /// The times in which accounts are not metered. An account that nobody registered always is; one that several tenants registered
 /// is while it is for any of them.
@@ -38,7 +38,7 @@ impl Metered {
     }
 
     /// The times that do not count of an account.
-    pub(super) fn unmetered(&self, account: &str) -> &[Span] {
+    pub(crate) fn unmetered(&self, account: &str) -> &[Span] {
         self.unmetered.get(account).map_or(&[], Vec::as_slice)
     }
 }
@@ -72,7 +72,7 @@ fn common(some: &[Span], others: &[Span]) -> Vec<Span> {
 }
 
 /// The parts of a piece that lie outside of some times.
-pub(super) fn outside(piece: Piece, spans: &[Span]) -> impl Iterator<Item = Piece> {
+pub(crate) fn outside(piece: Piece, spans: &[Span]) -> impl Iterator<Item = Piece> {
     let first = spans.partition_point(|(_, until)| *until <= piece.start);
     let within = spans[first..].iter().take_while(move |(from, _)| *from < piece.end);
     let mut from = piece.start;

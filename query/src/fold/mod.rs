@@ -22,7 +22,8 @@ use datafusion::error::DataFusionError;
 
 pub(crate) use concurrency::Concurrency;
 pub(crate) use function::FoldFunction;
-pub(crate) use metered::Metered;
+pub(crate) use metered::{Metered, outside};
+pub(crate) use pieces::{COLUMNS as PIECE_COLUMNS, Clip, Pieces};
 pub(crate) use usage::Usage;
 
 use crate::period::Period;
@@ -59,9 +60,21 @@ impl Reach {
         self.by_account.entry(account.to_owned()).or_default().insert(region.to_owned(), complete_through);
     }
 
+    /// The part of some accounts.
+    pub(crate) fn only(&self, accounts: &[Arc<str>]) -> Self {
+        let of =
+            |account: &Arc<str>| self.by_account.get_key_value(&**account).map(|(account, regions)| (account.clone(), regions.clone()));
+        Self { by_account: accounts.iter().filter_map(of).collect() }
+    }
+
     /// How far an account's region reaches; [`UNKNOWN`] where it was never heard of.
     fn of(&self, account: &str, region: &str) -> i64 {
         self.by_account.get(account).and_then(|regions| regions.get(region)).copied().unwrap_or(UNKNOWN)
+    }
+
+    /// How far an account's region reaches; `None` where it was never heard of.
+    pub(crate) fn known_of(&self, account: &str, region: &str) -> Option<i64> {
+        Some(self.of(account, region)).filter(|reach| *reach != UNKNOWN)
     }
 
     /// How far all of the data reaches; `None` where there is none.

@@ -1,5 +1,6 @@
 //! The files of one stored table at one version, and how they are scanned.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -7,7 +8,7 @@ use cloudigrade_schemas::Month;
 use cloudigrade_schemas::table::Table;
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Result, Statistics, ToDFSchema};
+use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -18,11 +19,14 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use deltalake_core::DeltaTable;
-use object_store::ObjectMeta;
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
+use super::as_of::AsOfError;
 use super::contract::file_schema;
 use crate::error::QueryError;
-use crate::limits::FOOTER_HINT_BYTES;
+use crate::limits::{FOOTER_HINT_BYTES, LOOKS_AT_ONCE_MAX};
 
 /// The partition columns of the stored tables.
 const PARTITIONS: [&str; 2] = ["month", "bucket"];
@@ -45,6 +49,10 @@ pub(crate) struct FileSet {
     pub(crate) files: Vec<DataFile>,
     /// The version in the table's log; `None` if there is no table yet.
     pub(crate) version: Option<u64>,
+    /// What Delta calls the table; another after it was made anew.
+    pub(crate) id: Option<String>,
+    /// Files that later versions no longer have, and which may be deleted: they are looked for before a scan.
+    doubtful: HashSet<Path>,
     store: ObjectStoreUrl,
 }
 
@@ -52,22 +60,48 @@ impl FileSet {
     /// Reads the live files from a loaded table; `None` stands for a table that does not exist.
     pub(crate) fn new(table: Table, delta: Option<&DeltaTable>) -> Result<Self, QueryError> {
         let store = store_url(&table)?;
-        let (mut files, mut version) = (Vec::new(), None);
+        let (mut files, mut version, mut id) = (Vec::new(), None, None);
         if let Some(delta) = delta {
             let snapshot = delta.snapshot().map_err(QueryError::storage)?;
             version = Some(snapshot.version());
+            id = Some(snapshot.metadata().id().to_owned());
             files = snapshot.log_data().iter().map(|file| read_file(&file)).collect::<Result<_, _>>()?;
             files.sort_by(|a: &DataFile, b| a.meta.location.cmp(&b.meta.location));
         }
-        Ok(Self { table, schema: file_schema(&table, &PARTITIONS), files, version, store })
+        Ok(Self { table, schema: file_schema(&table, &PARTITIONS), files, version, id, doubtful: HashSet::new(), store })
+    }
+
+    /// Takes it for an earlier version of a table: its files may be gone, but for those that the newest has too.
+    pub(crate) fn doubting(mut self, newest: &Self) -> Self {
+        let kept: HashSet<_> = newest.files.iter().map(|file| &file.meta.location).collect();
+        self.doubtful = self.files.iter().map(|file| file.meta.location.clone()).filter(|file| !kept.contains(file)).collect();
+        self
+    }
+
+    /// Looks whether files that were replaced are still there.
+    async fn look_for(&self, state: &dyn Session, files: &[&DataFile]) -> Result<()> {
+        let store = state.runtime_env().object_store(&self.store)?;
+        let doubtful = files.iter().map(|file| &file.meta.location).filter(|file| self.doubtful.contains(*file));
+        let looks = doubtful.map(|file| async { store.head(file).await });
+        let mut looks = futures::stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(LOOKS_AT_ONCE_MAX);
+        while let Some(found) = looks.next().await {
+            match found {
+                Ok(_) => {}
+                Err(object_store::Error::NotFound { .. }) => {
+                    return Err(DataFusionError::External(Box::new(AsOfError::Gone { table: self.table.name })));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Scans the files that are wanted. `prune` says which rows are wanted: files and row groups that hold none are left out, other
     /// rows may come too.
-    pub(crate) fn scan(
+    pub(crate) async fn scan(
         &self,
         state: &dyn Session,
-        wanted: impl Fn(&DataFile) -> bool,
+        wanted: impl Fn(&DataFile) -> bool + Send,
         projection: Vec<usize>,
         prune: Option<Expr>,
         limit: Option<usize>,
@@ -76,6 +110,7 @@ impl FileSet {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(&projection)?))));
         }
+        self.look_for(state, &files).await?;
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = files.iter().map(|file| file.rows).sum::<Option<usize>>().map_or(Precision::Absent, Precision::Inexact);
 

@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use cloudigrade_schemas::{Month, UtcSecond};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ToDFSchema};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, col, lit};
 use datafusion::physical_expr::expressions;
 use datafusion::physical_plan::ExecutionPlan;
@@ -14,23 +14,39 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::scalar::ScalarValue;
 
 use super::contract::visible_schema;
-use super::files::FileSet;
+use super::files::{DataFile, FileSet};
+use super::veil::Veil;
 use crate::period::Period;
 
-/// A stored table as SQL shows it: the columns of the contract, each run once.
+/// The column that marks the row of a run that SQL shows: others repeat it.
+const FIRST_MONTH: &str = "first_month";
+
+/// Which rows of a table are seen.
+#[derive(Clone, Debug)]
+pub(super) enum Seen {
+    /// All.
+    All,
+    /// None: no file is looked at.
+    Nothing,
+    /// Those for which this holds.
+    Rows(Expr),
+}
+
+/// A stored table as SQL shows it: the columns of the contract, each run once, and the rows that the viewer may see.
 #[derive(Debug)]
 pub(crate) struct Contract {
     files: Arc<FileSet>,
     schema: SchemaRef,
-    /// Where `first_month` is in the files, if the table has it: rows without it repeat another row.
+    /// Where [`FIRST_MONTH`] is in the files, if the table has it.
     first_month: Option<usize>,
+    seen: Seen,
 }
 
 impl Contract {
-    pub(crate) fn new(files: Arc<FileSet>) -> Self {
+    pub(super) fn new(files: Arc<FileSet>, seen: Seen) -> Self {
         let schema = visible_schema(&files.table);
-        let first_month = files.schema.index_of("first_month").ok();
-        Self { files, schema, first_month }
+        let first_month = files.schema.index_of(FIRST_MONTH).ok();
+        Self { files, schema, first_month, seen }
     }
 }
 
@@ -57,31 +73,75 @@ impl TableProvider for Contract {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        if !matches!(self.seen, Seen::All) {
+            let once = self.first_month.map(|_| col(FIRST_MONTH));
+            return veiled(&self.files, state, |_| true, &columns, &self.seen, once, None, filters).await;
+        }
         // The visible columns come first in the files.
         let Some(first_month) = self.first_month else {
-            return self.files.scan(state, |_| true, columns, None, limit.filter(|_| filters.is_empty()));
+            return self.files.scan(state, |_| true, columns, None, limit.filter(|_| filters.is_empty())).await;
         };
         let kept = (0..columns.len()).collect();
         let flag = columns.len();
         let columns = columns.into_iter().chain([first_month]).collect();
-        let scan = self.files.scan(state, |_| true, columns, None, None)?;
-        let is_first = Arc::new(expressions::Column::new("first_month", flag));
+        let scan = self.files.scan(state, |_| true, columns, None, None).await?;
+        let is_first = Arc::new(expressions::Column::new(FIRST_MONTH, flag));
         Ok(Arc::new(FilterExecBuilder::new(is_first, scan).apply_projection(Some(kept))?.build()?))
     }
 }
 
+/// Scans the rows of wanted files that are seen, and for which `keep` holds, behind a veil. `prune` and `filters` say which rows are wanted:
+/// others may come too, where row groups are not left out by them.
+#[expect(clippy::too_many_arguments, reason = "a scan has as many sides")]
+pub(super) async fn veiled(
+    files: &FileSet,
+    state: &dyn Session,
+    wanted: impl Fn(&DataFile) -> bool + Send + Sync,
+    projection: &[usize],
+    seen: &Seen,
+    keep: Option<Expr>,
+    prune: Option<Expr>,
+    filters: &[Expr],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let (is_any_seen, seen) = match seen {
+        Seen::All => (true, None),
+        Seen::Nothing => (false, None),
+        Seen::Rows(seen) => (true, Some(seen.clone())),
+    };
+    let keep = seen.into_iter().chain(keep).reduce(Expr::and).unwrap_or_else(|| lit(true));
+    let schema = Arc::clone(&files.schema).to_dfschema()?;
+    let mut columns = projection.to_vec();
+    for column in keep.column_refs() {
+        let at = files.schema.index_of(column.name())?;
+        if !columns.contains(&at) {
+            columns.push(at);
+        }
+    }
+    let usable = filters.iter().filter(|filter| state.create_physical_expr((*filter).clone(), &schema).is_ok()).cloned();
+    let prune = prune.into_iter().chain(usable).fold(keep.clone(), Expr::and);
+    let scanned = Arc::new(files.schema.project(&columns)?).to_dfschema()?;
+    let scan = files.scan(state, |file| is_any_seen && wanted(file), columns, Some(prune), None).await?;
+    // The optimizer, which would do this otherwise, does not look behind the veil.
+    let partitions = state.config().target_partitions();
+    let scan = scan.repartitioned(partitions, state.config_options())?.unwrap_or(scan);
+    let keep = state.create_physical_expr(keep, &scanned)?;
+    let kept = FilterExecBuilder::new(keep, scan).apply_projection(Some((0..projection.len()).collect()))?.build()?;
+    Ok(Arc::new(Veil::over(files.table.name, Arc::new(kept))))
+}
+
 /// The pieces of runs that may lie in a period: all columns of the stored `instance_intervals`, without the months and row groups
-/// that have no part in the period. It is given to plans, and has no name in SQL.
+/// that have no part in the period, and without the rows that the viewer may not see. It is given to plans, and has no name in SQL.
 #[derive(Debug)]
 pub(crate) struct PeriodPieces {
     files: Arc<FileSet>,
     start: UtcSecond,
     end: UtcSecond,
+    seen: Seen,
 }
 
 impl PeriodPieces {
-    pub(crate) fn new(files: Arc<FileSet>, period: &Period) -> Self {
-        Self { files, start: UtcSecond(period.start()), end: UtcSecond(period.end()) }
+    pub(super) fn new(files: Arc<FileSet>, period: &Period, seen: Seen) -> Self {
+        Self { files, start: UtcSecond(period.start()), end: UtcSecond(period.end()), seen }
     }
 
     fn touches(&self, month: Month) -> bool {
@@ -113,13 +173,17 @@ impl TableProvider for PeriodPieces {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = projection.cloned().unwrap_or_else(|| (0..self.files.schema.fields().len()).collect());
         let in_period =
             col("piece_start").lt(moment(self.end)?).and(col("piece_end").is_null().or(col("piece_end").gt(moment(self.start)?)));
-        self.files.scan(state, |file| file.month.is_none_or(|month| self.touches(month)), columns, Some(in_period), None)
+        let wanted = |file: &DataFile| file.month.is_none_or(|month| self.touches(month));
+        match &self.seen {
+            Seen::All => self.files.scan(state, wanted, columns, Some(in_period), None).await,
+            seen => veiled(&self.files, state, wanted, &columns, seen, None, Some(in_period), filters).await,
+        }
     }
 }
 

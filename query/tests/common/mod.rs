@@ -94,7 +94,9 @@ fn pieces(run: &Run) -> Vec<(Month, Piece<'_>)> {
 pub struct TableWriter {
     folder: PathBuf,
     table: Table,
-    adds: Vec<Value>,
+    actions: Vec<Value>,
+    /// The files that are there, by their paths in the table.
+    live: Vec<String>,
     files: usize,
     version: usize,
 }
@@ -103,7 +105,7 @@ impl TableWriter {
     pub fn new(root: &Path, table: Table) -> Self {
         let folder = root.join(table.name);
         fs::create_dir_all(folder.join("_delta_log")).unwrap();
-        Self { folder, table, adds: Vec::new(), files: 0, version: 0 }
+        Self { folder, table, actions: Vec::new(), live: Vec::new(), files: 0, version: 0 }
     }
 
     pub fn add_file(&mut self, partitions: &[(&str, String)], batch: &RecordBatch) {
@@ -116,7 +118,8 @@ impl TableWriter {
         writer.write(batch).unwrap();
         writer.close().unwrap();
         let values: serde_json::Map<_, _> = partitions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        self.adds.push(json!({"add": {
+        self.live.push(path.clone());
+        self.actions.push(json!({"add": {
             "path": path,
             "partitionValues": values,
             "size": fs::metadata(self.folder.join(&path)).unwrap().len(),
@@ -124,6 +127,21 @@ impl TableWriter {
             "dataChange": true,
             "stats": json!({"numRecords": batch.num_rows()}).to_string(),
         }}));
+    }
+
+    /// Takes all files out of the table; they stay in its folder. Gives their paths.
+    pub fn replace_all(&mut self) -> Vec<PathBuf> {
+        let removed = std::mem::take(&mut self.live);
+        self.actions.extend(
+            removed.iter().map(|path| json!({"remove": {"path": path, "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true}})),
+        );
+        removed.into_iter().map(|path| self.folder.join(path)).collect()
+    }
+
+    /// Commits at a moment, in seconds since 1970.
+    pub fn commit_at(&mut self, second: i64) {
+        self.actions.push(json!({"commitInfo": {"timestamp": second * 1000, "operation": "WRITE"}}));
+        self.commit();
     }
 
     pub fn commit(&mut self) {
@@ -142,7 +160,7 @@ impl TableWriter {
                 "createdTime": 1_700_000_000_000_i64,
             }}));
         }
-        actions.append(&mut self.adds);
+        actions.append(&mut self.actions);
         let lines: String = actions.iter().map(|action| format!("{action}\n")).collect();
         fs::write(self.folder.join(format!("_delta_log/{:020}.json", self.version)), lines).unwrap();
         self.version += 1;
