@@ -38,7 +38,7 @@ pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
 }
 
 fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let data = DataFolder::of(&cli.global);
+    let data = DataFolder::of(&cli.global, config);
     match cli.command {
         Command::Ingest(args) => ingest::run(&data, &args, handle),
         Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),
