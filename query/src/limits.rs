@@ -66,6 +66,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a request's body may take.
 pub const HTTP_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long the rest of a body may take that is not needed any more, for the connection to go on.
+pub const HTTP_UNREAD_BODY_WITHIN: Duration = Duration::from_secs(1);
 /// How long an answer may take to begin: a query's time, and that to wait for its turn.
 pub const HTTP_ANSWER_WITHIN: Duration = Duration::from_secs(330);
 /// How long a client may take nothing of its answer.

@@ -6,7 +6,6 @@ What reports must say of them is counted in `count.py`, which shares nothing wit
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import trail
@@ -134,8 +133,8 @@ def all_records() -> list[dict[str, Any]]:
     return records
 
 
-def write(records: list[dict[str, Any]], folder: Path) -> None:
-    """Files as CloudTrail delivers them: a few records of one account and region each."""
+def files(records: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Files as CloudTrail delivers them, each with its key: a few records of one account and region each."""
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in records:
         places.setdefault((record["recipientAccountId"], record["awsRegion"]), []).append(record)
@@ -143,6 +142,4 @@ def write(records: list[dict[str, Any]], folder: Path) -> None:
         for at in range(0, len(of_place), 3):
             piece = of_place[at : at + 3]
             body = trail.packed(piece)
-            path = folder / trail.key(account, region, trail.seconds(piece[0]["eventTime"]) + 300, body)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(body)
+            yield trail.key(account, region, trail.seconds(piece[0]["eventTime"]) + 300, body), body

@@ -262,7 +262,7 @@ def test_a_tag_that_another_tenants_account_gave_an_image_moves_nobody_elses_num
 
 
 def test_an_operators_word_holds_for_all_tenants_but_those_that_say_otherwise(world: World) -> None:
-    path, asked = f"/api/v1/images/{fleet.COMMON}/overrides/rhel", {**doors.MARCH, "image": fleet.COMMON, "product": "rhel"}
+    path, asked = f"/api/v1/images/{fleet.COMMON}/overrides/rhel", {**doors.MARCH, "image": fleet.COMMON, "product": "rhel", "by": "account"}
 
     def counted(user: str) -> bool:
         return bool(world.users[user].get("/api/v1/report/usage", **asked)["rows"])
@@ -286,14 +286,15 @@ def test_two_tenants_that_registered_one_account_see_it_and_only_their_own_regis
         told = world.users[user].get(f"/api/v1/accounts/{fleet.SHARED}")
         assert (told["tenant"], told["name"]) == ({"gina": "globex", "ivan": "initech"}[user], name)
         assert [row["name"] for row in world.users[user].sql(f"SELECT * FROM accounts WHERE account_id = '{fleet.SHARED}'")] == [name]
-        assert len(world.users[user].get("/api/v1/runs", account=fleet.SHARED)["rows"]) == 1
+        in_march = {"from": "2024-03-01T00:00:00Z", "until": "2024-04-01T00:00:00Z"}
+        assert len(world.users[user].get("/api/v1/runs", account=fleet.SHARED, **in_march)["rows"]) == 1
 
 
 def test_an_account_that_was_deleted_is_not_seen_by_its_tenant_any_more(world: World) -> None:
     assert world.ivan.ask("GET", f"/api/v1/accounts/{fleet.GONE}").status_code == 404
     for path in ("/api/v1/runs", "/api/v1/complete-through", "/api/v1/gaps"):
         assert world.ivan.get(path, account=fleet.GONE)["rows"] == [], path
-    assert world.ivan.get("/api/v1/report/usage", account=fleet.GONE, **doors.MARCH)["rows"] == []
+    assert world.ivan.get("/api/v1/report/usage", account=fleet.GONE, by="account", **doors.MARCH)["rows"] == []
     for table in ("instance_intervals", "power_events", "accounts", "coverage"):
         assert world.ivan.sql(f"SELECT * FROM {table} WHERE account_id = '{fleet.GONE}'") == [], table
 
