@@ -28,7 +28,8 @@ async fn each_user_asks_of_their_own_tables() {
 #[tokio::test]
 async fn an_answer_tells_its_columns_and_what_it_was_made_of() {
     let (_folder, server) = start(RestOptions::default()).await;
-    let told = ask(&server, ALICE, json!({"query": "SELECT account_id, count(*) AS runs FROM instance_intervals GROUP BY 1"})).await.ok(200);
+    let told =
+        ask(&server, ALICE, json!({"query": "SELECT account_id, count(*) AS runs FROM instance_intervals GROUP BY 1"})).await.ok(200);
     assert_eq!(told["columns"], json!([{"name": "account_id", "type": "Utf8View"}, {"name": "runs", "type": "Int64"}]));
     assert_eq!(told["rows"], json!([{"account_id": ACME_ACCOUNT, "runs": 10}]));
     assert_eq!(told["complete_through"], "2024-03-20T00:00:00Z");
@@ -63,7 +64,8 @@ async fn a_query_may_come_as_it_is() {
 async fn rows_come_in_every_format() {
     let (_folder, server) = start(RestOptions::default()).await;
     let query = json!({"query": "SELECT value FROM generate_series(1, 20000)"});
-    let formats: [(&str, &[u8], usize); 4] = [("ndjson", b"{\"value\":1}\n", 20_000), ("csv", b"value\n1\n", 20_001), ("parquet", b"PAR1", 0), ("arrow", b"", 0)];
+    let formats: [(&str, &[u8], usize); 4] =
+        [("ndjson", b"{\"value\":1}\n", 20_000), ("csv", b"value\n1\n", 20_001), ("parquet", b"PAR1", 0), ("arrow", b"", 0)];
     for (format, begin, lines) in formats {
         let told = server.ask("POST", &format!("/api/v1/sql?format={format}"), ALICE, Some(&query)).await;
         assert_eq!(told.status, 200, "{format}");
@@ -77,7 +79,8 @@ async fn rows_come_in_every_format() {
 #[tokio::test]
 async fn nothing_is_changed_and_what_is_wrong_is_told() {
     let (_folder, server) = start(RestOptions::default()).await;
-    let refused = async |query: &str, status, code: &str, part: &str| ask(&server, ROOT, json!({"query": query})).await.refuses(status, code, part);
+    let refused =
+        async |query: &str, status, code: &str, part: &str| ask(&server, ROOT, json!({"query": query})).await.refuses(status, code, part);
     refused("COPY (SELECT 1) TO '/tmp/x'", 400, "refused", "read-only").await;
     refused("DROP TABLE accounts", 400, "refused", "read-only").await;
     refused("SET datafusion.runtime.memory_limit = '1G'", 400, "refused", "read-only").await;
