@@ -336,10 +336,8 @@ mod tests {
             let batches = [batch(0..3), batch(3..most - 1), batch(most - 1..rows)];
             let head = json!({"report": "usage"});
             let response = whole(format, &batches[0].schema(), &batches, &head, vec![("x-snapshot", Some("s".to_owned()))]).unwrap();
-            assert_eq!(
-                (response.headers()["content-type"].to_str().unwrap(), &response.headers()["x-snapshot"]),
-                (format.media_type(), "s")
-            );
+            let header = |name: &str| response.headers()[name].to_str().unwrap();
+            assert_eq!((header("content-type"), header("x-snapshot")), (format.media_type(), "s"));
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let expected: Vec<Value> = (0..rows).map(|n| json!({"n": n})).collect();
             if format == Format::Json {
