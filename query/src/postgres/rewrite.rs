@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, Statement, TableFactor, Value, Visit, VisitMut, Visitor,
     VisitorMut, visit_expressions_mut,
@@ -17,8 +18,10 @@ use datafusion_pg_catalog::sql::rules::{
     CurrentUserVariableToSessionUserFunctionCall, FixVersionColumnName, PrependUnqualifiedPgTableName, RewriteArrayAnyAllOperation,
     RewritePgCatalogOperator, RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier,
 };
+use pgwire::api::Type;
 
 use super::catalogue::OWN_TABLES;
+use super::value;
 
 static COMPATIBLE: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
 
@@ -47,11 +50,26 @@ pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Stateme
             return rewritten;
         }
     }
+    arrays_of_texts(&mut statement);
     for rule in FAITHFUL.iter() {
         statement = rule.rewrite(statement);
     }
     qualified(&mut statement);
     statement
+}
+
+/// Arrays that are written as texts, `x = ANY('{a,"b,c"}')`, read as Postgres reads them. The rule of others would cut quoted texts at commas.
+fn arrays_of_texts(statement: &mut Statement) {
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Expr::Value(value) = right.as_ref()
+            && let Value::SingleQuotedString(text) = &value.value
+            && let Ok(array) = value::constant(&Type::TEXT_ARRAY, false, Some(&Bytes::from(text.clone())))
+        {
+            **right = array;
+        }
+        ControlFlow::<()>::Continue(())
+    });
 }
 
 /// Functions that stand for tables in queries about the catalogue.
@@ -201,6 +219,8 @@ mod tests {
     fn membership_in_an_array_keeps_its_meaning() {
         let sql = "SELECT * FROM accounts WHERE account_id = ANY($1)";
         assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE array_contains($1, account_id)");
+        let sql = "SELECT * FROM accounts WHERE name = ANY('{a,\"b,c\"}')";
+        assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE array_contains(ARRAY['a', 'b,c'], name)");
     }
 
     #[test]
