@@ -4,6 +4,7 @@
 //! messages and exit codes. Data goes to standard output, messages to standard error.
 
 mod aws;
+mod backend;
 mod cli;
 mod commands;
 mod config;
@@ -11,8 +12,10 @@ mod control;
 mod data;
 mod demo;
 mod exit;
+mod limits;
 mod live;
 mod output;
+mod users;
 
 use clap::Parser;
 

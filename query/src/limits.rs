@@ -52,3 +52,41 @@ pub const ROWS_AHEAD_BATCHES: usize = 2;
 pub const REPORTS_AT_ONCE_MAX: usize = 4;
 /// Reports that wait to be computed over HTTP; those beyond are told to come again.
 pub const REPORTS_WAITING_MAX: usize = 64;
+/// Connections at once over HTTP; more wait to be accepted.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Bytes of a request's first line and headers, at most.
+pub const HTTP_HEAD_BYTES_MAX: usize = 32 << 10;
+/// Headers of a request, at most.
+pub const HTTP_HEADERS_MAX: usize = 100;
+/// Bytes of a request's path and query, at most.
+pub const HTTP_TARGET_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a request's body, at most.
+pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a request's head may take, and how long a connection may be idle.
+pub const HTTP_HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long a request's body may take.
+pub const HTTP_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long an answer may take to begin: a query's time, and that to wait for its turn.
+pub const HTTP_ANSWER_WITHIN: Duration = Duration::from_secs(330);
+/// How long a client may take nothing of its answer.
+pub const HTTP_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long the server waits after it could not accept a connection.
+pub const HTTP_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes from which on an answer of known length is worth compressing.
+pub const HTTP_COMPRESS_BYTES_MIN: u64 = 1024;
+/// Bytes of a piece of a compressed answer, about.
+pub const HTTP_COMPRESS_PIECE_BYTES: usize = 32 << 10;
+/// Characters of a request's id that a client may choose, at most.
+pub const HTTP_REQUEST_ID_CHARS_MAX: usize = 128;
+/// Bytes of a piece of an answer that is sent as it is made, about.
+pub const HTTP_PIECE_BYTES: usize = 64 << 10;
+/// Pieces of an answer that wait for its client.
+pub const HTTP_PIECES_WAITING_MAX: usize = 4;
+/// Rows of one page of a list, unless the request says otherwise.
+pub const PAGE_ROWS: usize = 100;
+/// Rows of one page of a list, at most.
+pub const PAGE_ROWS_MAX: usize = 1000;
+/// Dead letters that one request settles, at most.
+pub const LETTERS_SETTLED_MAX: usize = 1000;
+/// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.
+pub const EXPORTS_AT_ONCE_MAX: usize = 2;

@@ -6,13 +6,16 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod gaps;
+mod images;
 mod ingest;
 mod inspect;
+mod password;
 mod report;
 mod serve;
 mod shell;
 mod sql;
 mod tables;
+mod users;
 mod verify;
 
 use clap::CommandFactory;
@@ -39,6 +42,8 @@ pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
         Command::Demo(args) => demo::run(&args, &handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, config)),
         Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
+        Command::Users(args) => handle.block_on(users::run(&data, args, config)),
+        Command::Images(args) => handle.block_on(images::run(&data, args, config)),
         Command::Config(args) => config::run(&args, config),
         Command::Doctor(args) => handle.block_on(doctor::run(&data, &args, config)),
         Command::Inspect(args) => inspect::run(args),

@@ -1,6 +1,6 @@
 //! What can be set, with the defaults.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -192,6 +192,29 @@ pub struct Serve {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub tables_every: Duration,
+    /// How long a token works.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub token_lifetime: Duration,
+    /// Whether everybody who reaches the address reads everything without logging in. Nothing can be changed by them.
+    pub open: bool,
+    /// Addresses of proxies. What they say in `X-Forwarded-For`, `X-Forwarded-Proto` and in an identity header is believed, and of nobody else.
+    pub proxies: Vec<IpAddr>,
+    /// Whether the header `X-RH-IDENTITY` of such a proxy says who asks.
+    pub identity_header: bool,
+    /// Origins whose pages may ask from a browser, such as `https://reports.example.com`.
+    pub cors: Vec<String>,
+    /// The protocol of Postgres.
+    pub postgres: Postgres,
+}
+
+/// The protocol of Postgres, for SQL.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    /// Address to listen at. Absent: it is not spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Serve {
@@ -200,6 +223,12 @@ impl Default for Serve {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             shutdown_limit: Duration::from_secs(60),
             tables_every: Duration::from_secs(5),
+            token_lifetime: Duration::from_secs(30 * 24 * 3600),
+            open: false,
+            proxies: Vec::new(),
+            identity_header: false,
+            cors: Vec::new(),
+            postgres: Postgres::default(),
         }
     }
 }
@@ -253,7 +282,34 @@ impl Config {
                 format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days),
             );
         }
-        hold(!self.serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
+        let serve = &self.serve;
+        hold(!serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
+        let lifetime = serve.token_lifetime;
+        hold(
+            (TOKEN_LIFETIME_MIN..=TOKEN_LIFETIME_MAX).contains(&lifetime),
+            format!("serve.token_lifetime is {} s: a token works for a minute at least and for ten years at most", lifetime.as_secs()),
+        );
+        hold(
+            !serve.identity_header || !serve.proxies.is_empty(),
+            "serve.identity_header is on, but serve.proxies names no proxy: nobody would be believed".to_owned(),
+        );
+        for origin in &serve.cors {
+            hold(
+                is_origin(origin),
+                format!("serve.cors has {origin:?}: an origin is written https://host or https://host:port, without a path and without *"),
+            );
+        }
         faults
     }
+}
+
+/// How long a token works, at least.
+const TOKEN_LIFETIME_MIN: Duration = Duration::from_secs(60);
+/// How long a token works, at most.
+const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// Whether a browser would send this in `Origin`.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)))
 }

@@ -58,10 +58,10 @@ pub(super) async fn answer(service: &Service, Request { tenant, by, operation }:
 }
 
 /// A request under way.
-struct Asked<'a> {
-    service: &'a Service,
-    tenant: &'a str,
-    by: &'a str,
+pub(super) struct Asked<'a> {
+    pub(super) service: &'a Service,
+    pub(super) tenant: &'a str,
+    pub(super) by: &'a str,
 }
 
 impl Asked<'_> {
@@ -83,6 +83,32 @@ impl Asked<'_> {
         })
     }
 
+    /// Whether the tenant has neither the account nor one of this name.
+    pub(super) fn is_new(&self, account_id: &str, arn: &str, name: Option<&str>) -> Result<(), Refusal> {
+        let known = self.accounts()?;
+        let refused = known.iter().find_map(|known| {
+            let help = "rename it, or delete it first";
+            if known.account_id == account_id && known.arn == arn {
+                Some(Refusal::new("arn_exists", format!("the role {arn} is registered already"), help))
+            } else if known.account_id == account_id {
+                Some(Refusal::new(
+                    "account_exists",
+                    format!("the account {account_id} is registered already, with the role {}", known.arn),
+                    help,
+                ))
+            } else if name.is_some() && known.name.as_deref() == name {
+                Some(Refusal::new(
+                    "name_exists",
+                    format!("there is an account named {:?} already", name.unwrap_or_default()),
+                    "choose another name",
+                ))
+            } else {
+                None
+            }
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
     /// What is still being read of accounts that are collected from.
     fn progress(&self, accounts: &[Account]) -> Vec<String> {
         let Some(overview) = &self.service.overview else { return Vec::new() };
@@ -97,7 +123,8 @@ impl Asked<'_> {
         active.filter_map(of_account).collect()
     }
 
-    async fn external_id(&self) -> Result<String, Refusal> {
+    /// What the tenant's roles ask for, made at the first time.
+    pub(super) async fn external_id(&self) -> Result<String, Refusal> {
         let known = || accounts::external_id(&self.service.log, self.partitions(), self.tenant).map_err(|error| Refusal::failed(&error));
         if let Some(known) = known()? {
             return Ok(known);
@@ -160,7 +187,7 @@ impl Asked<'_> {
     }
 
     /// Has an action decided that gives an account.
-    async fn accepted(&self, account_id: &str, action: AccountAction) -> Result<Account, Refusal> {
+    pub(super) async fn accepted(&self, account_id: &str, action: AccountAction) -> Result<Account, Refusal> {
         match self.decide(account_id, action).await? {
             Outcome::Accepted(account) => Ok(*account),
             Outcome::Refused { code, detail, help } => Err(Refusal { code, detail, help }),

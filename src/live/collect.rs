@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws;
 use crate::config::{Accounts, Config};
+use crate::control::service::Collecting;
 use crate::data::now;
 
 /// How often is looked whether accounts have changed.
@@ -41,20 +42,20 @@ type Finders = JoinSet<anyhow::Result<()>>;
 
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
-    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Option<(Checker, watch::Receiver<Overview>)>> {
+    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Collecting> {
         self.start_queue(finders).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
-        let checker = match &self.config.accounts {
+        let collecting = match &self.config.accounts {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
                 let overview = self.start_fleet(finders, &checker, settings, accounts.subscribe());
-                Some((checker, overview))
+                Collecting { aws: Some(checker), overview: Some(overview) }
             }
-            None => None,
+            None => Collecting::default(),
         };
         self.start_completeness(finders, accounts.subscribe());
         finders.spawn(follow_accounts(self.log.clone(), accounts, self.stop.clone()));
-        Ok(checker)
+        Ok(collecting)
     }
 
     async fn start_queue(&self, finders: &mut Finders) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
-//! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log, operators fold, the tables follow.
+//! Everything that runs while serving, beside HTTP: sources and the fleet of accounts put into the log where the configuration names them,
+//! operators fold, the tables follow. Without sources it is what changes users, accounts and overrides.
 //!
 //! ```text
 //! queue ---> sqs source --\                       /-> extract -> intervals --\
 //! accounts -> fleet ------+--> committer --> log --+-> accounts              +--> tables
-//! control socket -> service /                      \-------------------------/
+//! HTTP, control socket -> service                  \-------------------------/
 //! ```
 //! Stopping goes the same way: sources first, then the committer, the operators, the tables. Each part waits for the one before it, so what
 //! was committed is folded and shown, and what was not is given back.
@@ -11,7 +12,8 @@
 mod collect;
 mod lags;
 pub mod operators;
-mod tables;
+pub mod shown;
+pub mod tables;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,11 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::collect::Finding;
 use self::operators::Operators;
+use self::shown::Shown;
 use self::tables::TableKeeper;
+use crate::backend::LogBackend;
 use crate::config::Config;
-use crate::control::service::Service;
+use crate::control::service::{Collecting, Service};
 use crate::control::socket::Control;
 use crate::data::{DataFolder, now};
+use crate::limits::TOKENS_FORGOTTEN_EVERY;
+use crate::users::Directory;
 
 /// The parts that run.
 pub struct Live {
@@ -38,6 +44,7 @@ pub struct Live {
     commits: JoinHandle<Result<(), LogError>>,
     operators: Operators,
     tables: TableKeeper,
+    backend: Arc<LogBackend>,
     /// Kept to the end: no other process may have the log while anything here still runs.
     _log: EmbeddedLog,
 }
@@ -61,10 +68,16 @@ impl Live {
         let operators = Operators::start(&log, failed)?;
         let mut finders = JoinSet::new();
         let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
-        let (aws, overview) = finding.start(&mut finders).await?.unzip();
+        let collecting = match config.collects() {
+            true => finding.start(&mut finders).await?,
+            false => Collecting::default(),
+        };
         finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
         let control = Control::bind(data.folder())?;
-        let service = Arc::new(Service::new(log.clone(), committer, aws, overview, config, now).await?);
+        let shown = Shown::new(log.clone(), tables.wake());
+        let service = Arc::new(Service::new(log.clone(), committer, collecting, Some(shown), config, now).await?);
+        finders.spawn(forget_expired(Arc::clone(service.directory()), stop.clone()));
+        let backend = Arc::new(LogBackend::new(Arc::clone(&service), config));
         let stopped = stop.clone();
         finders.spawn(async move {
             control
@@ -75,7 +88,12 @@ impl Live {
                 .await;
             Ok(())
         });
-        Ok(Self { stop, finders, commits, operators, tables, _log: log })
+        Ok(Self { stop, finders, commits, operators, tables, backend, _log: log })
+    }
+
+    /// What changes users, accounts and overrides.
+    pub fn backend(&self) -> Arc<LogBackend> {
+        Arc::clone(&self.backend)
     }
 
     /// Waits until everything has stopped, in the order of the dataflow. Returns the first failure.
@@ -89,6 +107,7 @@ impl Live {
             let ended = ended.unwrap_or_else(|error| Err(anyhow::anyhow!("a part of the server ended abnormally: {error}")));
             first = first.and(ended);
         }
+        self.backend.finish().await;
         let threads = tokio::task::spawn_blocking(move || {
             let committed = self.commits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let folded = self.operators.finish();
@@ -98,5 +117,21 @@ impl Live {
             anyhow::Ok(shown?)
         });
         first.and(threads.await?)
+    }
+}
+
+/// Forgets expired tokens, now and at intervals. That it fails ends nothing: they do not work, whether they are known or not.
+async fn forget_expired(directory: Arc<Directory>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut ticks = tokio::time::interval(TOKENS_FORGOTTEN_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        match directory.forget_expired().await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "expired tokens were forgotten"),
+            Err(refused) => tracing::warn!(%refused, "expired tokens were not forgotten"),
+        }
     }
 }

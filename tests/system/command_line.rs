@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 12] = [
+const COMMANDS: [(&str, &[&str]); 17] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
     ("report usage", REPORT),
     ("report concurrency", REPORT),
@@ -17,7 +17,12 @@ const COMMANDS: [(&str, &[&str]); 12] = [
     ("tables rebuild", &[]),
     ("tables digest", &["--format", "--output"]),
     ("demo", &["--seed", "--days", "--folder"]),
-    ("serve", &["--listen"]),
+    ("serve", &["--listen", "--read-only"]),
+    ("users create", &["<NAME>", "--tenant", "--email", "--superuser", "--password-stdin", "--generate", "--format"]),
+    ("users list", &["--format"]),
+    ("users reset", &["<NAME>", "--password-stdin", "--generate"]),
+    ("users revoke", &["<NAME>", "[HASH]", "--all"]),
+    ("images override", &["<IMAGE>", "--product", "--is", "--reason", "--tenant", "--region"]),
     ("inspect", &["<IMAGE_ID>", "<FILE>", "--local", "--format"]),
     ("completions", &["<SHELL>", "bash", "zsh", "fish"]),
 ];

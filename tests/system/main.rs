@@ -9,3 +9,4 @@ mod reference;
 mod reports;
 mod serve;
 mod support;
+mod users;
