@@ -1,11 +1,17 @@
 //! The command line.
 
+mod backfill;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{AsOf, Dimension, Granularity};
+use cloudigrade_schemas::Product;
+use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
+use cloudigrade_schemas::arn::is_account_id;
 
+pub use self::backfill::Backfill;
 use crate::control::wire::Operation;
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -45,6 +51,8 @@ pub struct Global {
 pub enum Command {
     /// Read CloudTrail files into the data folder; safe to repeat, to interrupt and to run in pieces
     Ingest(Ingest),
+    /// Read what was delivered to a bucket in a time, after saying what that will cost; with a server or without
+    Backfill(Backfill),
     /// Usage or concurrency over any period
     Report(Report),
     /// Ask in SQL: one query, or a shell without one
@@ -61,10 +69,15 @@ pub enum Command {
     Tables(Tables),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth
     Demo(Demo),
-    /// Answer reports over HTTP, and collect from the queue and the accounts that the configuration names
+    /// Answer over HTTP, and collect from the queue and the accounts that the configuration names
     Serve(Serve),
     /// AWS accounts: register, look at, pause, delete; with a server or without
     Accounts(Accounts),
+    /// Users, who log in to the server, and their tokens; with a server or without
+    Users(Users),
+    /// Machine images: say what is in one, against all evidence
+    #[command(subcommand)]
+    Images(Images),
     /// The configuration: check it, or show what is in force
     #[command(subcommand)]
     Config(Config),
@@ -275,10 +288,139 @@ pub struct Demo {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "While it runs, the server has the data folder's log for itself: commands that change something ask it, and `ingest` is for when it does\nnot run. With --read-only it only answers reports, has no users, and leaves the log to others.\n\nExamples:\n  cloudigrade users create ann --superuser\n  cloudigrade serve\n  curl -d '{\"username\": \"ann\", \"password\": \"...\"}' -H 'Content-Type: application/json' http://127.0.0.1:8080/auth/token/create/"
+)]
 pub struct Serve {
-    /// Address to listen at [default: 127.0.0.1:8080]; on anything but loopback there is no protection, as there are no users yet
+    /// Address to listen at [default: 127.0.0.1:8080]; what is sent is not encrypted: put a proxy with TLS before anything but loopback
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Address to speak the protocol of Postgres at, for psql, drivers, Grafana and DBeaver, such as 127.0.0.1:5432
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<SocketAddr>,
+    /// Only answer reports from the tables, to everybody without logging in; nothing is collected and nothing can be changed
+    #[arg(long)]
+    pub read_only: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A user belongs to a tenant and sees the AWS accounts of that tenant; a superuser sees all. While a server runs on the same --data,\nit is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade users create ann --superuser\n  cloudigrade users create bob --tenant acme --generate\n  cloudigrade users disable bob"
+)]
+pub struct Users {
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = SummaryFormat::Table)]
+    pub format: SummaryFormat,
+    #[command(subcommand)]
+    pub command: UsersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// Make a user; the name is never given to another
+    Create {
+        /// What they log in as
+        name: String,
+        /// Whose AWS accounts they see [default: a tenant of their own, of the same name]
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        /// Where they can be written to
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// Let them see all tenants and manage users
+        #[arg(long)]
+        superuser: bool,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// All users
+    List,
+    /// Shut a user out at once, tokens included
+    Disable {
+        /// Whom
+        name: String,
+    },
+    /// Let a user in again
+    Enable {
+        /// Whom
+        name: String,
+    },
+    /// Give a user another password; all their tokens end
+    Reset {
+        /// Whom
+        name: String,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// The tokens of a user that work, by their hashes
+    Tokens {
+        /// Whose
+        name: String,
+    },
+    /// End tokens of a user
+    Revoke {
+        /// Whose
+        name: String,
+        /// The beginning of a token's hash, as `tokens` shows it
+        #[arg(required_unless_present = "all", value_name = "HASH")]
+        hash: Option<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "hash")]
+        all: bool,
+    },
+}
+
+/// Where a password comes from; asked for on the terminal without any of these.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PasswordFrom {
+    /// Read the password from the first line of standard input
+    #[arg(long, conflicts_with = "generate")]
+    pub password_stdin: bool,
+    /// Make a password, and print it once
+    #[arg(long)]
+    pub generate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Images {
+    /// Say whether a product is in an image, whatever the evidence; the latest word holds
+    #[command(
+        after_help = "Example:\n  cloudigrade images override ami-0123456789abcdef0 --product rhel --is no --reason \"CentOS, by its owner\""
+    )]
+    Override {
+        /// The image
+        image: String,
+        /// About which product: rhel or openshift
+        #[arg(long, value_name = "PRODUCT", value_parser = product)]
+        product: Product,
+        /// yes, no, or none to leave it to the evidence again
+        #[arg(long, value_enum, value_name = "ANSWER")]
+        is: Answer,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// For whose accounts [default: all tenants']
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        /// The region that the image is in, where it was never seen
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+    },
+}
+
+/// An answer to whether something is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Answer {
+    /// It is
+    Yes,
+    /// It is not
+    No,
+    /// Whatever the evidence says
+    None,
+}
+
+fn product(text: &str) -> Result<Product, String> {
+    Product::ALL.into_iter().find(|product| product.word() == text).ok_or_else(|| "it is rhel or openshift".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -287,7 +429,7 @@ pub struct Serve {
 )]
 pub struct Accounts {
     /// Whose accounts
-    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT")]
+    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT", value_parser = tenant)]
     pub tenant: String,
     /// How to print: table or json; for `policy` json, cloudformation or terraform
     #[arg(long, global = true, value_enum, hide_possible_values = true)]
@@ -313,7 +455,7 @@ pub enum AccountsCommand {
     /// Print what an account must allow: a role, whom it trusts, and what that may do
     Policy {
         /// The AWS account that cloudigrade runs in; by default that of its credentials
-        #[arg(long, value_name = "ACCOUNT_ID")]
+        #[arg(long, value_name = "ACCOUNT_ID", value_parser = account_id)]
         principal: Option<String>,
         /// With what reading the disks of machine images takes
         #[arg(long)]
@@ -322,6 +464,20 @@ pub enum AccountsCommand {
     /// All else is asked of whoever has the log.
     #[command(flatten)]
     Ask(Operation),
+}
+
+fn tenant(text: &str) -> Result<String, String> {
+    if !is_tenant(text) {
+        return Err(format!("a tenant's name is made of at most {TENANT_CHARS_MAX} letters, digits and ._@+-"));
+    }
+    Ok(text.to_owned())
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if !is_account_id(text) {
+        return Err("an AWS account id has twelve digits".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@
 //!
 //! * [`log`]: what a log is: topics, tasks, one commit for outputs, state and positions
 //! * [`engine`]: what an operator is, and the one loop that drives them
-//! * [`operators`]: `extract`, `intervals`, `image_tags` and `accounts`
+//! * [`operators`]: `extract`, `intervals`, `sightings`, `image_tags`, `images` and `accounts`
 //! * [`embedded`], [`simulated`]: two logs under one contract, which [`contract`] checks
 //! * [`sink`]: the Delta tables
 

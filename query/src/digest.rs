@@ -5,7 +5,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use cloudigrade_schemas::UtcSecond;
-use cloudigrade_schemas::table::{Column, INSTANCE_INTERVALS, POWER_EVENTS, Table};
+use cloudigrade_schemas::table::{Column, IMAGES, INSTANCE_INTERVALS, POWER_EVENTS, Table};
 use futures::StreamExt;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -17,7 +17,7 @@ use crate::tables::Tables;
 use crate::viewer::Viewer;
 
 /// Columns that tell how the data arrived, not what it says.
-const PROVENANCE: [&str; 5] = ["revision", "recorded_at", "source", "start_source", "end_source"];
+const PROVENANCE: [&str; 6] = ["revision", "recorded_at", "source", "start_source", "end_source", "evidence"];
 
 /// The digest of a table: how many rows, and the sum of their 128-bit hashes. The order of rows and files does not matter.
 ///
@@ -43,18 +43,25 @@ pub struct TablesDigest {
     pub instance_intervals: TableDigest,
     /// Of `power_events`.
     pub power_events: TableDigest,
+    /// Of `images`.
+    pub images: TableDigest,
 }
 
 impl fmt::Display for TablesDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}\n{} {}", INSTANCE_INTERVALS.name, self.instance_intervals, POWER_EVENTS.name, self.power_events)
+        let [intervals, events, images] = [INSTANCE_INTERVALS.name, POWER_EVENTS.name, IMAGES.name];
+        write!(f, "{intervals} {}\n{events} {}\n{images} {}", self.instance_intervals, self.power_events, self.images)
     }
 }
 
 /// Computes the digests of the tables as of their last refresh, from the columns of the contract without those that tell how
-/// a row arrived (`revision`, `recorded_at`, `source`, `start_source`, `end_source`).
+/// a row arrived (`revision`, `recorded_at`, `source`, `start_source`, `end_source`, and `evidence`, which tells its sources).
 pub async fn tables_digest(tables: &Tables) -> Result<TablesDigest, QueryError> {
-    Ok(TablesDigest { instance_intervals: digest(tables, &INSTANCE_INTERVALS).await?, power_events: digest(tables, &POWER_EVENTS).await? })
+    Ok(TablesDigest {
+        instance_intervals: digest(tables, &INSTANCE_INTERVALS).await?,
+        power_events: digest(tables, &POWER_EVENTS).await?,
+        images: digest(tables, &IMAGES).await?,
+    })
 }
 
 async fn digest(tables: &Tables, table: &Table) -> Result<TableDigest, QueryError> {

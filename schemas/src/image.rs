@@ -91,8 +91,9 @@ impl BillingModel {
 /// One thing that says something about a product in an image, apart from all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
-    /// What says it, a stable word: `tag`, `cloud_access`, `billing_code`, `product_code`, `signed_packages`, `product_certificates`,
-    /// `release_files`, `enabled_repositories`.
+    /// What says it, a stable word: `tag`, `platform`, `cloud_access`, `hourly_image`, `billing_code`, `product_code`, `inspection`,
+    /// `signed_packages`, `product_certificates`, `release_files`, `enabled_repositories`. An inspection's verdict is `inspection`; the last
+    /// four are what the disks hold, and hints alone.
     pub kind: String,
     /// About which product.
     pub product: Product,
@@ -139,6 +140,17 @@ pub struct Syspurpose {
     pub service_type: Option<String>,
 }
 
+/// An account that uses an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ImageUse {
+    /// When it first did.
+    pub since: UtcSecond,
+    /// The account; empty where CloudTrail did not say.
+    pub account_id: String,
+    /// The region.
+    pub region: String,
+}
+
 /// A machine image as it stands. A message of `images`, keyed by the image; the latest holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -177,13 +189,15 @@ pub struct Image {
     pub overrides: Vec<Override>,
     /// When it was first seen in use.
     pub first_seen_at: Option<UtcSecond>,
-    /// When this last changed.
+    /// The latest moment of all that this follows from.
     pub changed_at: Option<UtcSecond>,
+    /// Who used it first, some accounts at most, in that order: whom to ask for its disks.
+    pub used_by: Vec<ImageUse>,
 }
 
 impl Image {
     /// Whether a product counts for a tenant: the tenant's override, else everybody's, else the evidence. Images that AWS bills for the
-    /// vendor do not count as RHEL unless an override says so. `None` where nothing is known.
+    /// vendor need no subscription, so they do not count as RHEL, whatever is in them, unless an override says so. `None` where nothing is known.
     pub fn counts(&self, product: Product, tenant: Option<&str>) -> Option<bool> {
         let said = |whose: Option<&str>| {
             let of = |said: &&Override| said.product == product && said.tenant.as_deref() == whose;
@@ -191,7 +205,8 @@ impl Image {
         };
         let overridden = tenant.and_then(|tenant| said(Some(tenant))).or_else(|| said(None));
         overridden.or(match product {
-            Product::Rhel => self.rhel_detected.map(|detected| detected && !self.is_marketplace),
+            Product::Rhel if self.is_marketplace => Some(false),
+            Product::Rhel => self.rhel_detected,
             Product::Openshift => self.openshift_detected,
         })
     }

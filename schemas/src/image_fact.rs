@@ -1,10 +1,13 @@
 //! `image.facts`: what is known of machine images, each fact by itself. `image.tags`: what CloudTrail says of their tags, as it comes.
+//! `image.sightings`: who uses them.
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::UtcSecond;
-use crate::findings::ImageFindings;
+use crate::findings::{Findings, ImageFindings};
 use crate::image::Override;
 
 /// One fact about an image. A message of `image.facts`, in the image's partition; the latest of each key holds.
@@ -26,10 +29,18 @@ pub struct ImageFact {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
-    /// What EC2 says of it.
+    /// What EC2 says of it. It is the same for all accounts that see the image.
     Metadata(ImageMetadata),
-    /// EC2 does not know it, or does not show it to the account that used it.
-    Unavailable,
+    /// EC2 does not know it, or does not show it to the account that used it. Each account's word for itself, beside the metadata: an image
+    /// that one account cannot see is known all the same where another sees it, and one that was deregistered stays known for what it was.
+    Unavailable {
+        /// The account that asked. `None` in the messages of earlier versions, which did not tell it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account_id: Option<String>,
+        /// Whether that is over: EC2 shows it to the account after all.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over: bool,
+    },
     /// A tag was set or taken away.
     Tag {
         /// The tag's key.
@@ -38,8 +49,6 @@ pub enum Fact {
         #[serde(default)]
         value: Option<String>,
     },
-    /// It was seen in use.
-    Seen,
     /// Somebody says what is in it, against all evidence.
     Override(Override),
     /// What its disks hold.
@@ -87,24 +96,52 @@ pub struct ImageMetadata {
     pub encrypted: Option<bool>,
 }
 
-impl ImageFact {
-    /// The key in the topic: `region/image/`, and `metadata` (which [`Fact::Unavailable`] shares), `tag/KEY`, `seen`,
-    /// `override/PRODUCT/TENANT` or `findings`.
-    pub fn to_key(&self) -> String {
-        match &self.fact {
-            Fact::Metadata(_) | Fact::Unavailable => format!("{}/{}/metadata", self.region, self.image_id),
-            Fact::Tag { key, .. } => format!("{}/{}/tag/{key}", self.region, self.image_id),
-            Fact::Seen => format!("{}/{}/seen", self.region, self.image_id),
-            Fact::Override(said) => {
-                format!("{}/{}/override/{}/{}", self.region, self.image_id, said.product.word(), said.tenant.as_deref().unwrap_or_default())
-            }
-            Fact::Findings(_) => format!("{}/{}/findings", self.region, self.image_id),
+impl Fact {
+    /// Its stable word, as in JSON and tables.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Metadata(_) => "metadata",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Tag { .. } => "tag",
+            Self::Override(_) => "override",
+            Self::Findings(_) => "findings",
         }
+    }
+
+    /// Which fact of its image it is, as an image has one of each: `metadata`, `unavailable/ACCOUNT`, `tag/KEY`, `override/PRODUCT/TENANT` or
+    /// `findings`. One without an account was written under `metadata`, and stands there until there are metadata.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Metadata(_) | Self::Unavailable { account_id: None, .. } => Cow::Borrowed("metadata"),
+            Self::Unavailable { account_id: Some(account_id), .. } => Cow::Owned(format!("unavailable/{account_id}")),
+            Self::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
+            Self::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
+            Self::Findings(_) => Cow::Borrowed("findings"),
+        }
+    }
+}
+
+impl ImageFact {
+    /// The key in the topic: `region/image/` and [`Fact::name`].
+    pub fn to_key(&self) -> String {
+        format!("{}/{}/{}", self.region, self.image_id, self.fact.name())
     }
 
     /// What decides its partition: the image.
     pub fn partition_key(&self) -> &str {
         &self.image_id
+    }
+
+    /// What was found in each image of a batch that is in one region, as facts.
+    pub fn of_findings(findings: Findings, region: &str, at: UtcSecond, source: &str) -> Vec<Self> {
+        let fact = |(image_id, found): (String, ImageFindings)| Self {
+            image_id,
+            region: region.to_owned(),
+            at,
+            source: source.to_owned(),
+            fact: Fact::Findings(Box::new(found)),
+        };
+        findings.images.into_iter().map(fact).collect()
     }
 }
 
@@ -130,4 +167,28 @@ pub struct ImageTag {
     /// Its value; `None` when it was taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+}
+
+/// That an account uses an image: the first time that is known. A message of `image.sightings`, in the image's partition; the latest of each key
+/// holds.
+///
+/// Instances of one account are in many partitions of `power.events`, and each tells for itself. So of one image and account there can be
+/// as many messages as there are partitions, and the earliest is the first use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageSighting {
+    /// The image.
+    pub image_id: String,
+    /// The region that it was used in.
+    pub region: String,
+    /// The account whose instance was made of it; empty where CloudTrail did not say.
+    pub account_id: String,
+    /// When.
+    pub at: UtcSecond,
+}
+
+impl ImageSighting {
+    /// The key in the topic, of what one partition of `power.events` tells.
+    pub fn to_key(&self, partition: u32) -> String {
+        format!("{}/{}/{}/{partition}", self.region, self.image_id, self.account_id)
+    }
 }

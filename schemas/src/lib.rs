@@ -9,10 +9,11 @@
 //! * [`findings`]: what is on the disks of machine images
 //! * [`topic`]: the topics, their keys and what they keep
 //! * [`table`]: the SQL contract
-//! * [`instance_type`]: sizes of EC2 instance types, as dated data
+//! * [`instance_type`], [`billing`]: sizes of EC2 instance types and who is paid for an image, as dated data
 
 pub mod account;
 pub mod arn;
+pub mod billing;
 pub mod coverage;
 pub mod dead_letter;
 pub mod findings;
@@ -39,7 +40,7 @@ pub use findings::Findings;
 pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};
 pub use image::{Image, Product};
-pub use image_fact::{ImageFact, ImageTag};
+pub use image_fact::{ImageFact, ImageSighting, ImageTag};
 pub use interval::{InstanceMonth, Interval, Month};
 pub use observation::Observation;
 pub use power::{PowerAction, PowerEvent};

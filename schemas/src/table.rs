@@ -215,19 +215,19 @@ pub const GAPS: Table = Table {
 /// What is known of machine images.
 pub const IMAGE_FACTS: Table = Table {
     name: "image_facts",
-    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not know it, or a tag.",
+    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not show it to an account, a tag, an override, or what its disks hold. Where there are metadata the image is known, whoever does not see it.",
     columns: &[
         column("image_id", Text, false, "Machine image."),
         column("region", Text, false, "AWS region."),
-        column("fact", Text, false, "Which fact: metadata, or tag/KEY."),
-        column("kind", Text, false, "metadata, unavailable or tag."),
+        column("fact", Text, false, "Which fact: metadata, unavailable/ACCOUNT, tag/KEY, override/PRODUCT/TENANT, or findings."),
+        column("kind", Text, false, "metadata, unavailable, tag, override or findings."),
         column("at", Timestamp, false, "When it was so."),
         column("source", Text, false, "Where it was learned: the object and record index uri#index, or the API that said it."),
         column(
             "value",
             Text,
             false,
-            "JSON: the metadata, or the tag with its key and value; the value is null where the tag was taken away.",
+            "JSON: the metadata; the account that does not see the image, and whether that is over; the tag with its key and value, which is null where the tag was taken away; the override; or the findings.",
         ),
     ],
     stored: &[],
@@ -263,7 +263,7 @@ pub const IMAGES: Table = Table {
         column("overrides", Text, false, "JSON: what was said against the evidence, by whom and when."),
         column("metadata", Text, true, "JSON: what EC2 says of it."),
         column("first_seen_at", Timestamp, true, "When it was first seen in use."),
-        column("changed_at", Timestamp, true, "When this last changed."),
+        column("changed_at", Timestamp, true, "The latest moment of all that this follows from."),
     ],
     stored: &[],
 };

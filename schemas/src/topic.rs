@@ -29,6 +29,8 @@ pub enum Topic {
     Users,
     /// [`crate::Token`], keyed by its hash.
     Tokens,
+    /// [`crate::ImageSighting`], in the image's partition, keyed by region, image, account and the partition that told it.
+    ImageSightings,
 }
 
 /// How long a topic keeps a record.
@@ -42,7 +44,7 @@ pub enum Keeps {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CloudTrailRecords,
         Self::PowerEvents,
         Self::InstanceIntervals,
@@ -56,6 +58,7 @@ impl Topic {
         Self::Images,
         Self::Users,
         Self::Tokens,
+        Self::ImageSightings,
     ];
 
     /// Its name, as in Kafka.
@@ -74,6 +77,7 @@ impl Topic {
             Self::Images => "images",
             Self::Users => "users",
             Self::Tokens => "tokens",
+            Self::ImageSightings => "image.sightings",
         }
     }
 
@@ -89,7 +93,8 @@ impl Topic {
             | Self::Gaps
             | Self::Images
             | Self::Users
-            | Self::Tokens => Keeps::Latest,
+            | Self::Tokens
+            | Self::ImageSightings => Keeps::Latest,
         }
     }
 }

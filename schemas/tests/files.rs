@@ -6,8 +6,8 @@ use std::path::Path;
 
 use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
-    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageTag, InstanceMonth, Observation, PowerEvent,
-    Token, TrailRecord, User,
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, InstanceMonth, Observation,
+    PowerEvent, Token, TrailRecord, User,
 };
 use schemars::{JsonSchema, schema_for};
 
@@ -40,6 +40,7 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<Account>("accounts");
     hold_schema::<ImageFact>("image.facts");
     hold_schema::<ImageTag>("image.tags");
+    hold_schema::<ImageSighting>("image.sightings");
     hold_schema::<Image>("images");
     hold_schema::<User>("users");
     hold_schema::<Token>("tokens");
@@ -89,6 +90,9 @@ fn messages_of_the_first_version_are_read() {
     assert_eq!(coverage.to_key(), "1/r");
     let letter = r#"{"id":"0","source":"f","reason":"not_json","detail":"d","first_bytes":"x","found_at":"2024-03-01T09:00:00Z"}"#;
     assert_eq!(serde_json::from_str::<DeadLetter>(letter).unwrap().index, None);
+    let fact = r#"{"image_id":"ami-1","region":"r","at":"2024-03-01T09:00:00Z","source":"s","fact":{"kind":"unavailable"}}"#;
+    let fact: ImageFact = serde_json::from_str(fact).unwrap();
+    assert_eq!(fact.to_key(), "r/ami-1/metadata", "as it was written");
     let findings: Findings = serde_json::from_str(FINDINGS_OF_THE_FIRST_INSPECTOR).unwrap();
     let image = &findings.images["ami-0123"];
     assert_eq!((image.rhel_version.as_deref(), image.is_rhel), (Some("7.4"), None));

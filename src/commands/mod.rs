@@ -1,21 +1,26 @@
 //! The commands, one a file.
 
 mod accounts;
+mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
 mod doctor;
 mod gaps;
+mod images;
 mod ingest;
 mod inspect;
+mod password;
 mod report;
 mod serve;
 mod shell;
 mod sql;
 mod tables;
+mod users;
 mod verify;
 
 use clap::CommandFactory;
+use tokio::runtime::Handle;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -25,20 +30,29 @@ use crate::output;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let data = DataFolder::of(&cli.global);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
+    let ended = run_within(runtime.handle(), cli, config);
+    // Dropping the runtime would wait for what a command has given up, such as a stop that takes longer than it may.
+    runtime.shutdown_background();
+    ended
+}
+
+fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code> {
+    let data = DataFolder::of(&cli.global, config);
     match cli.command {
-        Command::Ingest(args) => ingest::run(&data, &args, &handle),
+        Command::Ingest(args) => ingest::run(&data, &args, handle),
+        Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),
         Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
-        Command::Sql(args) => sql::run(&data, &args, &handle),
+        Command::Sql(args) => sql::run(&data, &args, handle),
         Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args, config)),
         Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
-        Command::Verify(args) => verify::run(&args, &handle),
+        Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
-        Command::Demo(args) => demo::run(&args, &handle),
+        Command::Demo(args) => demo::run(&args, handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, config)),
         Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
+        Command::Users(args) => handle.block_on(users::run(&data, args, config)),
+        Command::Images(args) => handle.block_on(images::run(&data, args, config)),
         Command::Config(args) => config::run(&args, config),
         Command::Doctor(args) => handle.block_on(doctor::run(&data, &args, config)),
         Command::Inspect(args) => inspect::run(args),

@@ -1,17 +1,25 @@
 //! Answers what is asked, in the process that has the log.
 
+use std::sync::Arc;
+
 use cloudigrade_connectors::aws::Checker;
 use cloudigrade_connectors::aws::fleet::Overview;
-use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::again::Places;
+use cloudigrade_connectors::source::batch::Batches;
+use cloudigrade_connectors::source::sqs::SqsOptions;
+use cloudigrade_connectors::source::sqs::fetch::S3Objects;
+use cloudigrade_connectors::source::{Committer, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
-use cloudigrade_schemas::UtcSecond;
+use cloudigrade_pipeline::log::Log;
+use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
-use super::{accounts, letters};
+use super::{accounts, images, letters, objects, users};
 use crate::aws;
 use crate::config::Config;
+use crate::live::shown::{NotShown, Shown};
+use crate::users::Directory;
 
 /// Answers requests.
 pub struct Service {
@@ -23,24 +31,73 @@ pub struct Service {
     pub(super) overview: Option<watch::Receiver<Overview>>,
     /// Where objects are read again from.
     pub(super) places: Places,
+    /// What reads objects that are named.
+    pub(super) batches: Batches,
+    /// Users and their tokens.
+    pub(super) directory: Arc<Directory>,
+    /// What waits until something shows; absent where no tables are kept meanwhile.
+    pub(super) shown: Option<Shown>,
     pub(super) now: fn() -> UtcSecond,
 }
 
+/// What is known of accounts by those that collect from them.
+#[derive(Default)]
+pub struct Collecting {
+    /// What asks AWS about accounts.
+    pub aws: Option<Checker>,
+    /// How far the collecting is.
+    pub overview: Option<watch::Receiver<Overview>>,
+}
+
 impl Service {
-    /// A service over a log whose operators run.
+    /// A service over a log whose operators run. Without `shown` nothing waits until it shows.
     ///
     /// # Errors
-    /// For options of a queue that cannot be.
+    /// Those of reading the log, and of options of a queue that cannot be.
     pub async fn new(
         log: EmbeddedLog,
         committer: Committer,
-        aws: Option<Checker>,
-        overview: Option<watch::Receiver<Overview>>,
+        collecting: Collecting,
+        shown: Option<Shown>,
         config: &Config,
         now: fn() -> UtcSecond,
     ) -> anyhow::Result<Self> {
-        let places = Places::new(&aws::sdk(config).await, aws::queue(config).as_ref())?;
-        Ok(Self { log, committer, aws, overview, places, now })
+        let (sdk, options) = (aws::sdk(config).await, aws::objects(config));
+        let places = Places::new(&sdk, options.as_ref())?;
+        let options = options.unwrap_or_else(|| SqsOptions::new(String::new(), Vec::new()));
+        let known = ledger::known(log.clone(), log.partitions());
+        let batches = Batches::new(Arc::new(S3Objects::new(&sdk, &options)), known, committer.clone(), options.workers);
+        let directory = Directory::open(&log, committer.clone(), config.serve.token_lifetime, now)?;
+        let Collecting { aws, overview } = collecting;
+        Ok(Self { log, committer, aws, overview, places, batches, directory, shown, now })
+    }
+
+    /// Users and their tokens.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// The log.
+    pub fn log(&self) -> &EmbeddedLog {
+        &self.log
+    }
+
+    /// Waits until all that was written shows in the tables.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the code `still_working`: it is done, and shows later.
+    pub async fn show(&self) -> Result<(), Refusal> {
+        let Some(shown) = &self.shown else { return Ok(()) };
+        shown.in_tables().await.map_err(not_shown)
+    }
+
+    /// Waits until what was said of an image shows in the tables.
+    ///
+    /// # Errors
+    /// As [`Self::show`].
+    pub(super) async fn show_images(&self, partition_key: &[u8]) -> Result<(), Refusal> {
+        let Some(shown) = &self.shown else { return Ok(()) };
+        shown.folded(Topic::ImageFacts, partition_key).await.map_err(not_shown)
     }
 
     /// Does what is asked.
@@ -48,9 +105,20 @@ impl Service {
     /// # Errors
     /// [`Refusal`]: nothing of it was done, unless it says otherwise.
     pub async fn answer(&self, asked: Ask) -> Result<Told, Refusal> {
+        // Boxed: together they would be too deep for the compiler to lay out.
         match asked {
-            Ask::Accounts(request) => accounts::answer(self, request).await.map(Told::Accounts),
-            Ask::DeadLetters(request) => letters::answer(self, request).await.map(Told::DeadLetters),
+            Ask::Accounts(request) => Box::pin(accounts::answer(self, request)).await.map(Told::Accounts),
+            Ask::DeadLetters(request) => Box::pin(letters::answer(self, request)).await.map(Told::DeadLetters),
+            Ask::Objects(request) => Box::pin(objects::answer(self, request)).await.map(Told::Objects),
+            Ask::Users(request) => Box::pin(users::answer(self, request)).await.map(Told::Users),
+            Ask::Override(request) => Box::pin(images::answer(self, request)).await.map(|()| Told::Override),
         }
+    }
+}
+
+fn not_shown(error: NotShown) -> Refusal {
+    match error {
+        NotShown::Late => Refusal::new("still_working", error.to_string(), "look again in a moment"),
+        NotShown::Log(error) => Refusal::failed(&error),
     }
 }

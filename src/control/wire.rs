@@ -1,7 +1,11 @@
 //! What can be asked of whoever has the log, and the answers: the same in this process and over the control socket.
 
-use cloudigrade_schemas::Account;
+use cloudigrade_connectors::source::batch::{Done, Named};
+use cloudigrade_query::rest::backend::{Refused, UserInfo};
+use cloudigrade_schemas::{Account, Product, Token};
 use serde::{Deserialize, Serialize};
+
+use crate::users::Secret;
 
 /// Something asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -11,6 +15,12 @@ pub enum Ask {
     Accounts(Request),
     /// About dead letters.
     DeadLetters(LettersRequest),
+    /// About objects of buckets.
+    Objects(ObjectsRequest),
+    /// About users and their tokens.
+    Users(UsersRequest),
+    /// To say what is in an image.
+    Override(OverrideRequest),
 }
 
 /// What was answered, of the same kind.
@@ -21,6 +31,123 @@ pub enum Told {
     Accounts(Answer),
     /// About dead letters.
     DeadLetters(LettersAnswer),
+    /// About users and their tokens.
+    Users(UsersAnswer),
+    /// What was said of an image holds.
+    Override,
+    /// About objects of buckets.
+    Objects(Done),
+}
+
+/// What to do with objects of buckets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectsRequest {
+    /// The objects, at most [`BATCH_OBJECTS_MAX`](cloudigrade_connectors::limits::BATCH_OBJECTS_MAX).
+    pub objects: Vec<Named>,
+    /// What to do.
+    pub action: ObjectsAction,
+}
+
+/// What can be done with objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectsAction {
+    /// Count those that were read before.
+    Look,
+    /// Read those that were not.
+    Read,
+}
+
+/// Something asked about users.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UsersRequest {
+    /// Who asks.
+    pub by: String,
+    /// What is wanted.
+    pub operation: UsersOperation,
+}
+
+/// What can be asked about users.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum UsersOperation {
+    /// Make one.
+    Create {
+        /// What they log in as.
+        name: String,
+        /// Whose accounts they see; their own tenant if absent.
+        tenant: Option<String>,
+        /// Where they can be written to.
+        email: Option<String>,
+        /// Whether they see all tenants and manage users.
+        superuser: bool,
+        /// What they log in with.
+        password: Secret,
+    },
+    /// All of them.
+    List,
+    /// Shut one out.
+    Disable {
+        /// Whom.
+        name: String,
+    },
+    /// Let one in again.
+    Enable {
+        /// Whom.
+        name: String,
+    },
+    /// Another password; all tokens end.
+    Reset {
+        /// Whose.
+        name: String,
+        /// What they log in with from now on.
+        password: Secret,
+    },
+    /// The tokens of one that work.
+    Tokens {
+        /// Whose.
+        name: String,
+    },
+    /// End tokens.
+    Revoke {
+        /// Whose.
+        name: String,
+        /// The beginning of the hash of one; all of them if absent.
+        hash: Option<String>,
+    },
+}
+
+/// What was done about users, or is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersAnswer {
+    /// The users that it is about, as they stand.
+    #[serde(default)]
+    pub users: Vec<UserInfo>,
+    /// The tokens that were asked for.
+    #[serde(default)]
+    pub tokens: Vec<Token>,
+    /// How many tokens were ended.
+    #[serde(default)]
+    pub revoked: usize,
+}
+
+/// What is in an image, against all evidence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OverrideRequest {
+    /// For whose accounts; all if absent.
+    pub tenant: Option<String>,
+    /// Who says so.
+    pub by: String,
+    /// The image.
+    pub image_id: String,
+    /// The region that it is in, if it is not the one that is known.
+    pub region: Option<String>,
+    /// About which product.
+    pub product: Product,
+    /// Whether it is there; absent takes back what was said.
+    pub is: Option<bool>,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// What to do with open dead letters.
@@ -175,5 +302,23 @@ impl Refusal {
     /// The program or its log failed.
     pub fn failed(cause: &dyn std::fmt::Display) -> Self {
         Self::new("failed", cause.to_string(), "see the messages of the server, mend it, and ask again")
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            Refused::Credentials => Self::new("credentials", detail, "check both"),
+            Refused::TooManyAttempts { .. } => Self::new("too_many_attempts", detail, "wait"),
+            Refused::NotFound { .. } => Self::new("not_found", detail, "list them to see which there are"),
+            Refused::Invalid { code, details, .. } if details.is_empty() => Self::new(&code, detail, "change it and ask again"),
+            Refused::Invalid { code, details, .. } => {
+                Self::new(&code, format!("{detail}: {}", details.join(", ")), "mend it and ask again")
+            }
+            Refused::Unsupported { .. } => Self::new("unsupported", detail, "nothing was changed"),
+            Refused::StillWorking { .. } => Self::new("still_working", detail, "look again in a moment"),
+            Refused::Failed => Self::new("failed", detail, "mend it, and ask again"),
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, INTERVALS};
 use cloudigrade_connectors::source::harvest::reach;
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use tokio_util::sync::CancellationToken;
 
+use super::operators::TASKS;
 use crate::data::now;
 
 /// How often is measured.
@@ -39,7 +39,7 @@ pub async fn measure(log: EmbeddedLog, folder: PathBuf, readiness: Readiness, st
 }
 
 fn measure_log(log: &EmbeddedLog) -> Result<(), LogError> {
-    for spec in [EXTRACT, INTERVALS, IMAGE_TAGS, ACCOUNTS] {
+    for spec in TASKS {
         metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lag(log, spec)? as f64);
     }
     let reached = reach(log, log.partitions())?;

@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, INTERVALS, drive};
+use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, IMAGES, INTERVALS, SIGHTINGS, drive};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
-use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Intervals};
+use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Images, Intervals, Sightings};
+use tokio_util::sync::CancellationToken;
 
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The tasks of all operators.
+pub const TASKS: [TaskSpec; 6] = [EXTRACT, INTERVALS, IMAGE_TAGS, SIGHTINGS, IMAGES, ACCOUNTS];
 
 /// Running operators.
 pub struct Operators {
@@ -30,19 +34,24 @@ impl Drop for Completes {
 }
 
 impl Operators {
-    /// Starts all of them. `failed` is called when one ends with a failure.
+    /// Starts all of them. When one ends, also by a panic, `stop` is cancelled: the others would wait for what does not come.
     ///
     /// # Errors
     /// Those of opening tasks, and [`LogError::Storage`] when the system gives no thread.
-    pub fn start(log: &EmbeddedLog, failed: impl Fn(&LogError) + Clone + Send + 'static) -> Result<Self, LogError> {
+    pub fn start(log: &EmbeddedLog, stop: &CancellationToken) -> Result<Self, LogError> {
         let source_done = Arc::new(AtomicBool::new(false));
         let extract_done = Arc::new(AtomicBool::new(false));
-        let nothing_waits = || Arc::new(AtomicBool::new(false));
+        let image_facts_done = Arc::new(AtomicBool::new(false));
+        let extracted = Completes(Arc::clone(&extract_done));
+        // Complete when all that tell of images have ended.
+        let image_facts = Arc::new(Completes(Arc::clone(&image_facts_done)));
         let threads = vec![
-            start(log, EXTRACT, Extract, &source_done, Arc::clone(&extract_done), failed.clone())?,
-            start(log, INTERVALS, Intervals, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, IMAGE_TAGS, ImageTags, &extract_done, nothing_waits(), failed.clone())?,
-            start(log, ACCOUNTS, Accounts, &source_done, nothing_waits(), failed)?,
+            start(log, EXTRACT, Extract, &source_done, extracted, stop)?,
+            start(log, INTERVALS, Intervals, &extract_done, (), stop)?,
+            start(log, IMAGE_TAGS, ImageTags, &extract_done, Arc::clone(&image_facts), stop)?,
+            start(log, SIGHTINGS, Sightings, &extract_done, image_facts, stop)?,
+            start(log, IMAGES, Images, &image_facts_done, (), stop)?,
+            start(log, ACCOUNTS, Accounts, &source_done, (), stop)?,
         ];
         Ok(Self { source_done, threads })
     }
@@ -58,26 +67,29 @@ impl Operators {
     }
 }
 
+/// Starts one operator. `completes` is held until it ends.
 fn start(
     log: &EmbeddedLog,
     spec: TaskSpec,
     operator: impl Operator + 'static,
     complete: &Arc<AtomicBool>,
-    done: Arc<AtomicBool>,
-    failed: impl Fn(&LogError) + Send + 'static,
+    completes: impl Send + 'static,
+    stop: &CancellationToken,
 ) -> Result<JoinHandle<Result<Counters, LogError>>, LogError> {
     let partitions = log.partitions();
     let all: Vec<u32> = (0..partitions).collect();
     let task = log.open_task(spec, &all)?;
     let complete = Arc::clone(complete);
+    let ends = stop.clone().drop_guard();
     let run = move || {
-        let _done = Completes(done);
+        let (_completes, _ends) = (completes, ends);
         let counted = |counters: &Counters| {
             for (name, n) in counters.iter() {
                 metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
             }
         };
-        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted).inspect_err(failed)
+        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted)
+            .inspect_err(|error| tracing::error!(%error, operator = spec.id.0, "an operator failed"))
     };
     std::thread::Builder::new().name(spec.id.0.to_owned()).spawn(run).map_err(|error| LogError::Storage {
         doing: "starting the thread of an operator",

@@ -1,8 +1,8 @@
 //! The sink's loop while serving: the tables follow the log at a bounded distance.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use cloudigrade_connectors::source::Readiness;
@@ -10,8 +10,11 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::data::now;
+use crate::heap;
 
 /// How long a failed catch-up waits before it is tried again, at first; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -22,29 +25,72 @@ const PART: &str = "tables";
 
 /// The thread that keeps the tables.
 pub struct TableKeeper {
-    stop: Arc<AtomicBool>,
+    asked: Arc<Asked>,
     thread: JoinHandle<Result<(), SinkError>>,
 }
 
+/// What is asked of the thread, and what it has done.
+struct Asked {
+    stop: AtomicBool,
+    /// How often somebody asked for the tables to be brought up to date.
+    times: AtomicU64,
+    /// How many of these times were before the beginning of the last catch-up that was done.
+    done: watch::Sender<u64>,
+}
+
+/// Wakes the thread before its time. Cheap to clone.
+#[derive(Clone)]
+pub struct Wake {
+    asked: Arc<Asked>,
+    thread: Thread,
+}
+
+impl Wake {
+    /// Waits until all that the log holds now is in the tables; for ever, where the thread has ended or the tables cannot be written.
+    pub async fn caught_up(&self) {
+        let mut done = self.asked.done.subscribe();
+        let mine = self.asked.times.fetch_add(1, Ordering::AcqRel) + 1;
+        self.thread.unpark();
+        // The sender is ours: it lives as long as this.
+        let _ = done.wait_for(|done| *done >= mine).await;
+    }
+}
+
 impl TableKeeper {
-    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all.
+    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. When the thread ends, also
+    /// by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
-    pub async fn start(root: TableRoot, log: EmbeddedLog, every: Duration, readiness: Readiness) -> Result<Self, SinkError> {
+    pub async fn start(
+        root: TableRoot,
+        log: EmbeddedLog,
+        every: Duration,
+        readiness: Readiness,
+        stop_all: &CancellationToken,
+    ) -> Result<Self, SinkError> {
         let mut tables = Tables::open(&root, log.partitions()).await?;
         tables.catch_up(&log).await?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let asked = Arc::new(Asked { stop: AtomicBool::new(false), times: AtomicU64::new(0), done: watch::Sender::new(0) });
+        let told = Arc::clone(&asked);
         let runtime = Handle::current();
-        let keep = move || keep(&root, tables, &log, every, &readiness, &told, &runtime);
+        let ends = stop_all.clone().drop_guard();
+        let keep = move || {
+            let _ends = ends;
+            keep(&root, tables, &log, every, &readiness, &told, &runtime)
+        };
         let thread = std::thread::Builder::new().name("tables".to_owned()).spawn(keep);
         let thread = thread.map_err(|error| SinkError::Storage {
             doing: "starting the thread that keeps",
             table: "all tables",
             cause: error.to_string(),
         })?;
-        Ok(Self { stop, thread })
+        Ok(Self { asked, thread })
+    }
+
+    /// What wakes it.
+    pub fn wake(&self) -> Wake {
+        Wake { asked: Arc::clone(&self.asked), thread: self.thread.thread().clone() }
     }
 
     /// Brings the tables up to date once more and ends.
@@ -52,9 +98,24 @@ impl TableKeeper {
     /// # Errors
     /// The failure of that last catch-up: the log has all, and the next start writes it.
     pub fn finish(self) -> Result<(), SinkError> {
-        self.stop.store(true, Ordering::Release);
+        self.asked.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Asked {
+    /// Sleeps until the time has come, somebody asks, or all ends. A storage that fails is not asked more often because of who waits for it.
+    fn wait(&self, pause: Duration, failing: bool) {
+        let until = Instant::now() + pause;
+        loop {
+            let is_wanted = !failing && self.times.load(Ordering::Acquire) > *self.done.borrow();
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || is_wanted || self.stop.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
     }
 }
 
@@ -64,25 +125,31 @@ fn keep(
     log: &EmbeddedLog,
     every: Duration,
     readiness: &Readiness,
-    stop: &AtomicBool,
+    asked: &Asked,
     runtime: &Handle,
 ) -> Result<(), SinkError> {
     let mut pause = every;
+    let mut failing = false;
     loop {
-        std::thread::park_timeout(pause);
-        let last = stop.load(Ordering::Acquire);
+        asked.wait(pause, failing);
+        let last = asked.stop.load(Ordering::Acquire);
+        let times = asked.times.load(Ordering::Acquire);
         let started = Instant::now();
         let applied = runtime.block_on(tables.catch_up(log));
+        // Writing tables takes much memory for a moment, again and again.
+        heap::give_back();
         match applied {
             Ok(applied) => {
                 readiness.works(PART);
                 metrics::counter!("cloudigrade_table_messages_total").increment(applied.messages);
                 metrics::counter!("cloudigrade_table_commits_total").increment(applied.commits);
                 metrics::histogram!("cloudigrade_table_catch_up_seconds").record(started.elapsed().as_secs_f64());
-                pause = every;
+                asked.done.send_replace(times);
+                (pause, failing) = (every, false);
             }
             Err(error) if last => return Err(error),
             Err(error) => {
+                tracing::warn!(%error, "the tables could not be written; they are tried again");
                 readiness.report(
                     PART,
                     "behind",
@@ -90,7 +157,7 @@ fn keep(
                     format!("{error}; nothing is lost: the log keeps all, and the tables follow when this is mended"),
                     now(),
                 );
-                pause = (pause * 2).clamp(RETRY_FIRST, RETRY_MAX);
+                (pause, failing) = ((pause * 2).clamp(RETRY_FIRST, RETRY_MAX), true);
                 // What a failed write left half done is not in memory's picture of the tables: look anew.
                 if let Ok(opened) = runtime.block_on(Tables::open(root, log.partitions())) {
                     tables = opened;

@@ -1,4 +1,4 @@
-"""What is known of machine images: what EC2 says of them, that it says nothing, and their tags."""
+"""What is known of machine images: what EC2 says of them, that it says nothing, their tags; and what follows from that."""
 
 import json
 
@@ -16,6 +16,12 @@ def facts(program: Program, image: str) -> dict[str, dict]:
     return {row["fact"]: {**row, "value": json.loads(row["value"])} for row in rows}
 
 
+def images(program: Program, *images: str) -> dict[str, dict]:
+    """Images as they stand, by their ids."""
+    named = ", ".join(f"'{image}'" for image in images)
+    return {row["image_id"]: row for row in program.sql(f"SELECT * FROM images WHERE image_id IN ({named})")}
+
+
 def test_images_of_instances_are_described_with_their_billing_code_and_missing_ones_are_unavailable(
     aws: Aws, bucket: TrailBucket, program: Program, account: str
 ) -> None:
@@ -31,8 +37,8 @@ def test_images_of_instances_are_described_with_their_billing_code_and_missing_o
     assert known["kind"] == "metadata"
     wanted = {"architecture": "arm64", "product_codes": ["marketplace:abc"], **told}
     assert {name: known["value"][name] for name in wanted} == wanted
-    missing = until("what EC2 does not say", lambda: (found := facts(program, gone)) and found["metadata"])
-    assert missing["kind"] == "unavailable"
+    missing = until("what EC2 does not say", lambda: facts(program, gone).get(f"unavailable/{account}"))
+    assert (missing["kind"], missing["value"]) == ("unavailable", {"account_id": account, "over": False})
 
 
 def test_the_images_of_launches_that_only_the_logs_tell_of_are_described_too(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
@@ -66,3 +72,67 @@ def test_tags_of_images_are_facts_and_the_latest_holds(aws: Aws, bucket: TrailBu
     assert found["tag/team"]["value"] == {"key": "team", "value": "a"}
     assert facts(program, image)["tag/cloudigrade-rhel-present"]["value"].get("value") is None
     assert program.sql("SELECT count(*) AS n FROM image_facts WHERE image_id NOT LIKE 'ami-%'") == [{"n": 0}]
+
+
+def test_images_are_pending_until_what_ec2_or_a_tag_says_makes_reading_them_needless(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
+    plain, windows, sold, gold, billed, tagged, gone = (f"ami-0cc0cc0cc0cc0cc0{number}" for number in range(7))
+    told = {
+        plain: {"platform_details": "Linux/UNIX", "usage_operation": "RunInstances"},
+        windows: {"platform": "windows", "platform_details": "Windows", "usage_operation": "RunInstances:0002"},
+        sold: {"product_codes": ["marketplace:abc"], "usage_operation": "RunInstances:00g0"},
+        gold: {"owner_id": "309956199498", "name": "RHEL-9.2.0_HVM-20230503-x86_64-41-Access2-GP2", "usage_operation": "RunInstances:00g0"},
+        billed: {"platform_details": "Red Hat Enterprise Linux", "usage_operation": "RunInstances:0010"},
+        tagged: {"tags": {"cloudigrade-rhel-present": "", "cloudigrade-ocp-present": "x"}},
+    }
+    for image, fields in told.items():
+        aws.admin("images", {"account": account, "region": REGION, "id": image, **fields})
+    program.configure(bucket).start()
+    cloud = Cloud(aws, bucket, account)
+    for image in (*told, gone):
+        cloud.run(AT, image=image)
+    seen = until("that they are used", lambda: len(found := images(program, *told, gone)) == 7 and found)
+    assert {row["status"] for row in seen.values()} == {"pending"}
+    assert {(row["region"], row["first_seen_at"], row["rhel"], row["billing_model"]) for row in seen.values()} == {(REGION, AT, None, "unknown")}
+
+    program.enroll(aws, account)
+    known = until("what EC2 says", lambda: (found := images(program, *told, gone)) and all(row["status"] != "pending" or id == plain for id, row in found.items()) and found)
+
+    def said(image: str) -> tuple:
+        row = known[image]
+        return row["status"], row["rhel_detected"], row["rhel"], row["openshift"], row["billing_model"]
+
+    assert said(plain) == ("pending", None, None, None, "unknown")
+    assert said(windows) == ("inspected", False, False, False, "payg")
+    assert said(sold) == ("inspected", True, False, None, "payg") and known[sold]["is_marketplace"]
+    assert said(gold) == ("inspected", True, True, False, "byos") and (known[gold]["is_cloud_access"], known[gold]["rhel_version"]) == (True, "9.2")
+    assert said(billed) == ("inspected", True, False, None, "payg")
+    assert said(tagged) == ("inspected", True, True, True, "byos")
+    assert said(gone)[:3] == ("unavailable", None, None)
+    assert all(row["status_reason"] for row in known.values())
+    kinds = {image: sorted(evidence["kind"] for evidence in json.loads(row["evidence"])) for image, row in known.items()}
+    assert kinds == {
+        plain: [],
+        windows: ["platform"],
+        sold: ["billing_code", "product_code"],
+        gold: ["billing_code", "cloud_access"],
+        billed: ["billing_code"],
+        tagged: ["tag", "tag"],
+        gone: [],
+    }
+
+
+def test_a_tag_that_the_logs_tell_of_decides_until_it_is_taken_away(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
+    program.configure(bucket).start()
+    cloud, image = Cloud(aws, bucket, account), "ami-0cc0cc0cc0cc0cc08"
+
+    def tagged(name: str, at: str) -> None:
+        request = {"resourcesSet": {"items": [{"resourceId": image}]}, "tagSet": {"items": [{"key": "cloudigrade-rhel-present", "value": ""}]}}
+        cloud.deliver(trail.record(name, account, REGION, trail.seconds(at), requestParameters=request, responseElements={"_return": True}))
+
+    def becomes(status: str, rhel: bool | None) -> None:
+        until(f"it is {status}", lambda: (found := images(program, image).get(image)) and (found["status"], found["rhel"]) == (status, rhel))
+
+    tagged("CreateTags", "2024-03-01T10:00:00Z")
+    becomes("inspected", True)
+    tagged("DeleteTags", "2024-03-01T11:00:00Z")
+    becomes("pending", None)

@@ -12,7 +12,7 @@ import polars
 import pytest
 from delta_log import replay
 
-TABLES = ["instance_intervals", "power_events", "coverage", "dead_letters"]
+TABLES = ["instance_intervals", "power_events", "coverage", "dead_letters", "images"]
 DEMO_DAYS = 40  # from 2024-03-01: into a second month, over the change of clocks
 
 

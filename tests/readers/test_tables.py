@@ -102,7 +102,7 @@ def test_the_files_of_a_month_and_bucket_share_no_instance(either: Data, name: s
 
 @pytest.mark.parametrize("name", TABLES)
 def test_each_commit_tells_the_positions_of_all_partitions_and_none_falls(data: Data, name: str) -> None:
-    topic = {"coverage": "coverage", "dead_letters": "dead.letters"}.get(name, "instance.intervals")
+    topic = {"coverage": "coverage", "dead_letters": "dead.letters", "images": "images"}.get(name, "instance.intervals")
     transactions = replay(data.tables / name).transactions
     assert transactions
     for app_id, versions in transactions.items():

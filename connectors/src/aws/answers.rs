@@ -1,8 +1,8 @@
 //! What EC2's answers mean, in our words. Pure.
 
 use aws_sdk_ec2::types::{Image, Instance};
+use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
-use cloudigrade_schemas::{ImageFact, UtcSecond};
 
 /// Whether an instance runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,24 +151,13 @@ impl DescribedImage {
         }
     }
 
-    /// The facts, with tags that were there before (`tags_before`) and are no longer as taken away.
-    pub fn facts(&self, account: &str, region: &str, at: UtcSecond, tags_before: &[String]) -> Vec<ImageFact> {
-        let fact = |fact| ImageFact {
-            image_id: self.id().to_owned(),
-            region: region.to_owned(),
-            at,
-            source: format!("ec2://{account}/{region}/{}", self.id()),
-            fact,
-        };
-        match self {
-            Self::Unavailable(_) => vec![fact(Fact::Unavailable)],
-            Self::Known { metadata, tags, .. } => {
-                let set = tags.iter().map(|(key, value)| Fact::Tag { key: key.clone(), value: Some(value.clone()) });
-                let gone = tags_before.iter().filter(|key| tags.iter().all(|(there, _)| there != *key));
-                let gone = gone.map(|key| Fact::Tag { key: key.clone(), value: None });
-                std::iter::once(Fact::Metadata((**metadata).clone())).chain(set).chain(gone).map(fact).collect()
-            }
-        }
+    /// What it says, with tags that were there before (`tags_before`) and are no longer as taken away. Nothing of an image that is not shown.
+    pub fn facts(&self, tags_before: &[String]) -> Vec<Fact> {
+        let Self::Known { metadata, tags, .. } = self else { return Vec::new() };
+        let set = tags.iter().map(|(key, value)| Fact::Tag { key: key.clone(), value: Some(value.clone()) });
+        let gone = tags_before.iter().filter(|key| tags.iter().all(|(there, _)| there != *key));
+        let gone = gone.map(|key| Fact::Tag { key: key.clone(), value: None });
+        std::iter::once(Fact::Metadata((**metadata).clone())).chain(set).chain(gone).collect()
     }
 }
 
@@ -247,17 +236,16 @@ mod tests {
             .tags(Tag::builder().key("cloudigrade-rhel-present").build())
             .build();
         let described = DescribedImage::of(&image).unwrap();
-        let facts = described.facts("111122223333", "us-east-1", UtcSecond(5), &["old".to_owned(), "cloudigrade-rhel-present".to_owned()]);
+        let facts = described.facts(&["old".to_owned(), "cloudigrade-rhel-present".to_owned()]);
         assert_eq!(facts.len(), 3);
-        let Fact::Metadata(metadata) = &facts[0].fact else { panic!("{facts:?}") };
+        let Fact::Metadata(metadata) = &facts[0] else { panic!("{facts:?}") };
         assert_eq!(metadata.root_snapshot_id.as_deref(), Some("snap-1"));
         assert_eq!(metadata.encrypted, Some(true));
         assert_eq!(metadata.product_codes, ["marketplace:abc"]);
         assert_eq!(metadata.platform.as_deref(), Some("windows"));
         assert_eq!(metadata.usage_operation.as_deref(), Some("RunInstances:00g0"));
-        assert_eq!(facts[1].fact, Fact::Tag { key: "cloudigrade-rhel-present".to_owned(), value: Some(String::new()) });
-        assert_eq!(facts[2].fact, Fact::Tag { key: "old".to_owned(), value: None });
-        assert!(facts.iter().all(|fact| fact.source == "ec2://111122223333/us-east-1/ami-1" && fact.at == UtcSecond(5)));
+        assert_eq!(facts[1], Fact::Tag { key: "cloudigrade-rhel-present".to_owned(), value: Some(String::new()) });
+        assert_eq!(facts[2], Fact::Tag { key: "old".to_owned(), value: None });
     }
 
     #[test]

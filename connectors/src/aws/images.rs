@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use cloudigrade_pipeline::log::Store;
+use cloudigrade_schemas::image_fact::Fact;
 use cloudigrade_schemas::{ImageFact, UtcSecond};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,9 +22,12 @@ pub const IMAGES: Store = Store("collect.images");
 pub struct KnownImage {
     /// When EC2 was last asked.
     pub asked_at: UtcSecond,
-    /// A digest of what was written of it; `None` when EC2 never knew it.
+    /// A digest of what was written of it; `None` when EC2 never showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Whether it was written that EC2 does not show it.
+    #[serde(default)]
+    pub unavailable: bool,
     /// The keys of the tags that it had.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -44,21 +48,26 @@ pub fn news(
     region: &str,
     at: UtcSecond,
 ) -> (Vec<ImageFact>, KnownImage) {
-    match image {
-        DescribedImage::Unavailable(_) => match known {
-            // What was known stays known when the image is deregistered: instances still run from it.
-            Some(known) => (Vec::new(), KnownImage { asked_at: at, ..known.clone() }),
-            None => (image.facts(account, region, at, &[]), KnownImage { asked_at: at, digest: None, tags: Vec::new() }),
-        },
-        DescribedImage::Known { tags, metadata, .. } => {
-            let digest = digest(&serde_json::json!([metadata, tags]).to_string());
-            let tags_now = tags.iter().map(|(key, _)| key.clone()).collect();
-            let same = known.is_some_and(|known| known.digest.as_deref() == Some(digest.as_str()));
-            let tags_before = known.map_or(&[][..], |known| &known.tags);
-            let facts = if same { Vec::new() } else { image.facts(account, region, at, tags_before) };
-            (facts, KnownImage { asked_at: at, digest: Some(digest), tags: tags_now })
+    let unavailable = matches!(image, DescribedImage::Unavailable(_));
+    let (mut facts, digest, tags) = match image {
+        // What was known stays known when the image is deregistered: instances still run from it.
+        DescribedImage::Unavailable(_) => {
+            let (digest, tags) = known.map(|known| (known.digest.clone(), known.tags.clone())).unwrap_or_default();
+            (Vec::new(), digest, tags)
         }
+        DescribedImage::Known { tags, metadata, .. } => {
+            let digest = Some(digest(&serde_json::json!([metadata, tags]).to_string()));
+            let same = known.is_some_and(|known| known.digest == digest);
+            let facts = if same { Vec::new() } else { image.facts(known.map_or(&[], |known| &known.tags)) };
+            (facts, digest, tags.iter().map(|(key, _)| key.clone()).collect())
+        }
+    };
+    if unavailable != known.is_some_and(|known| known.unavailable) {
+        facts.push(Fact::Unavailable { account_id: Some(account.to_owned()), over: !unavailable });
     }
+    let source = format!("ec2://{account}/{region}/{}", image.id());
+    let fact = |fact| ImageFact { image_id: image.id().to_owned(), region: region.to_owned(), at, source: source.clone(), fact };
+    (facts.into_iter().map(fact).collect(), KnownImage { asked_at: at, digest, unavailable, tags })
 }
 
 fn digest(text: &str) -> String {
@@ -71,7 +80,7 @@ fn digest(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
+    use cloudigrade_schemas::image_fact::ImageMetadata;
 
     use super::*;
 
@@ -85,6 +94,7 @@ mod tests {
 
     fn told(known: Option<&KnownImage>, image: &DescribedImage, at: i64) -> (Vec<Fact>, KnownImage) {
         let (facts, known) = news(known, image, "1", "r", UtcSecond(at));
+        assert!(facts.iter().all(|fact| (fact.at, &*fact.source) == (UtcSecond(at), "ec2://1/r/ami-1")));
         (facts.into_iter().map(|fact| fact.fact).collect(), known)
     }
 
@@ -99,20 +109,35 @@ mod tests {
         assert_eq!(third[1..], [tag("y", Some("")), tag("x", None)]);
     }
 
+    fn unavailable(over: bool) -> Fact {
+        Fact::Unavailable { account_id: Some("1".to_owned()), over }
+    }
+
     #[test]
-    fn an_unknown_image_is_unavailable_once_and_a_known_one_never_becomes_so() {
+    fn that_an_image_is_not_shown_is_told_once_and_again_when_that_changes() {
         let gone = DescribedImage::Unavailable("ami-1".to_owned());
         let (first, known) = told(None, &gone, 1);
-        assert_eq!(first, [Fact::Unavailable]);
+        assert_eq!(first, [unavailable(false)]);
         assert_eq!(told(Some(&known), &gone, 2).0, []);
-        let (_, known) = told(Some(&known), &image("a", &[]), 3);
+        let (shown, known) = told(Some(&known), &image("a", &["x"]), 3);
+        assert_eq!((shown.len(), &shown[2]), (3, &unavailable(true)));
         let (facts, still) = told(Some(&known), &gone, 4);
-        assert_eq!((facts, still.digest), (vec![], known.digest));
+        assert_eq!(facts, [unavailable(false)]);
+        assert_eq!((&still.digest, &still.tags), (&known.digest, &known.tags), "what was known stays known");
+        assert_eq!(told(Some(&still), &image("a", &["x"]), 5).0, [unavailable(true)]);
+    }
+
+    #[test]
+    fn what_one_account_is_not_shown_takes_no_fact_of_another_away() {
+        let (seen, _) = news(None, &image("a", &["x"]), "1", "r", UtcSecond(1));
+        let (unseen, _) = news(None, &DescribedImage::Unavailable("ami-1".to_owned()), "2", "r", UtcSecond(2));
+        let keys: Vec<String> = seen.iter().chain(&unseen).map(ImageFact::to_key).collect();
+        assert_eq!(keys, ["r/ami-1/metadata", "r/ami-1/tag/x", "r/ami-1/unavailable/2"]);
     }
 
     #[test]
     fn only_new_images_and_those_asked_about_long_ago_are_asked_about() {
-        let asked = |at| KnownImage { asked_at: UtcSecond(at), digest: None, tags: vec![] };
+        let asked = |at| KnownImage { asked_at: UtcSecond(at), digest: None, unavailable: true, tags: vec![] };
         let known = BTreeMap::from([("ami-1".to_owned(), asked(0)), ("ami-2".to_owned(), asked(IMAGE_REFRESH_SECONDS))]);
         let wanted = ["ami-1", "ami-2", "ami-3", "aki-kernel"].map(str::to_owned).into_iter().collect();
         assert_eq!(due(&known, &wanted, UtcSecond(IMAGE_REFRESH_SECONDS)), ["ami-1", "ami-3"]);

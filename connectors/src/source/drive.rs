@@ -15,6 +15,10 @@ pub const EXTRACT: TaskSpec = TaskSpec { id: TaskId("operators"), inputs: &[Topi
 pub const INTERVALS: TaskSpec = TaskSpec { id: TaskId("operators.intervals"), inputs: &[Topic::PowerEvents] };
 /// The task of [`cloudigrade_pipeline::operators::ImageTags`].
 pub const IMAGE_TAGS: TaskSpec = TaskSpec { id: TaskId("operators.image_tags"), inputs: &[Topic::ImageTags] };
+/// The task of [`cloudigrade_pipeline::operators::Sightings`]. Of a log that was written before there was one it reads all power events.
+pub const SIGHTINGS: TaskSpec = TaskSpec { id: TaskId("operators.sightings"), inputs: &[Topic::PowerEvents] };
+/// The task of [`cloudigrade_pipeline::operators::Images`].
+pub const IMAGES: TaskSpec = TaskSpec { id: TaskId("operators.images"), inputs: &[Topic::ImageFacts, Topic::ImageSightings] };
 /// The task of [`cloudigrade_pipeline::operators::Accounts`].
 pub const ACCOUNTS: TaskSpec = TaskSpec { id: TaskId("operators.accounts"), inputs: &[Topic::AccountCommands] };
 

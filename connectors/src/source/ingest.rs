@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! feed -> worker (fetch, inflate, scan) --\
-//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals, image_tags
+//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
+//!                                                                                                                \\-> image_tags, sightings -> log -> images
 //! ```
 //! When all was read, a look at the digests among it says which log files are missing.
 //!
@@ -10,16 +11,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::engine::{Counters, Cx, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId, TaskSpec};
-use cloudigrade_pipeline::operators::{Extract, ImageTags, Intervals, counted};
+use cloudigrade_pipeline::operators::{Extract, ImageTags, Images, Intervals, Sightings, counted};
 use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
-use super::drive::{EXTRACT, IMAGE_TAGS, INTERVALS, drive};
+use super::drive::{EXTRACT, IMAGE_TAGS, IMAGES, INTERVALS, SIGHTINGS, drive};
 use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
 use super::harvest::Harvest;
@@ -141,6 +142,8 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
     let extract = log.open_task(EXTRACT, &all)?;
     let intervals = log.open_task(INTERVALS, &all)?;
     let image_tags = log.open_task(IMAGE_TAGS, &all)?;
+    let sightings = log.open_task(SIGHTINGS, &all)?;
+    let images = log.open_task(IMAGES, &all)?;
     let run = Run {
         feeds,
         options,
@@ -150,6 +153,7 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
         large: Mutex::new(()),
         source_done: AtomicBool::new(false),
         extract_done: AtomicBool::new(false),
+        image_facts_done: AtomicBool::new(false),
         failed: AtomicBool::new(false),
     };
     let (committed, counters) = thread::scope(|scope| {
@@ -166,22 +170,37 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
             run.fold(extract, &Extract, &run.source_done)
         };
         let intervals = || run.fold(intervals, &Intervals, &run.extract_done);
-        let image_tags = || run.fold(image_tags, &ImageTags, &run.extract_done);
+        // Complete when both have ended.
+        let facts_complete = Arc::new(Completes(&run.image_facts_done));
+        let uses_complete = Arc::clone(&facts_complete);
+        let run = &run;
+        let image_tags = move || {
+            let _complete = facts_complete;
+            run.fold(image_tags, &ImageTags, &run.extract_done)
+        };
+        let sightings = move || {
+            let _complete = uses_complete;
+            run.fold(sightings, &Sightings, &run.extract_done)
+        };
+        let images = || run.fold(images, &Images, &run.image_facts_done);
         let extracted = named("extract").spawn_scoped(scope, extract).map_err(IngestError::Threads)?;
         let folded = named("intervals").spawn_scoped(scope, intervals).map_err(IngestError::Threads)?;
         let tagged = named("image-tags").spawn_scoped(scope, image_tags).map_err(IngestError::Threads)?;
+        let seen = named("sightings").spawn_scoped(scope, sightings).map_err(IngestError::Threads)?;
+        let known = named("images").spawn_scoped(scope, images).map_err(IngestError::Threads)?;
         let committed = run.commit_all(source, &receiver);
         // Workers that wait for room in the queue end when it is gone.
         drop(receiver);
         let worked = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let worked: Result<(), IngestError> = worked.collect();
         drop(complete);
-        let [extracted, folded, tagged] =
-            [extracted, folded, tagged].map(|operator| operator.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let ended = [extracted, folded, tagged, seen, known]
+            .map(|operator| operator.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let dead_letters = committed.and_then(|dead_letters| worked.map(|()| dead_letters))?;
-        let mut counters = extracted?;
-        counters.merge(&folded?);
-        counters.merge(&tagged?);
+        let mut counters = Counters::default();
+        for operator in ended {
+            counters.merge(&operator?);
+        }
         Ok::<_, IngestError>((dead_letters, counters))
     })?;
     Ok(Summary {
@@ -205,6 +224,7 @@ struct Run<'a> {
     large: Mutex<()>,
     source_done: AtomicBool,
     extract_done: AtomicBool,
+    image_facts_done: AtomicBool,
     failed: AtomicBool,
 }
 

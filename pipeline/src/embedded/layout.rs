@@ -52,6 +52,7 @@ const fn number(topic: Topic) -> u8 {
         Topic::Images => 11,
         Topic::Users => 12,
         Topic::Tokens => 13,
+        Topic::ImageSightings => 14,
     }
 }
 
@@ -118,7 +119,8 @@ mod tests {
         let numbers = Topic::ALL.map(|topic| (topic.name(), number(topic)));
         let first = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
         let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9), ("image.tags", 10)];
-        let expected: Vec<_> = first.into_iter().chain(accounts).collect();
+        let images = [("images", 11), ("users", 12), ("tokens", 13), ("image.sightings", 14)];
+        let expected: Vec<_> = first.into_iter().chain(accounts).chain(images).collect();
         assert_eq!(numbers.to_vec(), expected);
     }
 

@@ -70,6 +70,11 @@ impl<'a> Cx<'a> {
         self.send_to(topic, partition_of(key, self.partitions), key, value, entered_at);
     }
 
+    /// Appends a record to the partition of something that its key is finer than.
+    pub fn send_under(&mut self, topic: Topic, partition_key: &[u8], key: &[u8], value: Vec<u8>, entered_at: UtcSecond) {
+        self.send_to(topic, partition_of(partition_key, self.partitions), key, value, entered_at);
+    }
+
     /// Appends a record to a given partition: for keys that are finer than what decides the partition.
     pub fn send_to(&mut self, topic: Topic, partition: u32, key: &[u8], value: Vec<u8>, entered_at: UtcSecond) {
         self.outputs.push(Output { topic, partition, key: key.to_vec(), value, entered_at });

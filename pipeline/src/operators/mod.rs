@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cloudtrail.records -> extract -> power.events -> intervals -> instance.intervals
-//!                            \\--> image.tags -> image_tags -> image.facts
+//!                            \\             \\-> sightings -> image.sightings -\\
+//!                             \\-> image.tags -> image_tags -> image.facts ----+-> images -> images
 //! account.commands -> accounts -> accounts
 //! ```
 //!
@@ -16,10 +17,12 @@ mod fields;
 mod fold;
 mod history;
 mod image_tags;
+mod images;
 mod intervals;
 mod observation;
 mod observed;
 mod seen;
+mod sightings;
 mod tag_event;
 #[cfg(test)]
 mod tests;
@@ -30,5 +33,7 @@ pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;
 pub use image_tags::ImageTags;
+pub use images::Images;
 pub use intervals::Intervals;
 pub use observed::OBSERVATION_SLACK;
+pub use sightings::Sightings;

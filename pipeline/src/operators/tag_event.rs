@@ -13,8 +13,8 @@ use super::trail_event::{EVENT_SOURCE, Unusable, event_time};
 
 /// What the ids of images begin with.
 const IMAGE_ID_PREFIX: &str = "ami-";
-/// Characters of an image's id or a region, at most: more than any has.
-const NAME_CHARS_MAX: usize = 64;
+/// Characters of the id of an image or an account, or of a region, at most: more than any has.
+pub(super) const NAME_CHARS_MAX: usize = 64;
 
 /// Reads a record; nothing where it is about no image's tags.
 ///

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
+use cloudigrade_schemas::{DeadLetter, Image, ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{Extract, ImageTags, Intervals, counted};
+use super::{Extract, ImageTags, Images, Intervals, Sightings, counted};
 use crate::engine::{Counters, Cx, Operator};
 use crate::log::{LogError, Output, Record, StateRead, Store, Txn};
 
+mod images;
 mod observations;
 mod tags;
 
@@ -24,6 +25,8 @@ struct Pipeline {
     months: BTreeMap<String, InstanceMonth<'static>>,
     /// The tags of images, as `key: value`.
     tags: BTreeMap<String, String>,
+    /// Images as they stand, by their ids.
+    images: BTreeMap<String, Image>,
     counters: Counters,
     offset: u64,
 }
@@ -44,15 +47,7 @@ impl StateRead for Pipeline {
 impl Pipeline {
     /// Folds a batch of CloudTrail records and what comes of it. A batch that crashes is folded but not committed.
     fn feed(&mut self, batch: &[Value], crash: bool) {
-        let inputs = batch.iter().map(|record| {
-            let source = SourceRef { uri: "file".into(), version: None, index: 0 };
-            let raw = to_raw_value(record).unwrap();
-            let id = record["eventID"].as_str().unwrap_or_default().to_owned();
-            let value = serde_json::to_vec(&TrailRecord { source, record: &raw }).unwrap();
-            let partition = partition_of(id.as_bytes(), PARTITIONS);
-            Output { topic: Topic::CloudTrailRecords, partition, key: id.into_bytes(), value, entered_at: UtcSecond(0) }
-        });
-        let inputs: Vec<Output> = inputs.collect();
+        let inputs = records_of(batch);
         let (extracted, counters) = self.fold(&Extract, &inputs);
         if crash {
             return;
@@ -60,11 +55,15 @@ impl Pipeline {
         self.counters.merge(&counters);
         let (tags, events): (Vec<_>, Vec<_>) = self.commit(extracted).into_iter().partition(|output| output.topic == Topic::ImageTags);
         let (facts, _) = self.fold(&ImageTags, &tags);
-        for message in self.commit(facts) {
+        let facts = self.commit(facts);
+        for message in &facts {
             let fact: ImageFact = serde_json::from_slice(&message.value).unwrap();
             assert_eq!((fact.to_key().as_bytes(), message.topic), (&*message.key, Topic::ImageFacts));
             self.tags.insert(fact.to_key(), format!("{} {:?}", clock(fact.at), fact.fact));
         }
+        let (seen, _) = self.fold(&Sightings, &events);
+        let seen = self.commit(seen);
+        self.hear(&[facts, seen].concat());
         let (folded, _) = self.fold(&Intervals, &events);
         for message in self.commit(folded) {
             let mut month: InstanceMonth<'_> = serde_json::from_slice(message.value.leak()).unwrap();
@@ -75,6 +74,24 @@ impl Pipeline {
                 true => self.months.remove(&month.to_key()),
                 false => self.months.insert(month.to_key(), month),
             };
+        }
+    }
+
+    /// The power events of some records.
+    fn extracted(&mut self, batch: &[Value]) -> Vec<Output> {
+        let (extracted, _) = self.fold(&Extract, &records_of(batch));
+        self.commit(extracted).into_iter().filter(|output| output.topic == Topic::PowerEvents).collect()
+    }
+
+    /// Folds what was told of images.
+    fn hear(&mut self, told: &[Output]) {
+        let (folded, counters) = self.fold(&Images, told);
+        self.counters.merge(&counters);
+        for message in self.commit(folded) {
+            let image: Image = serde_json::from_slice(&message.value).unwrap();
+            let place = (Topic::Images, partition_of(image.image_id.as_bytes(), PARTITIONS));
+            assert_eq!(((message.topic, message.partition), &*message.key), (place, image.image_id.as_bytes()));
+            self.images.insert(image.image_id.clone(), image);
         }
     }
 
@@ -122,6 +139,19 @@ impl Pipeline {
         }
         runs.into_values().collect()
     }
+}
+
+/// CloudTrail records as messages.
+fn records_of(batch: &[Value]) -> Vec<Output> {
+    let inputs = batch.iter().map(|record| {
+        let source = SourceRef { uri: "file".into(), version: None, index: 0 };
+        let raw = to_raw_value(record).unwrap();
+        let id = record["eventID"].as_str().unwrap_or_default().to_owned();
+        let value = serde_json::to_vec(&TrailRecord { source, record: &raw }).unwrap();
+        let partition = partition_of(id.as_bytes(), PARTITIONS);
+        Output { topic: Topic::CloudTrailRecords, partition, key: id.into_bytes(), value, entered_at: UtcSecond(0) }
+    });
+    inputs.collect()
 }
 
 fn clock(at: UtcSecond) -> String {
@@ -244,6 +274,23 @@ fn an_event_that_cannot_be_used_becomes_a_dead_letter_and_its_neighbours_count()
     let pipeline = Pipeline::of(&[plain("a", "StartInstances", "09:00", "i-1"), bad, plain("c", "StopInstances", "11:00", "i-1")]);
     assert_eq!(pipeline.runs(), ["i-1: 09:00..11:00 ?"]);
     assert_eq!(pipeline.counters.get(counted::DEAD_LETTERS), 1);
+}
+
+#[test]
+fn a_dead_letter_names_the_version_of_the_object_that_its_record_was_in() {
+    let raw = to_raw_value(&record("b", "StopInstances", "10:00", &["i-1"], json!({"eventTime": "soon"}))).unwrap();
+    let letter = |version: Option<&'static str>| {
+        let source = SourceRef { uri: "s3://b/k".into(), version: version.map(Into::into), index: 3 };
+        let value = serde_json::to_vec(&TrailRecord { source, record: &raw }).unwrap();
+        let input = Output { topic: Topic::CloudTrailRecords, partition: 0, key: b"b".to_vec(), value, entered_at: UtcSecond(0) };
+        let (told, _) = Pipeline::default().fold(&Extract, &[input]);
+        let letter: DeadLetter = serde_json::from_slice(&told.outputs[0].value).unwrap();
+        assert_eq!((told.outputs.len(), &*told.outputs[0].key), (1, letter.id.as_bytes()));
+        letter
+    };
+    assert_eq!((letter(Some("v1")).version.as_deref(), letter(Some("v1")).index), (Some("v1"), Some(3)));
+    assert_eq!(letter(None).version, None);
+    assert_ne!(letter(Some("v1")).id, letter(Some("v2")).id);
 }
 
 /// Few instances and times, so that ties, repeats and redundant calls are common; some are near enough to be seen as one, some are not.

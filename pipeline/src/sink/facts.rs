@@ -1,15 +1,14 @@
 //! The rows of the tables about accounts, gaps and images.
 
-use std::borrow::Cow;
-
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
-use cloudigrade_schemas::image_fact::Fact;
-use cloudigrade_schemas::{Account, Gap, ImageFact};
+use cloudigrade_schemas::image::Syspurpose;
+use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
+use cloudigrade_schemas::{Account, Gap, Image, ImageFact, Product};
 use serde::Serialize;
 use serde_json::json;
 
-use super::group::{maybe_integer, maybe_text, moment, text};
+use super::group::{maybe_boolean, maybe_integer, maybe_text, moment, text};
 
 /// The columns of [`cloudigrade_schemas::table::ACCOUNTS`], in its order.
 pub(super) fn account_columns(rows: &[&Account]) -> Result<Vec<ArrayRef>, ArrowError> {
@@ -51,44 +50,63 @@ pub(super) fn gap_columns(rows: &[&Gap]) -> Result<Vec<ArrayRef>, ArrowError> {
 }
 
 /// The columns of [`cloudigrade_schemas::table::IMAGE_FACTS`], in its order.
-pub(super) fn image_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let names: Vec<Cow<'_, str>> = rows.iter().map(|row| name_of(&row.fact)).collect();
+pub(super) fn image_fact_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let names: Vec<_> = rows.iter().map(|row| row.fact.name()).collect();
     let values = texts(rows, |row| match &row.fact {
         Fact::Metadata(metadata) => json!(metadata),
-        Fact::Unavailable => json!({}),
+        Fact::Unavailable { account_id, over } => json!({"account_id": account_id, "over": over}),
         Fact::Tag { key, value } => json!({"key": key, "value": value}),
-        Fact::Seen => json!({}),
         Fact::Override(said) => json!(said),
         Fact::Findings(findings) => json!(findings),
     })?;
-    let kind = |fact: &Fact| match fact {
-        Fact::Metadata(_) => "metadata",
-        Fact::Unavailable => "unavailable",
-        Fact::Tag { .. } => "tag",
-        Fact::Seen => "seen",
-        Fact::Override(_) => "override",
-        Fact::Findings(_) => "findings",
-    };
     Ok(vec![
         text(rows, |row| &row.image_id),
         text(rows, |row| &row.region),
         text(&names, |name| name),
-        maybe_text(rows, |row| Some(kind(&row.fact))),
+        maybe_text(rows, |row| Some(row.fact.word())),
         moment(rows, |row| Some(row.at)),
         text(rows, |row| &row.source),
         text(&values, |json| json),
     ])
 }
 
-/// Which fact of its image it is: an image has one of each.
-pub(super) fn name_of(fact: &Fact) -> Cow<'static, str> {
-    match fact {
-        Fact::Metadata(_) | Fact::Unavailable => Cow::Borrowed("metadata"),
-        Fact::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
-        Fact::Seen => Cow::Borrowed("seen"),
-        Fact::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
-        Fact::Findings(_) => Cow::Borrowed("findings"),
-    }
+/// The columns of [`cloudigrade_schemas::table::IMAGES`], in its order.
+pub(super) fn image_columns(rows: &[&Image]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let evidence = texts(rows, |row| &row.evidence)?;
+    let overrides = texts(rows, |row| &row.overrides)?;
+    let metadata = texts(rows, |row| &row.metadata)?;
+    let of_ec2 =
+        |of: fn(&ImageMetadata) -> Option<&String>| maybe_text(rows, move |row| row.metadata.as_ref().and_then(of).map(String::as_str));
+    let purpose =
+        |of: fn(&Syspurpose) -> Option<&String>| maybe_text(rows, move |row| row.syspurpose.as_ref().and_then(of).map(String::as_str));
+    Ok(vec![
+        text(rows, |row| &row.image_id),
+        text(rows, |row| &row.region),
+        maybe_text(rows, |row| Some(row.status.word())),
+        text(rows, |row| &row.status_reason),
+        of_ec2(|metadata| metadata.name.as_ref()),
+        of_ec2(|metadata| metadata.owner_id.as_ref()),
+        of_ec2(|metadata| metadata.platform.as_ref()),
+        maybe_text(rows, |row| row.architecture.as_deref()),
+        maybe_boolean(rows, |row| row.counts(Product::Rhel, None)),
+        maybe_boolean(rows, |row| row.counts(Product::Openshift, None)),
+        maybe_boolean(rows, |row| row.rhel_detected),
+        maybe_boolean(rows, |row| row.openshift_detected),
+        maybe_text(rows, |row| row.rhel_version.as_deref()),
+        maybe_text(rows, |row| Some(row.billing_model.word())),
+        maybe_boolean(rows, |row| Some(row.is_encrypted)),
+        maybe_boolean(rows, |row| Some(row.is_marketplace)),
+        maybe_boolean(rows, |row| Some(row.is_cloud_access)),
+        purpose(|purpose| purpose.role.as_ref()),
+        purpose(|purpose| purpose.service_level_agreement.as_ref()),
+        purpose(|purpose| purpose.usage.as_ref()),
+        purpose(|purpose| purpose.service_type.as_ref()),
+        text(&evidence, |json| json),
+        text(&overrides, |json| json),
+        maybe_text(&metadata, |json| Some(json.as_str()).filter(|json| *json != "null")),
+        moment(rows, |row| row.first_seen_at),
+        moment(rows, |row| row.changed_at),
+    ])
 }
 
 fn texts<'r, R, T: Serialize>(rows: &'r [&R], value: impl Fn(&'r R) -> T) -> Result<Vec<String>, ArrowError> {

@@ -8,7 +8,8 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use cloudigrade_schemas::interval::MonthEvent;
 use cloudigrade_schemas::table::{self, Table};
 use cloudigrade_schemas::{
-    Account, Coverage, DeadLetter, Gap, ImageFact, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond, instance_type,
+    Account, Coverage, DeadLetter, Gap, Image, ImageFact, InstanceMonth, Interval, Month, Resolution, SourceRef, Topic, UtcSecond,
+    instance_type,
 };
 
 use super::columns::file_schema;
@@ -33,6 +34,8 @@ pub enum Kind {
     Gaps,
     /// [`table::IMAGE_FACTS`].
     ImageFacts,
+    /// [`table::IMAGES`].
+    Images,
 }
 
 /// Whose rows they are: the values of [`Kind::key_columns`]; a key of fewer columns ends with empty text.
@@ -53,6 +56,8 @@ pub enum Content<'a> {
     Gap(Box<Gap>),
     /// What is known of an image.
     ImageFact(Box<ImageFact>),
+    /// An image as it stands.
+    Image(Box<Image>),
 }
 
 /// One message: the rows of `key` in `cell` become those of `content`.
@@ -95,8 +100,12 @@ impl<'a> Change<'a> {
             }
             Topic::ImageFacts => {
                 let fact: ImageFact = serde_json::from_slice(&record.value)?;
-                let key = [fact.image_id.clone().into(), fact.region.clone().into(), facts::name_of(&fact.fact)];
+                let key = [fact.image_id.clone().into(), fact.region.clone().into(), fact.fact.name()];
                 (WHOLE, key.map(|part: Cow<'_, str>| Cow::Owned(part.into_owned())), Content::ImageFact(Box::new(fact)))
+            }
+            Topic::Images => {
+                let image: Image = serde_json::from_slice(&record.value)?;
+                (WHOLE, [image.image_id.clone().into(), Cow::Borrowed(""), Cow::Borrowed("")], Content::Image(Box::new(image)))
             }
             _ => {
                 let month: InstanceMonth<'_> = serde_json::from_slice(&record.value)?;
@@ -120,6 +129,7 @@ impl Kind {
             Self::Accounts => table::ACCOUNTS,
             Self::Gaps => table::GAPS,
             Self::ImageFacts => table::IMAGE_FACTS,
+            Self::Images => table::IMAGES,
         }
     }
 
@@ -138,6 +148,7 @@ impl Kind {
             Self::Accounts => &["tenant", "account_id"],
             Self::Gaps => &["account_id", "region", "missing_from", "id"],
             Self::ImageFacts => &["image_id", "region", "fact"],
+            Self::Images => &["image_id"],
         }
     }
 
@@ -149,6 +160,7 @@ impl Kind {
             Self::DeadLetters | Self::Gaps => &["id"],
             Self::Accounts => &["tenant", "account_id"],
             Self::ImageFacts => &["image_id", "region", "fact"],
+            Self::Images => &["image_id"],
         }
     }
 
@@ -173,8 +185,12 @@ impl Kind {
                 Content::Gap(gap) => Some(&**gap),
                 _ => None,
             }))?,
-            Self::ImageFacts => facts::image_columns(&told(changes, |content| match content {
+            Self::ImageFacts => facts::image_fact_columns(&told(changes, |content| match content {
                 Content::ImageFact(fact) => Some(&**fact),
+                _ => None,
+            }))?,
+            Self::Images => facts::image_columns(&told(changes, |content| match content {
+                Content::Image(image) => Some(&**image),
                 _ => None,
             }))?,
         };
@@ -241,7 +257,7 @@ fn interval_columns(rows: &[IntervalRow<'_>]) -> Vec<ArrayRef> {
         moment(rows, |row| row.interval.end.as_ref().and_then(|end| end.not_before)),
         moment(rows, |row| Some(piece_start(row))),
         moment(rows, piece_end),
-        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(first_month(row))))),
+        maybe_boolean(rows, |row| Some(first_month(row))),
     ]
 }
 
@@ -303,6 +319,10 @@ fn source<'s, R>(rows: &'s [R], value: impl Fn(&'s R) -> Option<&'s SourceRef<'s
         }
     }
     Arc::new(column.finish())
+}
+
+pub(super) fn maybe_boolean<R>(rows: &[R], value: impl Fn(&R) -> Option<bool>) -> ArrayRef {
+    Arc::new(BooleanArray::from_iter(rows.iter().map(value)))
 }
 
 pub(super) fn maybe_integer<R>(rows: &[R], value: impl Fn(&R) -> Option<i64>) -> ArrayRef {

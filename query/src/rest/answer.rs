@@ -1,13 +1,21 @@
-//! What is answered: reports, and failures without internals.
+//! What is answered: documents, and failures without internals.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use warp::Reply;
+use warp::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
+use super::backend::Refused;
+use super::endpoint::Dialect;
 use crate::error::QueryError;
-use crate::format::{Format, RowWriter};
-use crate::report::{Report, ReportKind};
+use crate::tables::AsOfError;
+
+/// The media type of a failure in the dialect of RFC 9457.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The field of the first API's failures that are no field's.
+pub const NON_FIELD_ERRORS: &str = "non_field_errors";
 
 /// A request that was not answered.
 #[derive(Clone, Debug)]
@@ -22,12 +30,14 @@ pub struct Failure {
     pub fields: Vec<(&'static str, Vec<String>)>,
     /// When to come again, in seconds.
     pub retry_after: Option<u64>,
+    /// Further headers, such as the methods that a resource has.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Failure {
     /// A failure with a stable code.
-    pub fn new(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, code, message, fields: Vec::new(), retry_after: None }
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), fields: Vec::new(), retry_after: None, headers: Vec::new() }
     }
 
     /// 400: a field is at fault.
@@ -38,36 +48,97 @@ impl Failure {
 
     /// 401: nobody has proved who they are.
     pub fn unauthenticated() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Authentication credentials were not provided.".to_owned())
+        Self::unauthenticated_as("Authentication credentials were not provided.")
+    }
+
+    /// 401, in other words.
+    pub fn unauthenticated_as(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
     }
 
     /// 403: they may not.
     pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "You do not have permission to perform this action.".to_owned())
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "You do not have permission to perform this action.")
     }
 
     /// 404: it is not there, or not theirs; which of both is not said.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned())
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found.")
     }
 
-    /// Too many requests at once.
+    /// 409: it contradicts what is there.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 500: the server failed; its log says why, the answer does not.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
+    }
+
+    /// 503: too many requests at once.
     pub fn busy() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many reports are being made; try again in a few seconds".to_owned())
+        let message = "too many reports are being made; try again in a few seconds";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
     }
 
     /// The answer that tells it.
-    pub fn into_response(self) -> Response {
-        let mut response = json(self.status, &json!({"error": {"code": self.code, "message": self.message}}));
-        let header = match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => Some(("retry-after", "5")),
-            StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "GET")),
-            _ => None,
+    pub fn render(self, dialect: Dialect, request_id: &str) -> Response {
+        let (body, media_type) = match dialect {
+            Dialect::Fields => (self.old_body(), "application/json"),
+            Dialect::Problem => (self.problem(request_id), PROBLEM_JSON),
         };
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let mut response = warp::reply::with_status(body.to_string(), self.status).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = match dialect {
+                Dialect::Fields => "Token",
+                Dialect::Problem => "Bearer",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+        }
+        headers.extend(self.headers);
         response
+    }
+
+    fn old_body(&self) -> Value {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            return json!({"detail": "A server error occurred."});
+        }
+        if self.fields.is_empty() {
+            return json!({"detail": self.message});
+        }
+        self.field_messages()
+    }
+
+    fn problem(&self, request_id: &str) -> Value {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.message,
+            "request_id": request_id,
+        });
+        if !self.fields.is_empty() {
+            body["errors"] = self.field_messages();
+        }
+        body
+    }
+
+    fn field_messages(&self) -> Value {
+        let mut fields: Map<String, Value> = Map::new();
+        for (field, messages) in &self.fields {
+            let of_field = fields.entry(*field).or_insert_with(|| json!([]));
+            if let Some(of_field) = of_field.as_array_mut() {
+                of_field.extend(messages.iter().map(|message| json!(message)));
+            }
+        }
+        Value::Object(fields)
     }
 }
 
@@ -75,14 +146,36 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let (status, code) = match &error {
             QueryError::Limit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+            QueryError::AsOf(AsOfError::Gone { .. } | AsOfError::OtherTables) => (StatusCode::GONE, "gone"),
+            QueryError::Busy { .. } => return Self::busy(),
             QueryError::Storage { .. } | QueryError::Output(_) | QueryError::Execution { .. } => {
-                tracing::error!(%error, "a report failed");
-                let message = "the report could not be made; the server's log says why".to_owned();
-                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
+                tracing::error!(%error, "a question failed");
+                return Self::internal();
             }
             _ => (StatusCode::BAD_REQUEST, "bad_parameter"),
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::Credentials => Self::new(StatusCode::UNAUTHORIZED, "credentials", message),
+            Refused::TooManyAttempts { seconds } => {
+                Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message) }
+            }
+            Refused::NotFound { .. } => Self::not_found(),
+            Refused::Invalid { field, details, .. } => {
+                let messages = std::iter::once(message.clone()).chain(details).collect();
+                let fields = vec![(field.unwrap_or(NON_FIELD_ERRORS), messages)];
+                Self { fields, ..Self::new(StatusCode::BAD_REQUEST, "bad_parameter", message) }
+            }
+            Refused::Unsupported { .. } => Self::conflict("unsupported", message),
+            Refused::StillWorking { .. } => Self::new(StatusCode::ACCEPTED, "still_working", message),
+            Refused::Failed => Self::internal(),
+        }
     }
 }
 
@@ -91,32 +184,7 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     warp::reply::with_status(warp::reply::json(body), status).into_response()
 }
 
-/// A report: in JSON with what a reader must know beside the rows, in CSV with it in headers.
-pub fn report(kind: ReportKind, report: &Report, format: Format) -> Result<Response, QueryError> {
-    let mut writer = RowWriter::new(format, &report.schema, Vec::new())?;
-    report.batches.iter().try_for_each(|batch| writer.write(batch))?;
-    let rows = writer.finish()?;
-    let complete_through = report.complete_through.map(|moment| moment.to_string());
-    if format == Format::Csv {
-        let response = warp::reply::with_header(rows, "content-type", format.media_type());
-        return Ok(warp::reply::with_header(response, "x-complete-through", complete_through.unwrap_or_default()).into_response());
-    }
-    let unknown = report.unknown_types.iter().map(|t| json!({"instance_type": t.instance_type, "runtime_seconds": t.runtime_seconds}));
-    let period = &report.period;
-    let head = json!({
-        "report": match kind { ReportKind::Usage => "usage", ReportKind::Concurrency => "concurrency" },
-        "start": cloudigrade_schemas::UtcSecond(period.start()).to_string(),
-        "end": cloudigrade_schemas::UtcSecond(period.end()).to_string(),
-        "granularity": period.granularity().name(),
-        "tz": period.zone(),
-        "complete_through": complete_through,
-        "unknown_types": unknown.collect::<Vec<_>>(),
-    });
-    // The rows are JSON already; they become the document's last field.
-    let mut body = head.to_string().into_bytes();
-    body.pop();
-    body.extend_from_slice(b",\"rows\":");
-    body.extend_from_slice(rows.trim_ascii_end());
-    body.push(b'}');
-    Ok(warp::reply::with_header(body, "content-type", format.media_type()).into_response())
+/// Nothing, which is all that there is to say.
+pub fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }

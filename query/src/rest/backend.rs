@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use cloudigrade_schemas::{Account, Product, Token, TokenScope, UtcSecond};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::principal::Principal;
@@ -58,7 +59,7 @@ pub enum Refused {
 }
 
 /// A user as resources show them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserInfo {
     /// What they log in as.
     pub name: String,

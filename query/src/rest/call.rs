@@ -1,6 +1,6 @@
 //! A request, read and within its limits.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,11 +9,12 @@ use warp::http::{HeaderMap, Method, StatusCode};
 
 use super::answer::Failure;
 use super::principal::Principal;
+use crate::tables::{AsOf, AsOfError};
 
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its method.
+    /// Its method. `HEAD` is handled as the `GET` that it stands for.
     pub method: Method,
     /// Its path, as it was sent.
     pub path: String,
@@ -27,8 +28,10 @@ pub struct Call {
     pub body: Bytes,
     /// Who makes it. Absent only where anybody may.
     pub principal: Option<Arc<Principal>>,
-    /// Where it comes from.
-    pub peer: Option<SocketAddr>,
+    /// Where it comes from: what a proxy that is believed says, else the other end of the connection.
+    pub from: Option<IpAddr>,
+    /// How the client reached the server, `https://reports.example.com`, without a slash at the end.
+    pub origin: String,
     /// Names it in answers and log lines.
     pub request_id: String,
 }
@@ -42,6 +45,25 @@ impl Call {
     /// The first value of a parameter of the query string.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Where a path of this server is, as the client reaches it.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// The moment that it asks as of, if it does.
+    ///
+    /// # Errors
+    /// 400 where it is none.
+    pub fn as_of(&self) -> Result<Option<AsOf>, Failure> {
+        let as_of = |text: &str| text.parse().map_err(|error: AsOfError| Failure::field("as_of", error.to_string()));
+        self.param("as_of").map(as_of).transpose()
     }
 
     /// Who makes it.

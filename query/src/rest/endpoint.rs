@@ -24,6 +24,8 @@ pub enum Access {
     Superuser(TokenScope),
     /// Who shows a token, or for whom a trusted proxy vouches where that is enabled.
     Identity,
+    /// As [`Access::Identity`], also where the proxy vouches for somebody who is not known here: the call has no principal then.
+    AnyIdentity,
 }
 
 /// How failures are told: what the clients of each generation read.
@@ -61,6 +63,41 @@ pub struct Parameter {
     pub schema: Value,
     /// An example.
     pub example: Value,
+}
+
+impl Parameter {
+    /// A part of the path.
+    pub fn path(name: &'static str, meaning: &'static str, schema: Value, example: impl Into<Value>) -> Self {
+        Self { name, place: In::Path, required: true, meaning, schema, example: example.into() }
+    }
+
+    /// A parameter of the query string that may be left out.
+    pub fn query(name: &'static str, meaning: &'static str, schema: Value, example: impl Into<Value>) -> Self {
+        Self { name, place: In::Query, required: false, meaning, schema, example: example.into() }
+    }
+
+    /// The same, but it must be given.
+    pub fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+}
+
+impl Answer {
+    /// A JSON document.
+    pub fn json(status: u16, meaning: &'static str, schema: Value, example: Value) -> Self {
+        Self { status, meaning, bodies: vec![("application/json", schema, example)] }
+    }
+
+    /// No body.
+    pub fn empty(status: u16, meaning: &'static str) -> Self {
+        Self { status, meaning, bodies: Vec::new() }
+    }
+
+    /// The same answer in another media type too.
+    pub fn or(mut self, media_type: &'static str, schema: Value, example: impl Into<Value>) -> Self {
+        self.bodies.push((media_type, schema, example.into()));
+        self
+    }
 }
 
 /// An answer of an endpoint.

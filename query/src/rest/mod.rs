@@ -1,41 +1,51 @@
-//! Reports over HTTP.
+//! Everything over HTTP: reports, tables, accounts, images, users.
 //!
-//! `GET /api/v1/report/usage` and `/api/v1/report/concurrency` take `start`, `end`, `granularity`, `tz`, `by` and `format` (json or csv) as
-//! the command line does. `/healthz` says that the process answers, `/readyz` whether it can do its work and what is in the way, `/metrics`
-//! counts in Prometheus' format.
-//!
-//! There are no users yet: whoever reaches the address reads everything.
+//! One table of [endpoints](endpoint::Endpoint) is the router, and the description at `/openapi.json`. A request goes through
+//! `dispatch`: it is read within its limits, whoever makes it is identified, its endpoint answers, and what is common to all answers is
+//! added. What a viewer can see is decided in none of these places, but where the question is asked: see [`crate::viewer`].
 
 pub mod answer;
+mod ask;
 pub mod backend;
 pub mod call;
+mod compress;
+mod conform;
+mod connections;
+mod describe;
+mod dispatch;
 pub mod endpoint;
+mod hygiene;
+mod identify;
+mod observe;
+mod openapi;
+mod options;
 mod params;
 pub mod principal;
+mod resources;
+mod router;
+mod rows;
+mod sql;
+mod stall;
+mod v1;
+mod v2;
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
 use cloudigrade_schemas::UtcSecond;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use warp::http::{Method, StatusCode};
-use warp::path::FullPath;
-use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::http::StatusCode;
+
+pub use self::connections::serve;
+pub use self::dispatch::routes;
+pub use self::options::{RequestLimits, RestOptions};
 
 use self::answer::Failure;
 use self::backend::Backend;
-use self::params::Params;
-use crate::limits::{REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX};
-use crate::report::{Report, ReportKind, ReportRequest, run_report};
-use crate::session::Limits;
-use crate::sql::run_sql;
+use self::endpoint::Endpoint;
+use self::router::Router;
+use crate::limits::EXPORTS_AT_ONCE_MAX;
+use crate::runtime::QueryRuntime;
 use crate::tables::Tables;
-use crate::viewer::Viewer;
 
 /// What answers: cheap to clone.
 #[derive(Clone)]
@@ -46,24 +56,41 @@ pub struct Rest {
 /// What somebody must mend before all works: a JSON object each, none when all is well.
 pub type Problems = Arc<dyn Fn() -> Vec<serde_json::Value> + Send + Sync>;
 
+/// What the program gives.
+pub struct Parts {
+    /// The tables that are read.
+    pub tables: Arc<Tables>,
+    /// The threads that compute answers.
+    pub queries: Arc<QueryRuntime>,
+    /// What changes things, and knows who somebody is; none where the server only reads.
+    pub backend: Option<Arc<dyn Backend>>,
+    /// The wall clock.
+    pub now: fn() -> UtcSecond,
+    /// The text of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What `/readyz` says.
+    pub problems: Problems,
+}
+
 struct Shared {
-    tables: Tables,
-    backend: Option<Arc<dyn Backend>>,
-    now: fn() -> UtcSecond,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    problems: Problems,
-    /// Reports that are computed at the same time.
-    computing: Semaphore,
-    /// Reports that are computed or wait for it.
-    admitted: Semaphore,
+    parts: Parts,
+    options: RestOptions,
+    /// Answers of many rows that are sent at the same time.
+    exports: Arc<Semaphore>,
+}
+
+/// All endpoints.
+static ROUTER: LazyLock<Router> = LazyLock::new(|| Router::new(endpoints()));
+
+fn endpoints() -> Vec<Endpoint> {
+    [resources::endpoints(), sql::endpoints(), v1::endpoints(), v2::endpoints()].concat()
 }
 
 impl Rest {
-    /// Answers from tables. `now` is the wall clock, `metrics` the text of `/metrics`, `problems` what `/readyz` says.
-    pub fn new(tables: Tables, now: fn() -> UtcSecond, metrics: Arc<dyn Fn() -> String + Send + Sync>, problems: Problems) -> Self {
-        let computing = Semaphore::new(REPORTS_AT_ONCE_MAX);
-        let admitted = Semaphore::new(REPORTS_AT_ONCE_MAX + REPORTS_WAITING_MAX);
-        Self { shared: Arc::new(Shared { tables, backend: None, now, metrics, problems, computing, admitted }) }
+    /// Answers as the operator decided.
+    pub fn new(parts: Parts, options: RestOptions) -> Self {
+        let exports = Arc::new(Semaphore::new(EXPORTS_AT_ONCE_MAX));
+        Self { shared: Arc::new(Shared { parts, options, exports }) }
     }
 
     /// What changes things, and knows who somebody is.
@@ -71,111 +98,37 @@ impl Rest {
     /// # Errors
     /// 503 where the server has no log to itself, and so nothing to change.
     pub fn backend(&self) -> Result<&Arc<dyn Backend>, Failure> {
-        let message = || "this server only reads: it has no log to write to".to_owned();
-        self.shared.backend.as_ref().ok_or_else(|| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", message()))
+        let message = "this server only reads: it has no log to write to";
+        self.shared.parts.backend.as_ref().ok_or_else(|| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", message))
+    }
+
+    /// What the operator decided.
+    pub fn options(&self) -> &RestOptions {
+        &self.shared.options
+    }
+
+    /// What somebody must mend before all works.
+    fn problems(&self) -> Vec<serde_json::Value> {
+        (self.shared.parts.problems)()
+    }
+
+    /// The counters, as text.
+    fn metrics(&self) -> String {
+        (self.shared.parts.metrics)()
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.shared.parts.tables
+    }
+
+    /// The threads that compute answers.
+    pub fn queries(&self) -> &Arc<QueryRuntime> {
+        &self.shared.parts.queries
     }
 
     /// The wall clock.
     pub fn now(&self) -> UtcSecond {
-        (self.shared.now)()
+        (self.shared.parts.now)()
     }
-
-    /// The rows of a question in SQL, as one viewer sees the tables now. It waits for its turn among the others.
-    ///
-    /// # Errors
-    /// What the question does wrong, 503 when too many wait, 500 when the tables do not read.
-    pub async fn rows(&self, viewer: &Viewer, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
-        self.shared.tables.refresh().await?;
-        let rows = run_sql(&self.shared.tables, viewer, sql, self.now(), &Limits::default()).await?;
-        Ok(rows.collect().await?)
-    }
-
-    /// A report. It waits for its turn among the others.
-    ///
-    /// # Errors
-    /// As for [`Rest::rows`].
-    pub async fn make_report(&self, request: &ReportRequest) -> Result<Report, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
-        self.shared.tables.refresh().await?;
-        Ok(run_report(&self.shared.tables, request, &Limits::default()).await?)
-    }
-
-    async fn report(&self, kind: ReportKind, params: Params) -> Result<Response, Failure> {
-        let _admitted = self.shared.admitted.try_acquire().map_err(|_| Failure::busy())?;
-        let _computing = self.shared.computing.acquire().await.map_err(|_| Failure::busy())?;
-        self.shared.tables.refresh().await?;
-        let (request, format) = params.request(kind, (self.shared.now)())?;
-        let report = run_report(&self.shared.tables, &request, &Limits::default()).await?;
-        Ok(answer::report(kind, &report, format)?)
-    }
-}
-
-/// Serves until `stop`; requests under way are answered.
-pub async fn serve(rest: Rest, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
-    warp::serve(routes(rest)).incoming(listener).graceful(stop).run().await;
-}
-
-/// All resources.
-pub fn routes(rest: Rest) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let of = move |rest: &Rest| {
-        let rest = rest.clone();
-        warp::any().map(move || rest.clone())
-    };
-    let report = |name: &'static str, kind: ReportKind| {
-        warp::path!("api" / "v1" / "report" / ..)
-            .and(warp::path(name))
-            .and(warp::path::end())
-            .and(warp::get())
-            .and(of(&rest))
-            .and(warp::query::<Vec<(String, String)>>())
-            .and(warp::header::optional::<String>("accept"))
-            .then(move |rest: Rest, query, accept: Option<String>| async move {
-                let answered = match Params::read(query, accept.as_deref()) {
-                    Ok(params) => rest.report(kind, params).await,
-                    Err(failure) => Err(failure),
-                };
-                answered.unwrap_or_else(Failure::into_response)
-            })
-    };
-    let health = warp::path!("healthz").and(warp::get()).map(|| answer::json(StatusCode::OK, &serde_json::json!({"status": "ok"})));
-    let metrics = warp::path!("metrics").and(warp::get()).and(of(&rest)).map(|rest: Rest| {
-        warp::reply::with_header((rest.shared.metrics)(), "content-type", "text/plain; version=0.0.4; charset=utf-8").into_response()
-    });
-    let ready = warp::path!("readyz").and(warp::get()).and(of(&rest)).map(|rest: Rest| readiness((rest.shared.problems)()));
-    let usage = report("usage", ReportKind::Usage);
-    let concurrency = report("concurrency", ReportKind::Concurrency);
-    let resources = usage.or(concurrency).unify().or(health).unify().or(ready).unify().or(metrics).unify().recover(refuse).unify();
-    warp::method().and(warp::path::full()).and(warp::any().map(Instant::now)).and(resources).map(observe)
-}
-
-fn readiness(problems: Vec<serde_json::Value>) -> Response {
-    match problems.is_empty() {
-        true => answer::json(StatusCode::OK, &serde_json::json!({"status": "ready"})),
-        false => answer::json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({"status": "degraded", "problems": problems})),
-    }
-}
-
-/// Counts a request. Labels are bounded: a path that is no resource is counted as `other`.
-fn observe(method: Method, path: FullPath, started: Instant, response: Response) -> Response {
-    const PATHS: [&str; 5] = ["/api/v1/report/usage", "/api/v1/report/concurrency", "/healthz", "/readyz", "/metrics"];
-    let path = PATHS.into_iter().find(|known| *known == path.as_str()).unwrap_or("other");
-    let status = response.status().as_u16().to_string();
-    metrics::counter!("cloudigrade_http_requests_total", "path" => path, "status" => status).increment(1);
-    metrics::histogram!("cloudigrade_http_request_seconds", "path" => path).record(started.elapsed().as_secs_f64());
-    tracing::info!(%method, path, status = response.status().as_u16(), elapsed_ms = started.elapsed().as_millis() as u64, "request");
-    response
-}
-
-async fn refuse(rejection: Rejection) -> Result<Response, Infallible> {
-    let failure = if rejection.is_not_found() {
-        Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such resource".to_owned())
-    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this resource is only read, with GET".to_owned())
-    } else {
-        Failure::new(StatusCode::BAD_REQUEST, "bad_request", "the request cannot be read".to_owned())
-    };
-    Ok(failure.into_response())
 }

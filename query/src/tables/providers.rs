@@ -96,7 +96,7 @@ impl TableProvider for Contract {
 pub(super) async fn veiled(
     files: &FileSet,
     state: &dyn Session,
-    wanted: impl Fn(&DataFile) -> bool + Send,
+    wanted: impl Fn(&DataFile) -> bool + Send + Sync,
     projection: &[usize],
     seen: &Seen,
     keep: Option<Expr>,

@@ -1,0 +1,150 @@
+//! What of all facts about an image holds.
+//!
+//! Of two facts about the same the later one holds, and of one second the one that was written later, as the topic keeps it. Nothing is kept that
+//! decides nothing: other tags, and what disks hold beyond what is said of them.
+
+use std::collections::BTreeMap;
+
+use cloudigrade_schemas::image::{ImageUse, Override};
+use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
+use cloudigrade_schemas::{ImageFact, ImageSighting, UtcSecond};
+use serde::{Deserialize, Serialize};
+
+use super::disks::Disks;
+use crate::limits::IMAGE_ACCOUNTS_KEPT;
+
+/// The tag by which an image's owner says that RHEL is in it. Its value means nothing.
+pub(super) const RHEL_TAG: &str = "cloudigrade-rhel-present";
+/// The tag by which an image's owner says that OpenShift is in it. Its value means nothing.
+pub(super) const OPENSHIFT_TAG: &str = "cloudigrade-ocp-present";
+
+/// Something that is so, when and where that was learned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told<T> {
+    pub(super) at: UtcSecond,
+    pub(super) source: String,
+    pub(super) region: String,
+    pub(super) what: T,
+}
+
+/// What holds of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Known {
+    /// What EC2 says of it, to whichever account last asked.
+    pub(super) metadata: Option<Told<ImageMetadata>>,
+    /// The accounts that EC2 does not show it to, and those that it shows it to after all (`false`); empty once there are metadata. What one
+    /// account sees is known, whoever does not see it, and stays known when nobody sees it any more.
+    pub(super) unavailable: BTreeMap<String, Told<bool>>,
+    /// Whether it has [`RHEL_TAG`].
+    pub(super) rhel_tag: Option<Told<bool>>,
+    /// Whether it has [`OPENSHIFT_TAG`].
+    pub(super) openshift_tag: Option<Told<bool>>,
+    /// What was said against the evidence, by product and tenant.
+    pub(super) overrides: BTreeMap<String, Told<Override>>,
+    /// What its disks hold.
+    pub(super) disks: Option<Told<Disks>>,
+    /// The accounts that used it first, in that order.
+    pub(super) uses: Vec<ImageUse>,
+}
+
+impl<T> Told<T> {
+    /// Whether this takes the place of what is known.
+    fn is_after(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| known.at <= self.at)
+    }
+}
+
+fn tell<T>(known: &mut Option<Told<T>>, told: Told<T>) {
+    if told.is_after(known.as_ref()) {
+        *known = Some(told);
+    }
+}
+
+fn tell_of<T>(known: &mut BTreeMap<String, Told<T>>, key: String, told: Told<T>) {
+    if told.is_after(known.get(&key)) {
+        known.insert(key, told);
+    }
+}
+
+impl Known {
+    /// Whether EC2 shows it to none of the accounts that asked, as far as is known.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.metadata.is_none() && !self.unavailable.is_empty() && self.unavailable.values().all(|told| told.what)
+    }
+
+    /// Takes a fact into account.
+    pub(super) fn hear(&mut self, fact: ImageFact) {
+        let ImageFact { region, at, source, fact, .. } = fact;
+        match fact {
+            Fact::Metadata(what) => {
+                tell(&mut self.metadata, Told { at, source, region, what });
+                self.unavailable.clear();
+            }
+            Fact::Unavailable { .. } if self.metadata.is_some() => {}
+            Fact::Unavailable { account_id, over } => {
+                let told = Told { at, source, region, what: !over };
+                tell_of(&mut self.unavailable, account_id.unwrap_or_default(), told);
+                // Those left out have a greater name than all that are kept: so which are kept does not depend on the order of arrival.
+                while self.unavailable.len() > IMAGE_ACCOUNTS_KEPT {
+                    self.unavailable.pop_last();
+                }
+            }
+            Fact::Tag { key, value } => {
+                let tag = match key.as_str() {
+                    RHEL_TAG => &mut self.rhel_tag,
+                    OPENSHIFT_TAG => &mut self.openshift_tag,
+                    _ => return,
+                };
+                tell(tag, Told { at, source, region, what: value.is_some() });
+            }
+            Fact::Override(what) => {
+                let key = format!("{}/{}", what.product.word(), what.tenant.as_deref().unwrap_or_default());
+                tell_of(&mut self.overrides, key, Told { at, source, region, what });
+            }
+            Fact::Findings(findings) => tell(&mut self.disks, Told { at, source, region, what: Disks::of(&findings) }),
+        }
+    }
+
+    /// Takes into account that an account used it.
+    ///
+    /// The accounts that are left out came later than all that are kept, and can only come in by an earlier use: so which are kept does not depend
+    /// on the order of arrival.
+    pub(super) fn see(&mut self, sighting: ImageSighting) {
+        let ImageSighting { region, account_id, at, .. } = sighting;
+        match self.uses.iter_mut().find(|known| known.account_id == account_id && known.region == region) {
+            Some(known) => known.since = known.since.min(at),
+            None => self.uses.push(ImageUse { since: at, account_id, region }),
+        }
+        self.uses.sort();
+        self.uses.truncate(IMAGE_ACCOUNTS_KEPT);
+    }
+
+    /// The region that it is in: what EC2 says before what CloudTrail does.
+    pub(super) fn region(&self) -> &str {
+        let told = [
+            self.metadata.as_ref().map(|told| &told.region),
+            self.uses.first().map(|first| &first.region),
+            self.unavailable.values().next().map(|told| &told.region),
+            self.disks.as_ref().map(|told| &told.region),
+            self.rhel_tag.as_ref().map(|told| &told.region),
+            self.openshift_tag.as_ref().map(|told| &told.region),
+            self.overrides.values().next().map(|told| &told.region),
+        ];
+        told.into_iter().flatten().find(|region| !region.is_empty()).map_or("", String::as_str)
+    }
+
+    /// The latest moment of all that holds.
+    pub(super) fn changed_at(&self) -> Option<UtcSecond> {
+        let facts = [
+            self.metadata.as_ref().map(|told| told.at),
+            self.rhel_tag.as_ref().map(|told| told.at),
+            self.openshift_tag.as_ref().map(|told| told.at),
+            self.disks.as_ref().map(|told| told.at),
+        ];
+        let unavailable = self.unavailable.values().map(|told| told.at);
+        let overrides = self.overrides.values().map(|told| told.at);
+        let uses = self.uses.iter().map(|used| used.since);
+        facts.into_iter().flatten().chain(unavailable).chain(overrides).chain(uses).max()
+    }
+}

@@ -1,0 +1,108 @@
+//! `images`: what is known of each machine image, and what follows from it.
+//!
+//! All facts and sightings of an image are in its partition. The state is what of them holds ([`known`]); the image as it stands is a pure
+//! function of that ([`verdict`]), so order of arrival, repeats, batch boundaries and crashes cannot change it. A message goes out when it
+//! changed.
+//!
+//! An image is known by its id alone: AWS gives each one an id that no other region has, and a copy gets its own. Facts of several regions
+//! would be taken for facts about one image.
+
+mod disks;
+mod known;
+mod reason;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use cloudigrade_schemas::{ImageFact, ImageSighting, Topic, UtcSecond};
+
+use self::known::Known;
+use self::verdict::image_of;
+use crate::engine::{Cx, Operator};
+use crate::log::{LogError, Record, Store};
+
+/// What is known of each image, by its id.
+const KNOWN: Store = Store("images.known");
+
+/// Name of what is counted when a message cannot be read: it was not written by this program.
+const UNREADABLE: &str = "unreadable_image_facts";
+
+/// The operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Images;
+
+/// What arrived of one image.
+#[derive(Default)]
+struct Arrivals {
+    told: Vec<Told>,
+    entered_at: Option<UtcSecond>,
+}
+
+/// What a message tells of an image.
+enum Told {
+    Fact(Box<ImageFact>),
+    Sighting(ImageSighting),
+}
+
+impl Told {
+    fn read(record: &Record) -> Result<Self, serde_json::Error> {
+        match record.topic {
+            Topic::ImageSightings => serde_json::from_slice(&record.value).map(Self::Sighting),
+            _ => serde_json::from_slice(&record.value).map(|fact| Self::Fact(Box::new(fact))),
+        }
+    }
+
+    fn image_id(&self) -> &str {
+        match self {
+            Self::Fact(fact) => &fact.image_id,
+            Self::Sighting(sighting) => &sighting.image_id,
+        }
+    }
+}
+
+impl Operator for Images {
+    fn inputs(&self) -> &'static [Topic] {
+        &[Topic::ImageFacts, Topic::ImageSightings]
+    }
+
+    fn fold(&self, cx: &mut Cx<'_>, records: &[&Record]) -> Result<(), LogError> {
+        let mut arrived: BTreeMap<(u32, String), Arrivals> = BTreeMap::new();
+        let mut unreadable = 0;
+        for record in records {
+            let Ok(told) = Told::read(record) else {
+                unreadable += 1;
+                continue;
+            };
+            let of_image = arrived.entry((record.partition, told.image_id().to_owned())).or_default();
+            of_image.entered_at = of_image.entered_at.max(Some(record.entered_at));
+            of_image.told.push(told);
+        }
+        if unreadable > 0 {
+            cx.count(UNREADABLE, unreadable);
+        }
+        arrived.into_iter().try_for_each(|((partition, image_id), arrivals)| fold_image(cx, partition, &image_id, arrivals))
+    }
+}
+
+fn fold_image(cx: &mut Cx<'_>, partition: u32, image_id: &str, arrivals: Arrivals) -> Result<(), LogError> {
+    let before: Option<Known> = cx.get_json(KNOWN, partition, image_id.as_bytes())?;
+    let mut after = before.clone().unwrap_or_default();
+    for told in arrivals.told {
+        match told {
+            Told::Fact(fact) => after.hear(*fact),
+            Told::Sighting(sighting) => after.see(sighting),
+        }
+    }
+    // Facts that say nothing of what is metered make no image: the tags of one that nobody uses.
+    let nothing = Known::default();
+    if after == *before.as_ref().unwrap_or(&nothing) {
+        return Ok(());
+    }
+    cx.put_json(KNOWN, partition, image_id.as_bytes(), &after)?;
+    let image = image_of(image_id, &after);
+    if before.is_none_or(|before| image_of(image_id, &before) != image) {
+        let entered_at = arrivals.entered_at.unwrap_or(UtcSecond(0));
+        cx.send_to(Topic::Images, partition, image_id.as_bytes(), Cx::encode(&image)?, entered_at);
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! A backend in memory: two tenants, an operator, and a list of what was asked for.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
+use cloudigrade_query::rest::principal::Principal;
+use cloudigrade_schemas::account::AccountState;
+use cloudigrade_schemas::{Account, Token, TokenScope, UtcSecond};
+use serde_json::{Value, json};
+
+/// Tokens of the operator, of a user of each tenant, and of one who may only read.
+pub const ROOT: &str = "00000000000000000000000000000000000000aa";
+pub const ALICE: &str = "00000000000000000000000000000000000000a1";
+pub const BOB: &str = "00000000000000000000000000000000000000b0";
+pub const READER: &str = "00000000000000000000000000000000000000ff";
+
+/// The accounts of `acme` (Alice's) and of `beta` (Bob's).
+pub const ACME_ACCOUNT: &str = "000000000012";
+pub const BETA_ACCOUNT: &str = "000000000034";
+
+/// A backend in memory.
+#[derive(Default)]
+pub struct FakeBackend {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: Vec<Account>,
+    users: Vec<UserInfo>,
+    asked: Vec<String>,
+}
+
+pub fn account(tenant: &str, account_id: &str) -> Account {
+    Account {
+        tenant: tenant.to_owned(),
+        account_id: account_id.to_owned(),
+        arn: format!("arn:aws:iam::{account_id}:role/cloudigrade"),
+        name: Some(format!("account of {tenant}")),
+        state: AccountState::Enabled,
+        created_at: UtcSecond(0),
+        changed_at: UtcSecond(0),
+        verified_at: None,
+        unmetered: Vec::new(),
+        trail: None,
+        problems: Vec::new(),
+    }
+}
+
+fn user(name: &str, tenant: &str, superuser: bool) -> UserInfo {
+    UserInfo { name: name.to_owned(), tenant: tenant.to_owned(), email: None, superuser, disabled: false, created_at: UtcSecond(0) }
+}
+
+impl FakeBackend {
+    pub fn new() -> Self {
+        let accounts = vec![account("acme", ACME_ACCOUNT), account("beta", BETA_ACCOUNT)];
+        let users = vec![user("root", "operator", true), user("alice", "acme", false), user("bob", "beta", false)];
+        Self { state: Mutex::new(State { accounts, users, asked: Vec::new() }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// What was asked to be changed, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.state().asked.clone()
+    }
+
+    fn found(&self, tenant: &str, account_id: &str) -> Result<Account, Refused> {
+        let state = self.state();
+        let found = state.accounts.iter().find(|account| account.tenant == tenant && account.account_id == account_id);
+        found.cloned().ok_or(Refused::NotFound { what: "account" })
+    }
+}
+
+fn principal(name: &str, tenant: &str, superuser: bool, scope: TokenScope) -> Principal {
+    Principal { name: name.into(), tenant: tenant.into(), superuser, scope }
+}
+
+fn kept(user: &str, scope: TokenScope, label: Option<String>) -> Token {
+    let hash = "a".repeat(64);
+    Token { hash, user: user.to_owned(), scope, label, created_at: UtcSecond(0), expires_at: UtcSecond(4_000_000_000), revoked_at: None }
+}
+
+#[async_trait]
+impl Backend for FakeBackend {
+    async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        scope: TokenScope,
+        label: Option<String>,
+        from: Option<IpAddr>,
+    ) -> Result<NewToken, Refused> {
+        if password == "too often" {
+            return Err(Refused::TooManyAttempts { seconds: 30 });
+        }
+        let principal = self.check_password(name, password, from).await?;
+        Ok(NewToken { token: ALICE.to_owned(), kept: kept(name, scope, label), principal })
+    }
+
+    async fn check_password(&self, name: &str, password: &str, _: Option<IpAddr>) -> Result<Principal, Refused> {
+        if (name, password) != ("alice", "correct horse") {
+            return Err(Refused::Credentials);
+        }
+        Ok(principal("alice", "acme", false, TokenScope::Write))
+    }
+
+    fn bearer(&self, token: &str) -> Option<Principal> {
+        match token {
+            ROOT => Some(principal("root", "operator", true, TokenScope::Admin)),
+            ALICE => Some(principal("alice", "acme", false, TokenScope::Write)),
+            BOB => Some(principal("bob", "beta", false, TokenScope::Write)),
+            READER => Some(principal("alice", "acme", false, TokenScope::Read)),
+            _ => None,
+        }
+    }
+
+    fn identity(&self, account_number: Option<&str>, org_id: Option<&str>) -> Option<Principal> {
+        let known = account_number == Some("acme") || org_id == Some("org-acme");
+        known.then(|| principal("acme", "acme", false, TokenScope::Read))
+    }
+
+    async fn revoke(&self, _: &str) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn tokens(&self, user: &str) -> Vec<Token> {
+        vec![kept(user, TokenScope::Write, None)]
+    }
+
+    async fn revoke_by_hash(&self, user: &str, hash: &str) -> Result<(), Refused> {
+        if hash != "a".repeat(64) {
+            return Err(Refused::NotFound { what: "token" });
+        }
+        self.state().asked.push(format!("revoke a token of {user}"));
+        Ok(())
+    }
+
+    fn users(&self, tenant: Option<&str>) -> Vec<UserInfo> {
+        self.state().users.iter().filter(|user| tenant.is_none_or(|tenant| user.tenant == tenant)).cloned().collect()
+    }
+
+    async fn create_user(&self, new: NewUser, by: &str) -> Result<UserInfo, Refused> {
+        let made = user(&new.name, new.tenant.as_deref().unwrap_or(&new.name), new.superuser);
+        let mut state = self.state();
+        if state.users.iter().any(|user| user.name == new.name) {
+            let message = "there is a user of this name".to_owned();
+            return Err(Refused::Invalid { field: Some("name"), code: "duplicate_name".to_owned(), message, details: Vec::new() });
+        }
+        state.asked.push(format!("create {} by {by}", new.name));
+        state.users.push(made.clone());
+        Ok(made)
+    }
+
+    async fn disable_user(&self, name: &str, disabled: bool, by: &str) -> Result<UserInfo, Refused> {
+        self.state().asked.push(format!("disable {name} {disabled} by {by}"));
+        Ok(UserInfo { disabled, ..user(name, "acme", false) })
+    }
+
+    async fn reset_password(&self, name: &str, _: &str, by: &str) -> Result<(), Refused> {
+        self.state().asked.push(format!("reset {name} by {by}"));
+        Ok(())
+    }
+
+    async fn accounts(&self, tenant: Option<&str>) -> Result<Vec<Account>, Refused> {
+        Ok(self.state().accounts.iter().filter(|account| tenant.is_none_or(|tenant| account.tenant == tenant)).cloned().collect())
+    }
+
+    async fn register(&self, tenant: &str, arn: &str, name: Option<String>, by: &str) -> Result<Account, Refused> {
+        let Some(account_id) = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.get(..12)) else {
+            let message = "Invalid ARN.".to_owned();
+            return Err(Refused::Invalid { field: Some("account_arn"), code: "invalid_arn".to_owned(), message, details: Vec::new() });
+        };
+        let made = Account { arn: arn.to_owned(), name, ..account(tenant, account_id) };
+        let mut state = self.state();
+        state.asked.push(format!("register {tenant}/{account_id} by {by}"));
+        state.accounts.push(made.clone());
+        Ok(made)
+    }
+
+    async fn change_account(&self, tenant: &str, account_id: &str, change: AccountChange, by: &str) -> Result<Account, Refused> {
+        let found = self.found(tenant, account_id)?;
+        self.state().asked.push(format!("{change:?} {tenant}/{account_id} by {by}"));
+        Ok(match change {
+            AccountChange::Rename(name) => Account { name, ..found },
+            AccountChange::Pause => Account { state: AccountState::Paused, ..found },
+            AccountChange::Disable => Account { state: AccountState::Disabled, ..found },
+            AccountChange::Enable | AccountChange::Resume | AccountChange::Verify => found,
+        })
+    }
+
+    async fn delete_account(&self, tenant: &str, account_id: &str, by: &str) -> Result<(), Refused> {
+        self.found(tenant, account_id)?;
+        let mut state = self.state();
+        state.asked.push(format!("delete {tenant}/{account_id} by {by}"));
+        state.accounts.retain(|account| account.tenant != tenant || account.account_id != account_id);
+        Ok(())
+    }
+
+    async fn external_id(&self, tenant: &str) -> Result<String, Refused> {
+        Ok(format!("external-{tenant}"))
+    }
+
+    async fn own_account(&self) -> Option<String> {
+        Some("999999999999".to_owned())
+    }
+
+    fn policies(&self) -> Value {
+        json!({"traditional_inspection": {"Version": "2012-10-17", "Statement": []}})
+    }
+
+    async fn override_image(&self, tenant: Option<&str>, said: OverrideRequest, by: &str) -> Result<(), Refused> {
+        let OverrideRequest { image_id, product, is, .. } = said;
+        self.state().asked.push(format!("override {image_id} {} {is:?} of {tenant:?} by {by}", product.word()));
+        Ok(())
+    }
+
+    async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused> {
+        self.state().asked.push(format!("settle {} {replay} by {by}", ids.join(" ")));
+        Ok((ids.iter().filter(|id| id.starts_with("aa")).count(), ids.iter().filter(|id| id.starts_with("bb")).count()))
+    }
+}

@@ -1,0 +1,88 @@
+//! What somebody says of an image, against all evidence: a fact like any other, in the log.
+
+use cloudigrade_connectors::source::committer::{Entry, Message};
+use cloudigrade_pipeline::engine::Cx;
+use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position};
+use cloudigrade_schemas::account::is_tenant;
+use cloudigrade_schemas::image::Override;
+use cloudigrade_schemas::image_fact::Fact;
+use cloudigrade_schemas::topic::partition_of;
+use cloudigrade_schemas::{ImageFact, Topic};
+
+use super::service::Service;
+use super::wire::{OverrideRequest, Refusal};
+use crate::limits::REASON_CHARS_MAX;
+
+/// Bytes of an image's id, at most.
+const IMAGE_ID_BYTES_MAX: usize = 64;
+
+/// Says it, and waits until it shows.
+///
+/// # Errors
+/// [`Refusal`]: it was not said, or with the code `still_working` it does not show yet.
+pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Result<(), Refusal> {
+    let OverrideRequest { tenant, by, image_id, region, product, is, reason } = request;
+    check(&image_id, tenant.as_deref(), reason.as_deref())?;
+    let region = match region {
+        Some(region) => region,
+        None => region_of(service, &image_id).await?,
+    };
+    if region.len() > IMAGE_ID_BYTES_MAX || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Refusal::new("invalid_region", format!("{region:?} is no region"), "write it as AWS does: us-east-1"));
+    }
+    let at = (service.now)();
+    let source = format!("override by {by}");
+    let fact = ImageFact { image_id, region, at, source, fact: Fact::Override(Override { tenant, product, is, by, reason, at }) };
+    let partition_key = fact.partition_key().as_bytes().to_vec();
+    let value = Cx::encode(&fact).map_err(|error| Refusal::failed(&error))?;
+    let message = Message { topic: Topic::ImageFacts, partition_key: partition_key.clone(), key: fact.to_key().into_bytes(), value };
+    let entry = Entry { messages: vec![message], ..Entry::default() };
+    service.committer.commit(entry).await.map_err(|error| Refusal::failed(&error))?;
+    service.show_images(&partition_key).await
+}
+
+fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(), Refusal> {
+    let is_image = image_id.len() <= IMAGE_ID_BYTES_MAX
+        && image_id.strip_prefix("ami-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if !is_image {
+        return Err(Refusal::new("invalid_image", "this is no id of an image", "write it as AWS does: ami-0123456789abcdef0"));
+    }
+    if tenant.is_some_and(|tenant| !is_tenant(tenant)) {
+        return Err(Refusal::new("invalid_tenant", "this is no name of a tenant", "leave it out to speak for all tenants"));
+    }
+    if reason.is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        return Err(Refusal::new("invalid_reason", format!("the reason has more than {REASON_CHARS_MAX} characters"), "shorten it"));
+    }
+    Ok(())
+}
+
+/// The region of an image, by what is known of it.
+async fn region_of(service: &Service, image_id: &str) -> Result<String, Refusal> {
+    let (log, image) = (service.log.clone(), image_id.to_owned());
+    let found = tokio::task::spawn_blocking(move || find_region(&log, &image)).await.map_err(|error| Refusal::failed(&error))?;
+    let found = found.map_err(|error| Refusal::failed(&error))?;
+    found.ok_or_else(|| {
+        Refusal::new("unknown_image", format!("no image {image_id} was ever seen"), "check its id, or name its region with --region")
+    })
+}
+
+fn find_region<L: Log>(log: &L, image_id: &str) -> Result<Option<String>, LogError> {
+    let partition = partition_of(image_id.as_bytes(), log.partitions());
+    let mut from = Position { topic: Topic::ImageFacts, partition, offset: 0 };
+    loop {
+        let records = log.read(from, PollLimits::default())?;
+        let Some(last) = records.last() else { return Ok(None) };
+        from.offset = last.offset + 1;
+        for record in &records {
+            // A key is `region/image/fact`.
+            let key = String::from_utf8_lossy(&record.key);
+            let mut parts = key.splitn(3, '/');
+            if let (Some(region), Some(image)) = (parts.next(), parts.next())
+                && image == image_id
+                && !region.is_empty()
+            {
+                return Ok(Some(region.to_owned()));
+            }
+        }
+    }
+}
