@@ -243,7 +243,7 @@ mod tests {
     fn what_the_cloud_bills_for_is_not_detected_and_a_challenge_makes_it_count() {
         let payg = |overrides| {
             let mut seen = image(Some(true), overrides);
-            seen.row.billing_model = BillingModel::Payg;
+            seen.row.is_marketplace = true;
             seen
         };
         let plain = payg(&[]);
