@@ -120,11 +120,11 @@ fn runs() -> Vec<Run> {
 
 /// An event of each start and end.
 fn write_events(root: &Path, runs: &[Run]) {
-    let mut events: Vec<(&Run, i64, &str)> = runs.iter().map(|run| (run, run.start, "RunInstances")).collect();
+    type Event<'a> = (&'a Run, i64, &'a str);
+    let mut events: Vec<Event<'_>> = runs.iter().map(|run| (run, run.start, "RunInstances")).collect();
     events.extend(runs.iter().filter_map(|run| Some((run, run.end?, "StopInstances"))));
     events.sort_by_key(|(run, at, _)| (run.account.clone(), run.instance.clone(), *at));
-    let texts =
-        |text: &dyn Fn(&(&Run, i64, &str)) -> Option<String>| -> ArrayRef { Arc::new(events.iter().map(text).collect::<StringArray>()) };
+    let texts = |text: &dyn Fn(&Event<'_>) -> Option<String>| -> ArrayRef { Arc::new(events.iter().map(text).collect::<StringArray>()) };
     let time: ArrayRef =
         Arc::new(events.iter().map(|(_, at, _)| Some(at * 1_000_000)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"));
     let of_start = |text: Option<&str>, action: &str| text.filter(|_| action == "RunInstances").map(str::to_owned);
@@ -232,9 +232,8 @@ impl World {
     }
 
     /// Asks with a token, and gives the document.
-    #[track_caller]
-    pub fn get<'a>(&'a self, path: &'a str, token: &'a str) -> impl Future<Output = Value> + 'a {
-        async move { self.server.get(path, token).await.ok(200) }
+    pub async fn get(&self, path: &str, token: &str) -> Value {
+        self.server.get(path, token).await.ok(200)
     }
 
     /// Asks with a token, and checks status and document.
