@@ -44,6 +44,9 @@ pub const USER_SQL_DEADLINE: Duration = Duration::from_secs(60);
 pub const SQL_AT_ONCE_MAX: usize = 2;
 /// Queries of users that wait to run; those beyond are told to come again.
 pub const SQL_WAITING_MAX: usize = 16;
+/// The stack of a thread that plans questions, in bytes: planning goes as deep as a question is nested, and what overflows ends the process.
+/// Only what is used of it takes memory.
+pub const THREAD_STACK_BYTES: usize = 16 << 20;
 /// Threads of a lane that read files, beside those that compute.
 pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
 /// Batches that a lane computes ahead of whoever reads them.

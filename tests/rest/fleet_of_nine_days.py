@@ -41,6 +41,9 @@ DESCRIBED: dict[str, dict[str, str]] = {
     PRIVATE: {"name": "crown-image", **BYOS},
     HIRED: {"name": "hired", **LINUX},
 }
+# An image has one owner, whoever looks at it.
+for _image, _described in DESCRIBED.items():
+    _described["owner_id"] = JEWELS if _image == PRIVATE else "591542846629"
 COUNTS_AS_RHEL = {RHEL, BOTH, COMMON, PRIVATE}
 COUNTS_AS_OPENSHIFT = {OPENSHIFT, BOTH}
 SIZES = {"m5.large": (2, 8192), "m5.xlarge": (4, 16384), "c5.large": (2, 4096), "r5.large": (2, 16384), "t3.nano": (2, 512)}

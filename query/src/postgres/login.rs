@@ -64,8 +64,12 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send>(
         Opening::Startup { major, minor, parameters } => (major, minor, parameters),
         Opening::Tls | Opening::Gss => return Err(Malformed("it asks for encryption within encryption").into()),
     };
-    match let_in(&mut wire, (major, minor), parameters, peer, is_encrypted, server).await? {
-        Ok((principal, settings, permit)) => {
+    match let_in(&mut wire, (major, minor), parameters, peer, is_encrypted, server).await {
+        Err(broken @ (Broken::TooLong { .. } | Broken::Malformed(_))) => {
+            refuse(wire, Wrong::fatal(code::PROTOCOL, broken.to_string())).await
+        }
+        Err(broken) => Err(broken),
+        Ok(Ok((principal, settings, permit))) => {
             let registered = match server.cancellers.register() {
                 Ok(registered) => registered,
                 Err(error) => return refuse(wire, Wrong { is_fatal: true, ..Wrong::internal(error) }).await,
@@ -80,7 +84,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send>(
             tracing::info!(target: "cloudigrade::access", user = &*principal.name, from = %peer, pid = registered.pid, "postgres connection");
             Ok(Some(Connection::new(wire, Arc::clone(server), principal, settings, registered, permit)))
         }
-        Err(wrong) => refuse(wire, wrong).await,
+        Ok(Err(wrong)) => refuse(wire, wrong).await,
     }
 }
 
