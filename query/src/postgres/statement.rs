@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use super::rewrite::rewritten;
 use super::wrong::{Wrong, code};
 use crate::limits::PG_STATEMENTS_AT_ONCE_MAX;
+use crate::sql::check_length;
 
 /// A statement that may be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +129,7 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Command>, Wrong> {
     if sql.trim().trim_end_matches(';').eq_ignore_ascii_case("abort") {
         return Ok(vec![Command::Rollback]);
     }
+    check_length(sql).map_err(|error| Wrong::new("54001", error.to_string()))?;
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
