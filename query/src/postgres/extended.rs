@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::connection::{Connection, Stop, no_such_cursor};
 use super::frontend::{Bind, Frontend, Named};
 use super::question::Described;
+use super::rewrite::arrays_of_texts;
 use super::running::{Running, description, fields};
 use super::statement::{self, Command};
 use super::value;
@@ -191,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             values.map(|(at, (value, kind))| value::constant(kind, is_binary(at), value.as_ref())).collect::<Result<Vec<_>, _>>()?;
         if let Some(question) = command.as_mut().and_then(question_of) {
             parameters::bind(question, &constants)?;
+            arrays_of_texts(question);
         }
         if self.portals.len() >= PG_PORTALS_MAX {
             return Err(Wrong::new(code::TOO_MANY, format!("a connection keeps {PG_PORTALS_MAX} portals and cursors; close some")).into());

@@ -15,8 +15,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{
-    CurrentUserVariableToSessionUserFunctionCall, FixVersionColumnName, PrependUnqualifiedPgTableName, RewriteArrayAnyAllOperation,
-    RewritePgCatalogOperator, RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier,
+    CurrentUserVariableToSessionUserFunctionCall, FixVersionColumnName, PrependUnqualifiedPgTableName, RewritePgCatalogOperator,
+    RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier,
 };
 use pgwire::api::Type;
 
@@ -28,7 +28,6 @@ static COMPATIBLE: LazyLock<PostgresCompatibilityParser> = LazyLock::new(Postgre
 /// The rules that keep the meaning.
 static FAITHFUL: LazyLock<Vec<Box<dyn SqlStatementRewriteRule>>> = LazyLock::new(|| {
     vec![
-        Box::new(RewriteArrayAnyAllOperation),
         Box::new(PrependUnqualifiedPgTableName),
         Box::new(StripCallableQualifier),
         Box::new(CurrentUserVariableToSessionUserFunctionCall),
@@ -42,7 +41,7 @@ static FAITHFUL: LazyLock<Vec<Box<dyn SqlStatementRewriteRule>>> = LazyLock::new
 pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Statement {
     if is_about_catalogue(&statement) {
         let text = text.map_or_else(|| statement.to_string(), str::to_owned);
-        if let Ok(mut statements) = COMPATIBLE.parse(&text)
+        if let Some(mut statements) = compatible(&text)
             && let (Some(mut rewritten), 0) = (statements.pop(), statements.len())
         {
             without_array_queries(&mut rewritten);
@@ -58,8 +57,18 @@ pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Stateme
     statement
 }
 
-/// Arrays that are written as texts, `x = ANY('{a,"b,c"}')`, read as Postgres reads them. The rule of others would cut quoted texts at commas.
-fn arrays_of_texts(statement: &mut Statement) {
+/// Reads queries about the catalogue that are not SQL as the parser knows it, but as the rules of others do.
+pub(super) fn read_about_catalogue(text: &str) -> Option<Vec<Statement>> {
+    compatible(text).filter(|statements| statements.iter().all(is_about_catalogue))
+}
+
+fn compatible(text: &str) -> Option<Vec<Statement>> {
+    // It panics on some names that are none.
+    std::panic::catch_unwind(|| COMPATIBLE.parse(text)).ok()?.ok()
+}
+
+/// Arrays that are written as texts, `x = ANY('{a,"b,c"}')`, read as Postgres reads them.
+pub(super) fn arrays_of_texts(statement: &mut Statement) {
     _ = visit_expressions_mut(statement, |expr| {
         if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
             && let Expr::Value(value) = right.as_ref()
@@ -154,6 +163,17 @@ const SAMPLES: [&str; 4] = ["2000-01-01", "2000-01-02", "day", "UTC"];
 
 /// A statement that can be planned without values. Its other parameters stay.
 pub(super) fn sampled(mut statement: Statement) -> Statement {
+    let is_placeholder = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)));
+    // Of an array whose elements are of no known type.
+    _ = visit_expressions_mut(&mut statement, |expr| {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && is_placeholder(right)
+            && let Ok(array) = value::constant(&Type::TEXT_ARRAY, false, Some(&Bytes::from_static(b"{1}")))
+        {
+            **right = array;
+        }
+        ControlFlow::<()>::Continue(())
+    });
     struct Sample;
     impl VisitorMut for Sample {
         type Break = ();
@@ -218,9 +238,9 @@ mod tests {
     #[test]
     fn membership_in_an_array_keeps_its_meaning() {
         let sql = "SELECT * FROM accounts WHERE account_id = ANY($1)";
-        assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE array_contains($1, account_id)");
+        assert_eq!(rewritten(parse(sql), None).to_string(), sql);
         let sql = "SELECT * FROM accounts WHERE name = ANY('{a,\"b,c\"}')";
-        assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE array_contains(ARRAY['a', 'b,c'], name)");
+        assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE name = ANY(ARRAY['a', 'b,c'])");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
-use super::rewrite::rewritten;
+use super::rewrite::{read_about_catalogue, rewritten};
 use super::wrong::{Wrong, code};
 use crate::limits::PG_STATEMENTS_AT_ONCE_MAX;
 use crate::sql::check_length;
@@ -130,7 +130,9 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Command>, Wrong> {
         return Ok(vec![Command::Rollback]);
     }
     check_length(sql).map_err(|error| Wrong::new("54001", error.to_string()))?;
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| {
+    let read = Parser::parse_sql(&PostgreSqlDialect {}, sql);
+    let read = read.or_else(|error| read_about_catalogue(sql).ok_or(error));
+    let statements = read.map_err(|error| {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
             ParserError::RecursionLimitExceeded => "nested too deeply".to_owned(),

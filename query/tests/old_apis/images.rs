@@ -59,9 +59,9 @@ async fn the_images_of_ones_own_instances_are_shown_and_unknown_is_null() {
     );
     let unheard = world.get(&one("ami-unheard"), ALICE).await;
     assert_eq!((&unheard["rhel"], &unheard["rhel_detected"], &unheard["status"]), (&json!(null), &json!(null), &json!("pending")));
-    // What the cloud bills for itself is not detected.
+    // What the cloud bills for itself is there, and does not count.
     let payg = world.get(&one("ami-payg"), BOB).await;
-    assert_eq!((&payg["rhel"], &payg["rhel_detected"], &payg["rhel_challenged"]), (&json!(false), &json!(false), &json!(false)));
+    assert_eq!((&payg["rhel"], &payg["rhel_detected"], &payg["rhel_challenged"]), (&json!(false), &json!(true), &json!(false)));
     world.refuses(&one("ami-payg"), ALICE, 404, json!({"detail": "Not found."})).await;
     assert_eq!(world.get(&format!("{LIST}?user_id={}", ids::user_id("alice")), ROOT).await["count"], 4);
 }
@@ -103,7 +103,7 @@ async fn a_challenge_inverts_what_is_detected_at_once_for_ones_own_tenant_alone(
 
     // A superuser speaks for all, or for whom they name.
     challenge("PATCH", "ami-plain", ROOT, json!({"rhel_challenged": true})).await;
-    assert_eq!(flags(&world.get(&one("ami-plain"), ALICE).await, "rhel"), [Some(true), Some(true), Some(false)]);
+    assert_eq!(flags(&world.get(&one("ami-plain"), ALICE).await, "rhel"), [Some(true), Some(false), Some(false)]);
     let path = format!("{}?user_id={}", one("ami-rhel"), ids::user_id("bob"));
     let body = json!({"resourcetype": "AwsMachineImage", "rhel_challenged": true});
     world.server.ask("PATCH", &path, ROOT, Some(&body)).await.ok(200);

@@ -62,7 +62,7 @@ async fn usage_by_account_tells_unknown_from_none() {
     let path = |rest: &str| format!("/api/v1/report/accounts/?{rest}");
     let report = world.get(&path(FEBRUARY), ALICE).await;
     let overviews = &report["cloud_account_overviews"];
-    assert_eq!(each(overviews, "cloud_account_id"), [SHARED, EMPTY, STAGING]);
+    assert_eq!(each(overviews, "cloud_account_id"), [SHARED, STAGING, EMPTY]);
     assert_eq!(
         overviews[0],
         json!({
@@ -92,8 +92,8 @@ async fn usage_by_account_tells_unknown_from_none() {
     let counts = |overview: &Value| {
         ["images", "instances", "rhel_instances", "rhel_runtime_seconds", "rhel_vcpu_seconds"].map(|field| overview[field].clone())
     };
-    assert_eq!(counts(&overviews[2]), [1, 1, 1, HOUR / 2, HOUR].map(Value::from));
-    assert_eq!(counts(&overviews[1]), [const { Value::Null }; 5]);
+    assert_eq!(counts(&overviews[1]), [1, 1, 1, HOUR / 2, HOUR].map(Value::from));
+    assert_eq!(counts(&overviews[2]), [const { Value::Null }; 5]);
     let april = world.get(&path("start=2024-04-01&end=2024-05-01"), ALICE).await;
     for overview in april["cloud_account_overviews"].as_array().unwrap() {
         assert_eq!(counts(overview), [0; 5].map(Value::from));
@@ -200,10 +200,10 @@ async fn reports_are_cut_to_accounts_names_and_users() {
     assert_eq!(rhel(&format!("&account_id={}", ids::account_id("beta", BETA)), ALICE).await, 0);
 
     // An AWS account of two tenants is counted once, and shown as the first one's, or as whose is asked for.
-    assert_eq!(accounts("", ROOT).await, [SHARED, BETA, EMPTY, STAGING]);
+    assert_eq!(accounts("", ROOT).await, [SHARED, BETA, STAGING, EMPTY]);
     let bobs = format!("&user_id={}", ids::user_id("bob"));
     assert_eq!(accounts(&bobs, ROOT).await, [BETA, SHARED]);
-    assert_eq!(accounts(&bobs, ALICE).await, [SHARED, EMPTY, STAGING]);
+    assert_eq!(accounts(&bobs, ALICE).await, [SHARED, STAGING, EMPTY]);
     assert_eq!(accounts("&user_id=7", ROOT).await, [""; 0]);
     let theirs = 10 * HOUR + 14 * HOUR + HOUR;
     assert_eq!(rhel("", ROOT).await, 23 * HOUR + HOUR / 2 + theirs);

@@ -84,7 +84,7 @@ pub fn image_rows(images: &[Known]) -> RecordBatch {
         ("rhel_version", fixed(Some("9.4"))),
         ("billing_model", word(&|image| Some(image.billing_model))),
         ("is_encrypted", booleans(&|_| Some(false))),
-        ("is_marketplace", booleans(&|_| Some(false))),
+        ("is_marketplace", booleans(&|image| Some(image.billing_model == "payg"))),
         ("is_cloud_access", booleans(&|_| Some(false))),
         ("syspurpose_role", word(&|image| image.role)),
         ("syspurpose_sla", word(&|image| image.sla)),
