@@ -46,7 +46,9 @@ pub const SQL_AT_ONCE_MAX: usize = 2;
 pub const SQL_WAITING_MAX: usize = 16;
 /// The stack of a thread that plans questions, in bytes: planning goes as deep as a question is nested, and what overflows ends the process.
 /// Only what is used of it takes memory.
-pub const THREAD_STACK_BYTES: usize = 16 << 20;
+pub const THREAD_STACK_BYTES: usize = 64 << 20;
+/// Words and signs of a question in SQL, at most. It can be nested as deep as it has words, which the stack of its thread must be enough for.
+pub const SQL_WORDS_MAX: usize = 10_000;
 /// Threads of a lane that read files, beside those that compute.
 pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
 /// Batches that a lane computes ahead of whoever reads them.

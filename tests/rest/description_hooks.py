@@ -12,10 +12,15 @@ LOGIN_SECONDS = 60
 ENDS_TOKENS = {"v1DestroyToken", "revokeToken"}
 
 
+# A query as it is.
+schemathesis.serializer.alias("application/sql", "text/plain")
+
+
 def log_in() -> str:
-    """A new token."""
+    """A new token, asked for from elsewhere: where schemathesis guesses passwords, logging in is soon limited."""
     body = {"name": NAME, "password": PASSWORD, "scope": SCOPE}
-    answer = requests.post(f"{URL}/api/v1/tokens", json=body, timeout=LOGIN_SECONDS)
+    headers = {"X-Forwarded-For": "192.0.2.1"}
+    answer = requests.post(f"{URL}/api/v1/tokens", json=body, headers=headers, timeout=LOGIN_SECONDS)
     answer.raise_for_status()
     return answer.json()["token"]
 

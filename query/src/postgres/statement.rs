@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use super::rewrite::{read_about_catalogue, rewritten};
 use super::wrong::{Wrong, code};
 use crate::limits::PG_STATEMENTS_AT_ONCE_MAX;
+use crate::sql::check_length;
 
 /// A statement that may be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +129,7 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Command>, Wrong> {
     if sql.trim().trim_end_matches(';').eq_ignore_ascii_case("abort") {
         return Ok(vec![Command::Rollback]);
     }
+    check_length(sql).map_err(|error| Wrong::new("54001", error.to_string()))?;
     let read = Parser::parse_sql(&PostgreSqlDialect {}, sql);
     let read = read.or_else(|error| read_about_catalogue(sql).ok_or(error));
     let statements = read.map_err(|error| {

@@ -110,22 +110,32 @@ pub(super) async fn veiled(
     };
     let keep = seen.into_iter().chain(keep).reduce(Expr::and).unwrap_or_else(|| lit(true));
     let schema = Arc::clone(&files.schema).to_dfschema()?;
+    let usable = filters.iter().filter(|filter| state.create_physical_expr((*filter).clone(), &schema).is_ok());
+    let usable = usable.cloned().reduce(Expr::and);
     let mut columns = projection.to_vec();
-    for column in keep.column_refs() {
+    for column in [Some(&keep), usable.as_ref()].into_iter().flatten().flat_map(Expr::column_refs) {
         let at = files.schema.index_of(column.name())?;
         if !columns.contains(&at) {
             columns.push(at);
         }
     }
-    let usable = filters.iter().filter(|filter| state.create_physical_expr((*filter).clone(), &schema).is_ok()).cloned();
-    let prune = prune.into_iter().chain(usable).fold(keep.clone(), Expr::and);
+    let prune = prune.into_iter().chain(usable.clone()).fold(keep.clone(), Expr::and);
     let scanned = Arc::new(files.schema.project(&columns)?).to_dfschema()?;
     let scan = files.scan(state, move |file: &DataFile| is_any_seen && wanted(file), columns, Some(prune), None).await?;
     // The optimizer, which would do this otherwise, does not look behind the veil.
     let partitions = state.config().target_partitions();
     let scan = scan.repartitioned(partitions, state.config_options())?.unwrap_or(scan);
+    let shown = Some((0..projection.len()).collect());
     let keep = state.create_physical_expr(keep, &scanned)?;
-    let kept = FilterExecBuilder::new(keep, scan).apply_projection(Some((0..projection.len()).collect()))?.build()?;
+    let kept = match usable {
+        None => FilterExecBuilder::new(keep, scan).apply_projection(shown)?.build()?,
+        // Which row groups are left out depends on what others have in them. So that this shows in no count of rows, those that are not wanted
+        // are taken out here, and after those that are not seen, which no filter may meet.
+        Some(wanted) => {
+            let seen = Arc::new(FilterExecBuilder::new(keep, scan).build()?);
+            FilterExecBuilder::new(state.create_physical_expr(wanted, &scanned)?, seen).apply_projection(shown)?.build()?
+        }
+    };
     Ok(Arc::new(Veil::over(files.table.name, Arc::new(kept))))
 }
 
