@@ -126,7 +126,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         result = measure(args.binary, args.folder, args.per_second, Path(work))
     seconds, memory = result["seconds"], result.pop("memory_mib")
-    halves = [max(part) for part in (memory[: len(memory) // 2], memory[len(memory) // 2 :]) if part]
+    minute = round(60 / SAMPLE_SECONDS)
+    minutes = [memory[at : at + minute] for at in range(0, len(memory), minute)]
     summary = {
         "objects": len(files),
         "objects_per_second": round(len(files) / seconds),
@@ -135,7 +136,8 @@ def main() -> None:
         "program_cpu_ms_per_object": round(result["program_cpu_seconds"] * 1000 / len(files), 3),
         "stand_in_cpu_share": round(result["cpu_seconds"] / seconds, 2),
         "memory_mib_at_most": max(memory),
-        "memory_mib_at_most_by_half": halves,
+        "memory_mib_by_minute": [round(sum(part) / len(part), 1) for part in minutes],
+        "memory_mib_at_most_by_minute": [max(part) for part in minutes],
     }
     print(json.dumps({**summary, **result}, indent=1))
 

@@ -107,8 +107,10 @@ class Connection(asyncio.Protocol):
         if action == "DeleteMessage":
             self.queue.deleted.add(int(asked["ReceiptHandle"]))
         if action == "GetQueueAttributes":
-            left = str(len(self.queue.files) - len(self.queue.deleted))
-            return self._tell({"Attributes": {"ApproximateNumberOfMessages": left, "QueueArn": "arn:aws:sqs:us-east-1:123456789012:bench"}})
+            given = sum(number not in self.queue.deleted for _, number in self.queue.given)
+            left = len(self.queue.files) - len(self.queue.deleted) - given
+            depth = {"ApproximateNumberOfMessages": str(left), "ApproximateNumberOfMessagesNotVisible": str(given)}
+            return self._tell({"Attributes": {**depth, "QueueArn": "arn:aws:sqs:us-east-1:123456789012:bench"}})
         return self._tell({"Successful": [{"Id": entry["Id"]} for entry in asked.get("Entries", [])], "Failed": []})
 
     def _tell(self, answer: dict[str, object]) -> None:

@@ -3,9 +3,10 @@
 use aws_config::SdkConfig;
 use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, OwnRole, PolicyFor, PolicyFormat};
 use cloudigrade_connectors::doctor;
+use cloudigrade_connectors::source::listing::ListOptions;
 use cloudigrade_connectors::source::sqs::SqsOptions;
 
-use crate::config::{Accounts, Config};
+use crate::config::{Accounts, Config, SourceKind};
 use crate::exit::{Code, error};
 
 /// The client's configuration for all that this program does as itself.
@@ -66,7 +67,7 @@ pub async fn policy_text(
 ) -> anyhow::Result<String> {
     let accounts = config.accounts.clone().unwrap_or_default();
     let (principal_account, partition) = match principal.or(accounts.principal_account) {
-        Some(account) => (account, "aws".to_owned()),
+        Some(account) => (account, partition_of(sdk(config).await.region().map_or("", |region| region.as_ref())).to_owned()),
         None => {
             let doctor::Identity { account, arn } = identity(&sdk(config).await).await?;
             (account, arn.split(':').nth(1).unwrap_or("aws").to_owned())
@@ -83,9 +84,42 @@ pub async fn policy_text(
     Ok(aws::policy_text(form, &policy)?)
 }
 
-/// How the queue is read, if one is named.
+/// The partition of a region.
+fn partition_of(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        region if region.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    }
+}
+
+/// What is listed, if that is how new log files are found.
+pub fn listing(config: &Config) -> Option<ListOptions> {
+    let list = config.source.list.as_ref().filter(|_| config.source_kind() == Some(SourceKind::List))?;
+    let defaults = ListOptions::new(list.places.clone());
+    Some(ListOptions {
+        interval: list.interval,
+        recent_days: list.recent_days,
+        full_every: list.full_every,
+        since: list.since,
+        workers: config.source.workers.map_or(defaults.workers, usize::from),
+        include: config.source.include.clone(),
+        expected_bucket_owner: list.expected_bucket_owner.clone(),
+        request_payer: list.request_payer,
+        endpoint: endpoint(config),
+        ..defaults
+    })
+}
+
+/// How objects are read, if any are collected: from the queue's buckets, or those that are listed.
+pub fn objects(config: &Config) -> Option<SqsOptions> {
+    queue(config).or_else(|| listing(config).map(|list| list.objects()))
+}
+
+/// How the queue is read, if that is how new log files are found.
 pub fn queue(config: &Config) -> Option<SqsOptions> {
-    let sqs = config.source.sqs.as_ref()?;
+    let sqs = config.source.sqs.as_ref().filter(|_| config.source_kind() == Some(SourceKind::Sqs))?;
     let defaults = SqsOptions::new(sqs.queue_url.clone(), sqs.buckets.clone());
     Some(SqsOptions {
         region: sqs.region.clone(),

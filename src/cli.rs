@@ -1,12 +1,17 @@
 //! The command line.
 
+mod backfill;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{AsOf, Dimension, Granularity};
 use cloudigrade_schemas::Product;
+use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
+use cloudigrade_schemas::arn::is_account_id;
 
+pub use self::backfill::Backfill;
 use crate::control::wire::Operation;
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -46,6 +51,8 @@ pub struct Global {
 pub enum Command {
     /// Read CloudTrail files into the data folder; safe to repeat, to interrupt and to run in pieces
     Ingest(Ingest),
+    /// Read what was delivered to a bucket in a time, after saying what that will cost; with a server or without
+    Backfill(Backfill),
     /// Usage or concurrency over any period
     Report(Report),
     /// Ask in SQL: one query, or a shell without one
@@ -288,6 +295,9 @@ pub struct Serve {
     /// Address to listen at [default: 127.0.0.1:8080]; what is sent is not encrypted: put a proxy with TLS before anything but loopback
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Address to speak the protocol of Postgres at, for psql, drivers, Grafana and DBeaver, such as 127.0.0.1:5432
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<SocketAddr>,
     /// Only answer reports from the tables, to everybody without logging in; nothing is collected and nothing can be changed
     #[arg(long)]
     pub read_only: bool,
@@ -419,7 +429,7 @@ fn product(text: &str) -> Result<Product, String> {
 )]
 pub struct Accounts {
     /// Whose accounts
-    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT")]
+    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT", value_parser = tenant)]
     pub tenant: String,
     /// How to print: table or json; for `policy` json, cloudformation or terraform
     #[arg(long, global = true, value_enum, hide_possible_values = true)]
@@ -445,7 +455,7 @@ pub enum AccountsCommand {
     /// Print what an account must allow: a role, whom it trusts, and what that may do
     Policy {
         /// The AWS account that cloudigrade runs in; by default that of its credentials
-        #[arg(long, value_name = "ACCOUNT_ID")]
+        #[arg(long, value_name = "ACCOUNT_ID", value_parser = account_id)]
         principal: Option<String>,
         /// With what reading the disks of machine images takes
         #[arg(long)]
@@ -454,6 +464,20 @@ pub enum AccountsCommand {
     /// All else is asked of whoever has the log.
     #[command(flatten)]
     Ask(Operation),
+}
+
+fn tenant(text: &str) -> Result<String, String> {
+    if !is_tenant(text) {
+        return Err(format!("a tenant's name is made of at most {TENANT_CHARS_MAX} letters, digits and ._@+-"));
+    }
+    Ok(text.to_owned())
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if !is_account_id(text) {
+        return Err("an AWS account id has twelve digits".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use cloudigrade_connectors::completeness::verify::{ArchiveError, KeysNotListed};
+use cloudigrade_connectors::source::listing::window::SurveyError;
 use cloudigrade_connectors::source::{FeedError, IngestError};
 use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_pipeline::log::LogError;
@@ -9,13 +11,14 @@ use cloudigrade_pipeline::sink::SinkError;
 use cloudigrade_query::{AsOfError, PeriodError, QueryError};
 
 use crate::config::ConfigError;
+use crate::control::socket::ControlError;
 
 /// What the program ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// All was done.
     Done = 0,
-    /// A failure that no other code names.
+    /// A failure that no other code names; of `verify`, that not all could be proven.
     Failed = 1,
     /// The command line, the period or the query is wrong. The command-line parser ends with this code too.
     Usage = 2,
@@ -27,7 +30,7 @@ pub enum Code {
     Data = 5,
     /// Storage or network failed: disk full, no permission, no answer, port taken.
     Storage = 6,
-    /// A check of the program's own numbers failed.
+    /// A check failed: of the program's own numbers, of an account, of the surroundings, of signatures.
     Wrong = 7,
     /// Stopped by a signal; what was done stays.
     Interrupted = 130,
@@ -83,8 +86,24 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             _ => Code::Usage,
         });
     }
+    if let Some(error) = cause.downcast_ref::<ArchiveError>() {
+        return Some(match error {
+            ArchiveError::Place(error) => of_feed(error),
+            ArchiveError::TooMany { .. } => Code::Usage,
+            ArchiveError::Object { .. } => Code::Storage,
+        });
+    }
+    if cause.downcast_ref::<KeysNotListed>().is_some() || cause.downcast_ref::<ControlError>().is_some() {
+        return Some(Code::Storage);
+    }
     if cause.downcast_ref::<ConfigError>().is_some() {
         return Some(Code::Usage);
+    }
+    if let Some(error) = cause.downcast_ref::<SurveyError>() {
+        return Some(match error {
+            SurveyError::Options(_) | SurveyError::Folder { .. } => Code::Usage,
+            SurveyError::Listing { .. } => Code::Storage,
+        });
     }
     cause.downcast_ref::<PeriodError>().map(|_| Code::Usage).or_else(|| cause.downcast_ref::<LogError>().map(of_log))
 }

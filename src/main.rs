@@ -12,6 +12,7 @@ mod control;
 mod data;
 mod demo;
 mod exit;
+mod heap;
 mod limits;
 mod live;
 mod output;
@@ -19,21 +20,17 @@ mod users;
 
 use clap::Parser;
 
-/// Heaps that the allocator may keep.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const HEAPS_MAX: i32 = 2;
-
 fn main() -> std::process::ExitCode {
     if let Some(code) = houndigrade::sandbox::become_child_if_asked() {
         return code;
     }
-    bound_heaps();
+    heap::bound();
     let cli = cli::Cli::parse();
     match run(cli) {
         Ok(code) => code.into(),
         Err(error) if output::reader_is_gone(&error) => exit::Code::Done.into(),
         Err(error) => {
-            eprintln!("cloudigrade: {}", output::message(&error));
+            output::tell(format_args!("cloudigrade: {}", output::message(&error)));
             exit::Code::of(&error).into()
         }
     }
@@ -50,16 +47,6 @@ fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
-/// glibc gives threads heaps of their own, and keeps in each what was freed there: with many threads that come and go, memory grew to a
-/// multiple of what was ever in use at once.
-fn bound_heaps() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes two integers, and no other thread runs yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, HEAPS_MAX);
-    }
-}
-
 /// Log lines go to standard error: warnings, or what `RUST_LOG` asks for.
 fn start_log(verbose: u8, format: config::LogFormat) {
     use std::io::IsTerminal;
@@ -72,8 +59,15 @@ fn start_log(verbose: u8, format: config::LogFormat) {
         1 => "warn,cloudigrade=info,cloudigrade_pipeline=info,cloudigrade_connectors=info,cloudigrade_query=info",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|asked| !asked.is_empty());
+    let filter = asked.map(|asked| EnvFilter::try_new(&asked).map_err(|error| (asked, error))).transpose();
+    let filter = filter.unwrap_or_else(|(asked, error)| {
+        output::tell(format_args!("cloudigrade: RUST_LOG is {asked:?}, which cannot be used: {error}; it is as if it were not set"));
+        None
+    });
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(default));
+    // A line that cannot be written is no reason to end the thread that wrote it, as telling of that on standard error would.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         config::LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
         config::LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).init(),

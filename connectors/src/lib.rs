@@ -15,4 +15,6 @@ pub mod completeness;
 pub mod doctor;
 pub mod limits;
 #[cfg(feature = "source")]
+#[cfg(all(test, feature = "source"))]
+mod sample;
 pub mod source;

@@ -107,7 +107,7 @@ pub const LANES_MAX: usize = 10_000;
 pub const REGIONS_AT_ONCE_MAX: usize = 6;
 /// Observations that one entry of the log joins.
 pub const OBSERVATIONS_PER_ENTRY: usize = 2_000;
-/// How often an account is compared with EC2, unless it is configured.
+/// How often an account is compared with EC2 at least, unless it is configured.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How rarely it may be: a terminated instance is gone from descriptions after about an hour.
 pub const RECONCILE_INTERVAL_MAX: Duration = Duration::from_secs(30 * 60);
@@ -138,8 +138,6 @@ pub const MESSAGE_WRAPPINGS_MAX: usize = 2;
 pub const OBJECTS_PER_MESSAGE_MAX: usize = 10_000;
 /// Objects of one message that are worked on at the same time; other messages have theirs.
 pub const OBJECTS_PER_MESSAGE_AT_ONCE: usize = 64;
-/// Bytes of a message that is not understood which its dead letter keeps.
-pub const MESSAGE_BYTES_KEPT: usize = 1024;
 /// Messages that are received but not yet deleted or given back, for each worker. Most of them wait for the log's commit.
 pub const MESSAGES_PER_WORKER: usize = 32;
 /// Messages that are received but not yet deleted or given back.
@@ -178,6 +176,8 @@ pub const ENVIRONMENT_BACKOFF_MIN: Duration = Duration::from_secs(60);
 pub const QUEUE_BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// How long the queue is not asked at most.
 pub const QUEUE_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often the queue is asked how many messages it holds. SQS itself counts about once a minute.
+pub const QUEUE_DEPTH_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a message can be held by heartbeats. SQS gives it to others after 12 hours, whatever is asked.
 pub const HEARTBEAT_FOR_MAX: Duration = Duration::from_secs(11 * 3600);
 /// How long finishing what is being committed may take once the program is asked to stop.
@@ -192,6 +192,55 @@ pub const PROBLEMS_MAX: usize = 64;
 pub const PROBLEM_WITNESSES_MAX: usize = 16;
 /// How long a problem that shows no more is told: twice as long as a message rests at most.
 pub const PROBLEM_KEPT: Duration = Duration::from_secs(30 * 60);
+// Listing.
+
+/// How long after one listing of the newest days the next begins. CloudTrail delivers about every five minutes.
+pub const LIST_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// How short that may be.
+pub const LIST_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How long that may be.
+pub const LIST_INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Days besides today that each listing looks at. CloudTrail delivers within minutes and replication within hours, also around midnight;
+/// what comes later (CloudTrail tries for 30 days where it was denied) a full listing finds.
+pub const LIST_RECENT_DAYS: u32 = 2;
+/// How many days that may be.
+pub const LIST_RECENT_DAYS_MAX: u32 = 366;
+/// How often all of a place is listed: a request for each thousand objects.
+pub const LIST_FULL_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How rarely that may be.
+pub const LIST_FULL_EVERY_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Places that are listed.
+pub const LIST_PLACES_MAX: usize = 64;
+/// Objects of one page of a listing, which S3 limits to 1000.
+pub const LIST_PAGE: i32 = 1_000;
+/// Pages that were listed and wait to be held against the log.
+pub const LIST_PAGES_WAITING: usize = 2;
+/// Folders of one place that are listed at the same time.
+pub const LIST_AT_ONCE: usize = 8;
+/// Folders of one place that fail before no more of them are tried.
+pub const LIST_FAILURES_MAX: usize = 16;
+/// How long after a listing that failed it is tried again.
+pub const LIST_RETRY: Duration = Duration::from_secs(60);
+/// How long a file was not written to before it is taken to be whole.
+pub const LIST_FILE_RESTS: Duration = Duration::from_secs(2);
+/// New objects that wait to be read; the listing waits for room.
+pub const LIST_WAITING_MAX: usize = 1_024;
+/// Objects that are held, most of them to be tried again; those beyond are forgotten until the next full listing, which then comes soon.
+pub const LIST_HELD_MAX: usize = 20_000;
+/// Objects that were given up, such as poison, and are remembered while the program runs. When there are more, all are read once more.
+pub const LIST_GIVEN_UP_MAX: usize = 100_000;
+/// How long it may take until whoever waits for new objects looks again whether one is due.
+pub const LIST_WAKES_AFTER: Duration = Duration::from_secs(1);
+/// How long a digest's time is, in seconds: CloudTrail writes one an hour.
+pub const DIGEST_PERIOD_SECONDS: i64 = 3_600;
+
+// Backfilling.
+
+/// Objects of one request to read them. It also bounds how long a server that stops waits for one.
+pub const BATCH_OBJECTS_MAX: usize = 200;
+/// Different reasons why objects were not read that are told.
+pub const BATCH_REASONS_MAX: usize = 8;
+
 /// Dead letters that one replay or drop takes.
 pub const LETTERS_AT_ONCE_MAX: usize = 10_000;
 /// Objects that one replay reads at the same time.

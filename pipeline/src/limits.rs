@@ -27,14 +27,19 @@ pub const COMPRESSED_BYTES_MIN: usize = 4 << 10;
 pub const FILE_ROWS_MAX: usize = 64 << 10;
 /// Threads that read messages for the tables at the same time.
 pub const DECODES_AT_ONCE_MAX: usize = 2;
-/// Table files that are rewritten at the same time; each is in memory about three times.
+/// Table files that are rewritten at the same time; each is in memory about twice.
 pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.
 pub const SYNCS_AT_ONCE_MAX: usize = 8;
-/// How long table files that were replaced are kept: whoever reads an older version of a table has this long to end. Delta's own default.
-pub const REPLACED_FILES_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// Commits of a table after which its replaced files are looked through.
-pub const COMMITS_BETWEEN_CLEANINGS: u64 = 20;
+/// How long table files that were replaced are kept, unless another time is asked for: whoever reads an older version of a table, or wants a
+/// report as of then, has this long. A busy table replaces a dozen files every few seconds, so this bounds the disk.
+pub const TABLE_HISTORY: Duration = Duration::from_secs(3600);
+/// How much longer a table's log names replaced files, and keeps entries that a checkpoint has summed up: files are found by it to be
+/// deleted. It bounds what writing a checkpoint costs in memory.
+pub const TABLE_HISTORY_MARGIN: Duration = Duration::from_secs(2 * 3600);
+/// Commits of a table that one checkpoint sums up. Before it, replaced files are looked through. Who reads the table's log opens all entries
+/// since the last checkpoint at once, each with buffers of more than a MiB.
+pub const COMMITS_BETWEEN_CHECKPOINTS: u64 = 20;
 /// Bytes of messages that the table sink applies in one commit, at most.
 pub const SINK_BATCH_BYTES: usize = 16 << 20;
 /// What came of this many of a tenant's commands is kept, the newest.

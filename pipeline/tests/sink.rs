@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on panics")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,11 +10,12 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 
-use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
+use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
 use cloudigrade_pipeline::engine::{Operator, step};
-use cloudigrade_pipeline::log::{Log, Output, PollLimits, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::limits;
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_pipeline::operators::{Images, Sightings};
-use cloudigrade_pipeline::sink::{TableRoot, Tables};
+use cloudigrade_pipeline::sink::{TableRoot, Tables, delta_table};
 use cloudigrade_schemas::account::Unmetered;
 use cloudigrade_schemas::image::Override;
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
@@ -134,6 +136,108 @@ async fn replaced_files_are_deleted_once_old_and_the_table_goes_on_from_where_it
     assert_eq!(tables.catch_up(&log).await.unwrap().messages, 0);
     tables.drop_replaced_files(Duration::ZERO).await.unwrap();
     assert_eq!(parquet_files(&coverage), 1);
+}
+
+/// A log to which somebody adds whenever it is read.
+struct Growing<'a>(&'a EmbeddedLog);
+
+impl Log for Growing<'_> {
+    type Task = EmbeddedTask;
+
+    fn partitions(&self) -> u32 {
+        self.0.partitions()
+    }
+
+    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<EmbeddedTask, LogError> {
+        self.0.open_task(spec, partitions)
+    }
+
+    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
+        let records = self.0.read(from, limits)?;
+        extend(self.0, from.offset as i64 + 100);
+        Ok(records)
+    }
+
+    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+        self.0.end(topic, partition)
+    }
+}
+
+#[tokio::test]
+async fn catching_up_ends_where_the_log_ended_when_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    for _ in 0..3 {
+        extend(&log, 1);
+        assert_eq!(tables.catch_up(&Growing(&log)).await.unwrap().commits, 1);
+    }
+    assert_eq!((tables.catch_up(&log).await.unwrap().commits, tables.catch_up(&log).await.unwrap().commits), (1, 0));
+}
+
+/// The properties in the metadata that a table's commits told last.
+fn properties_of(table: &Path) -> BTreeMap<String, String> {
+    let mut commits: Vec<PathBuf> = std::fs::read_dir(table.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    commits.retain(|commit| commit.extension().is_some_and(|extension| extension == "json"));
+    commits.sort();
+    let texts: Vec<String> = commits.iter().map(|commit| std::fs::read_to_string(commit).unwrap()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let metadata = lines.filter_map(|line| serde_json::from_str::<Value>(line).unwrap().get("metaData").cloned()).next_back();
+    serde_json::from_value(metadata.unwrap()["configuration"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_table_keeps_of_its_past_is_bounded_and_an_earlier_versions_table_learns_it_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+    Tables::open(&root, log.partitions()).await.unwrap();
+    let table = folder.path().join("tables/coverage");
+    let entries = || std::fs::read_dir(table.join("_delta_log")).unwrap().count();
+    let properties = properties_of(&table);
+    assert_eq!(properties["delta.checkpointInterval"], limits::COMMITS_BETWEEN_CHECKPOINTS.to_string());
+    let kept = format!("interval {} seconds", (limits::TABLE_HISTORY + limits::TABLE_HISTORY_MARGIN).as_secs());
+    assert_eq!((&properties["delta.deletedFileRetentionDuration"], &properties["delta.logRetentionDuration"]), (&kept, &kept));
+
+    let first = table.join("_delta_log/00000000000000000000.json");
+    let text = std::fs::read_to_string(&first).unwrap();
+    let without: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let mut action: Value = serde_json::from_str(line).unwrap();
+            if let Some(metadata) = action.get_mut("metaData") {
+                metadata["configuration"] = serde_json::json!({});
+            }
+            action.to_string()
+        })
+        .collect();
+    std::fs::write(&first, without.join("\n")).unwrap();
+    let before = entries();
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    assert_eq!((properties_of(&table), entries()), (properties, before + 1));
+    let mut reader = delta_table(root.store(), &root.table_url("coverage")).unwrap();
+    reader.load().await.unwrap();
+    for through in 1..=limits::COMMITS_BETWEEN_CHECKPOINTS as i64 {
+        extend(&log, through);
+        tables.catch_up(&log).await.unwrap();
+    }
+    let checkpoint = limits::COMMITS_BETWEEN_CHECKPOINTS - 1;
+    assert!(table.join(format!("_delta_log/{checkpoint:020}.checkpoint.parquet")).exists());
+    // A reader that looks again long after goes on from the checkpoint, for the entries that it knew are forgotten.
+    for version in 0..checkpoint {
+        std::fs::remove_file(table.join(format!("_delta_log/{version:020}.json"))).unwrap();
+    }
+    reader.update_incremental(None).await.unwrap();
+    assert_eq!((reader.version(), reader.snapshot().unwrap().log_data().num_files()), (Some(checkpoint + 2), 1));
+    // Opened anew it knows its past, and where it was.
+    let entries_before = entries();
+    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
+    assert_eq!((tables.catch_up(&log).await.unwrap().messages, entries()), (0, entries_before));
+    assert_eq!(tables.drop_replaced_files(Duration::ZERO).await.unwrap(), limits::COMMITS_BETWEEN_CHECKPOINTS as usize - 1);
+    // Who keeps more of it tells so.
+    Tables::open(&root.with_history(Duration::from_secs(86_400)), log.partitions()).await.unwrap();
+    assert_eq!(properties_of(&table)["delta.logRetentionDuration"], "interval 93600 seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@
 //! * [`explain`]: the runs, events and images behind one cell of a report; [`runs`]: runs, in pages
 //! * [`runtime`]: threads of their own for all of these
 //! * [`rest`]: the reports over HTTP
+//! * [`postgres`]: SQL by the protocol of Postgres
 //! * [`sql`]: read-only SQL within limits; `usage(...)` and `concurrency(...)` are the same calculation as the reports
 //! * [`format`]: results as tables for people, JSON, CSV, Parquet and Arrow
 //! * [`viewer`]: who asks, and so what there is to see
@@ -26,8 +27,10 @@ mod functions;
 pub mod ids;
 mod label;
 pub mod limits;
+mod parameters;
 pub mod period;
 mod plan;
+pub mod postgres;
 pub mod report;
 pub mod rest;
 pub mod runs;
@@ -41,7 +44,7 @@ pub use digest::{TableDigest, TablesDigest, tables_digest};
 pub use dimension::{Dimension, Only};
 pub use error::{Limit, QueryError};
 pub use explain::{ExplainRequest, Explanation, explain};
-pub use format::{Format, RowWriter, TableStyle};
+pub use format::{Format, RowWriter, TableStyle, printable};
 pub use period::{Granularity, Period, PeriodError};
 pub use report::{Report, ReportKind, ReportRequest, UnknownType, run_report};
 pub use runs::{RunPosition, RunsRequest, list_runs};

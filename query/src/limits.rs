@@ -44,6 +44,9 @@ pub const USER_SQL_DEADLINE: Duration = Duration::from_secs(60);
 pub const SQL_AT_ONCE_MAX: usize = 2;
 /// Queries of users that wait to run; those beyond are told to come again.
 pub const SQL_WAITING_MAX: usize = 16;
+/// The stack of a thread that plans questions, in bytes: planning goes as deep as a question is nested, and what overflows ends the process.
+/// Only what is used of it takes memory.
+pub const THREAD_STACK_BYTES: usize = 16 << 20;
 /// Threads of a lane that read files, beside those that compute.
 pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
 /// Batches that a lane computes ahead of whoever reads them.
@@ -66,6 +69,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a request's body may take.
 pub const HTTP_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long the rest of a body may take that is not needed any more, for the connection to go on.
+pub const HTTP_UNREAD_BODY_WITHIN: Duration = Duration::from_secs(1);
 /// How long an answer may take to begin: a query's time, and that to wait for its turn.
 pub const HTTP_ANSWER_WITHIN: Duration = Duration::from_secs(330);
 /// How long a client may take nothing of its answer.
@@ -86,7 +91,41 @@ pub const HTTP_PIECES_WAITING_MAX: usize = 4;
 pub const PAGE_ROWS: usize = 100;
 /// Rows of one page of a list, at most.
 pub const PAGE_ROWS_MAX: usize = 1000;
+/// Items of one page of the old APIs' lists, unless the request says otherwise.
+pub const OLD_PAGE_ITEMS: usize = 10;
 /// Dead letters that one request settles, at most.
 pub const LETTERS_SETTLED_MAX: usize = 1000;
 /// Answers of many rows that are sent at the same time over HTTP, fewer than reports at once; those beyond are told to come again.
 pub const EXPORTS_AT_ONCE_MAX: usize = 2;
+/// Rows of an answer that are written before it is sent, at most; more are written as the client takes them.
+pub const HTTP_WHOLE_ROWS_MAX: usize = 10_000;
+/// Parameters of one query, at most.
+pub const SQL_PARAMETERS_MAX: usize = 1000;
+/// Connections at once over the protocol of Postgres; more are refused.
+pub const PG_CONNECTIONS_MAX: usize = 100;
+/// Connections over the protocol of Postgres that are not let in yet; more wait to be accepted.
+pub const PG_OPENINGS_MAX: usize = 100;
+/// Bytes of the first message of a connection: as in Postgres.
+pub const PG_OPENING_BYTES_MAX: usize = 10_000;
+/// Bytes of a message with a password.
+pub const PG_PASSWORD_BYTES_MAX: usize = 2048;
+/// Bytes of any other message.
+pub const PG_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// How long a client may take until it is let in.
+pub const PG_STARTUP_WITHIN: Duration = Duration::from_secs(30);
+/// How long a connection may be idle. Pools keep theirs for hours.
+pub const PG_IDLE_MAX: Duration = Duration::from_secs(8 * 3600);
+/// How long a client may take nothing of what it is sent.
+pub const PG_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long statements go on that run when the server is told to stop.
+pub const PG_STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that wait to be sent before more rows are computed, about.
+pub const PG_WRITE_BYTES: usize = 64 << 10;
+/// Statements in one query.
+pub const PG_STATEMENTS_AT_ONCE_MAX: usize = 100;
+/// Prepared statements that a connection keeps.
+pub const PG_PREPARED_MAX: usize = 500;
+/// Portals and cursors that a connection keeps.
+pub const PG_PORTALS_MAX: usize = 50;
+/// How long a user who was let in is taken to be let in still, before it is looked again.
+pub const PG_KNOWN_FOR: Duration = Duration::from_secs(5);

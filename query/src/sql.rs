@@ -11,11 +11,12 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement as SqlStatement};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::error::{Limit, QueryError};
+use crate::parameters;
 use crate::session::{Limits, session};
 use crate::tables::{SnapshotToken, Tables, View};
 use crate::viewer::Viewer;
@@ -110,20 +111,38 @@ impl Stream for Rows {
 /// The work is done by whoever polls the rows and by tasks of the current runtime. A server has it done by a
 /// [`QueryRuntime`](crate::QueryRuntime), since it keeps threads busy.
 pub async fn run_sql(tables: &Tables, viewer: &Viewer, sql: &str, now: UtcSecond, limits: &Limits) -> Result<Rows, QueryError> {
+    run_sql_with(tables, viewer, sql, &[], now, limits).await
+}
+
+/// The same with values for the parameters `$1`, `$2`, ...
+pub(crate) async fn run_sql_with(
+    tables: &Tables,
+    viewer: &Viewer,
+    sql: &str,
+    parameters: &[SqlExpr],
+    now: UtcSecond,
+    limits: &Limits,
+) -> Result<Rows, QueryError> {
     let deadline = Instant::now() + limits.time;
     let wrong = |error| QueryError::from_datafusion(&error, limits.memory_bytes);
     let view = View::new(&tables.snapshot(), viewer).map_err(wrong)?;
     let context = session(tables, &view, now, limits)?;
     let state = context.state();
-    let statement = read_statement(&state, sql, limits)?;
+    let mut statement = read_statement(&state, sql, limits)?;
+    parameters::bind_parsed(&mut statement, parameters)?;
     let plan = async {
         let plan = state.statement_to_plan(statement).await?;
-        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+        verify_plan(&plan)?;
         Ok(plan)
     };
     let plan = timeout_at(deadline, plan).await.map_err(|_| Limit::Time(limits.time))?;
     let plan = plan.map_err(wrong)?;
     Ok(run_plan(&context, plan, limits, deadline).await?.of(&view, now))
+}
+
+/// Refuses a plan that changes anything, also within what it explains.
+pub(crate) fn verify_plan(plan: &LogicalPlan) -> datafusion::error::Result<()> {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(plan)
 }
 
 /// Runs a plan until a deadline.

@@ -9,7 +9,7 @@ use crate::UtcSecond;
 /// tenant: one writer decides about all accounts of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountCommand {
-    /// Names this command. The same command once more changes nothing and has the same outcome.
+    /// Names this command. The same command once more, among the newest thousand of its tenant, changes nothing and has the same outcome.
     pub id: String,
     /// Whose account.
     pub tenant: String,
@@ -71,6 +71,9 @@ pub enum AccountAction {
     Failed {
         /// All that was found, with what to do about each.
         problems: Vec<AccountProblem>,
+        /// The trail, where it was in order or was made all the same: whoever ends the account must know of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trail: Option<Trail>,
     },
 }
 

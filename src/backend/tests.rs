@@ -11,6 +11,8 @@ use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{ImageFact, Product, Topic, UtcSecond};
 use tempfile::TempDir;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::control::service::Collecting;
 use crate::live::operators::Operators;
@@ -29,7 +31,7 @@ impl Place {
         let now = || UtcSecond(1_700_000_000);
         let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
         let (committer, commits) = Committer::start(&log, now).unwrap();
-        let operators = Operators::start(&log, |_| {}).unwrap();
+        let operators = Operators::start(&log, &CancellationToken::new()).unwrap();
         let config = Config::default();
         let service = Service::new(log.clone(), committer, Collecting::default(), None, &config, now).await.unwrap();
         Self { backend: Arc::new(LogBackend::new(Arc::new(service), &config)), log, commits, operators }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use cloudigrade_connectors::aws::PolicyFormat;
-use cloudigrade_query::{Format, RowWriter};
+use cloudigrade_query::{Format, RowWriter, printable};
 use cloudigrade_schemas::Account;
 
 use crate::aws;
@@ -16,7 +16,7 @@ use crate::control::reach;
 use crate::control::wire::{Answer, Operation, Request};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
-use crate::output::{print, table_style};
+use crate::output::{print, table_style, tell};
 
 /// Does what is asked, by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::Result<Code> {
@@ -48,12 +48,17 @@ pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::
         AccountsCommand::Ask(operation) => operation,
     };
     let is_list = matches!(operation, Operation::List);
+    // Whether that an account has problems is a failure of what was asked: a pause is a pause all the same.
+    let looks = !matches!(
+        operation,
+        Operation::List | Operation::Rename { .. } | Operation::Pause { .. } | Operation::Disable { .. } | Operation::Delete { .. }
+    );
     let answer = ask(operation).await?;
     show(&answer, format, is_list)?;
     for note in &answer.notes {
-        eprintln!("cloudigrade: {note}");
+        tell(format_args!("cloudigrade: {note}"));
     }
-    let obstructed = !is_list && answer.accounts.iter().any(|account| !account.problems.is_empty());
+    let obstructed = looks && answer.accounts.iter().any(|account| !account.problems.is_empty());
     Ok(if obstructed { Code::Wrong } else { Code::Done })
 }
 
@@ -70,8 +75,8 @@ fn show(answer: &Answer, format: Option<AccountsFormat>, is_list: bool) -> anyho
 
 fn list(accounts: &[Account]) -> anyhow::Result<()> {
     if accounts.is_empty() {
-        eprintln!(
-            "no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one"
+        tell(
+            "no accounts yet; `cloudigrade accounts policy` prints what an account must allow, `cloudigrade accounts register ROLE_ARN` adds one",
         );
         return Ok(());
     }
@@ -95,7 +100,7 @@ fn list(accounts: &[Account]) -> anyhow::Result<()> {
 
 /// One field a line, and each problem with what to do about it.
 fn describe(out: &mut dyn Write, account: &Account) -> std::io::Result<()> {
-    let mut line = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<12}{value}") };
+    let mut line = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<12}{}", printable(value)) };
     line("account", &account.account_id)?;
     line("name", account.name.as_deref().unwrap_or_default())?;
     line("role", &account.arn)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use cloudigrade_query::{Limits, Viewer, run_sql};
+use cloudigrade_query::{Limits, Viewer, printable, run_sql};
 
 use crate::cli::{DeadLetters, Settle, SummaryFormat};
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::control::reach;
 use crate::control::wire::{LettersAction, LettersRequest};
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
-use crate::output::{Destination, print};
+use crate::output::{Destination, print, tell};
 
 /// Lists them, shows one, or settles some.
 pub async fn run(data: &DataFolder, args: &DeadLetters, config: &Config) -> anyhow::Result<Code> {
@@ -66,12 +66,6 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
     }
     let ids = args.ids.iter().map(|id| id.to_ascii_lowercase()).collect();
     let answer = reach::ask_about_letters(data, config, LettersRequest { ids, by: reach::by(), action }).await?;
-    if answer.found == 0 && !args.all {
-        return Err(error(
-            Code::NoInput,
-            "there is no open dead letter of these ids; `cloudigrade dead-letters list` shows them".to_owned(),
-        ));
-    }
     match args.format {
         SummaryFormat::Json => {
             let json = serde_json::to_string(&answer)?;
@@ -81,12 +75,12 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
             let done = if action == LettersAction::Replay { "replayed" } else { "dropped" };
             print(|out| {
                 writeln!(out, "{} {done}, {} stay open", answer.resolved.len(), answer.open.len())?;
-                answer.open.iter().try_for_each(|(id, why)| writeln!(out, "{:.8}  {why}", id))
+                answer.open.iter().try_for_each(|(id, why)| writeln!(out, "{id:.8}  {}", printable(why)))
             })?;
         }
     }
     if answer.more {
-        eprintln!("cloudigrade: there are more; run the command again");
+        tell("cloudigrade: there are more; run the command again");
     }
     Ok(if answer.open.is_empty() { Code::Done } else { Code::DeadLetters })
 }
@@ -98,7 +92,8 @@ fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
     for batch in batches {
         for row in 0..batch.num_rows() {
             for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-                writeln!(lines, "{:<13} {}", field.name(), ArrayFormatter::try_new(column, &options)?.value(row))?;
+                let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
+                writeln!(lines, "{:<13} {}", field.name(), printable(&value))?;
             }
         }
     }

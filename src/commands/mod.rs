@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod accounts;
+mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
@@ -19,6 +20,8 @@ mod users;
 mod verify;
 
 use clap::CommandFactory;
+use cloudigrade_query::limits::THREAD_STACK_BYTES;
+use tokio::runtime::Handle;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -28,18 +31,25 @@ use crate::output;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let data = DataFolder::of(&cli.global);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(THREAD_STACK_BYTES).enable_all().build()?;
+    let ended = run_within(runtime.handle(), cli, config);
+    // Dropping the runtime would wait for what a command has given up, such as a stop that takes longer than it may.
+    runtime.shutdown_background();
+    ended
+}
+
+fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code> {
+    let data = DataFolder::of(&cli.global, config);
     match cli.command {
-        Command::Ingest(args) => ingest::run(&data, &args, &handle),
+        Command::Ingest(args) => ingest::run(&data, &args, handle),
+        Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),
         Command::Report(args) => handle.block_on(report::run(&data, args.kind)),
-        Command::Sql(args) => sql::run(&data, &args, &handle),
+        Command::Sql(args) => sql::run(&data, &args, handle),
         Command::DeadLetters(args) => handle.block_on(dead_letters::run(&data, &args, config)),
         Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
-        Command::Verify(args) => verify::run(&args, &handle),
+        Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
-        Command::Demo(args) => demo::run(&args, &handle),
+        Command::Demo(args) => demo::run(&args, handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, config)),
         Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
         Command::Users(args) => handle.block_on(users::run(&data, args, config)),

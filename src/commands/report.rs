@@ -5,7 +5,7 @@ use cloudigrade_query::{Limits, Period, Report, ReportKind, ReportRequest, run_r
 use crate::cli;
 use crate::data::{DataFolder, now};
 use crate::exit::Code;
-use crate::output::Destination;
+use crate::output::{Destination, tell};
 
 /// Makes a report and writes it.
 pub async fn run(data: &DataFolder, kind: cli::ReportKind) -> anyhow::Result<Code> {
@@ -24,7 +24,7 @@ pub async fn run(data: &DataFolder, kind: cli::ReportKind) -> anyhow::Result<Cod
     let report = run_report(&tables, &ReportRequest::new(kind, period, args.by), &Limits::default()).await?;
     destination.write(&report.schema, &report.batches)?;
     for note in notes(&report) {
-        eprintln!("{note}");
+        tell(note);
     }
     Ok(Code::Done)
 }

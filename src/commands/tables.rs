@@ -11,7 +11,7 @@ use cloudigrade_schemas::Topic;
 use crate::cli;
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
-use crate::output::Destination;
+use crate::output::{Destination, tell};
 
 /// Whether nothing was ever ingested.
 fn is_empty(log: &EmbeddedLog) -> Result<bool, LogError> {
@@ -40,7 +40,7 @@ pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> 
                 return Err(error(Code::NoInput, "the log is empty: ingest first; tables without rows would make reports say 0"));
             }
             let applied = Tables::rebuild(&data.table_root()?, &log).await?;
-            eprintln!("tables written anew: {} messages, {} files", applied.messages, applied.files);
+            tell(format_args!("tables written anew: {} messages, {} files", applied.messages, applied.files));
         }
         cli::Tables::Digest { output } => {
             let digest = cloudigrade_query::tables_digest(&data.open_tables().await?).await?;

@@ -7,6 +7,7 @@ use cloudigrade_connectors::completeness::verify::{self, FileCounts, FileVerdict
 use cloudigrade_connectors::limits::VERIFY_THREADS;
 use cloudigrade_connectors::source::Location;
 use cloudigrade_connectors::source::s3::S3Options;
+use cloudigrade_query::printable;
 use tokio::runtime::Handle;
 
 use crate::cli::{SummaryFormat, Verify};
@@ -59,19 +60,22 @@ fn write_report(out: &mut dyn Write, report: &VerifyReport) -> std::io::Result<(
     let wrong: Vec<_> = report.files.iter().filter(|file| !matches!(file.verdict, FileVerdict::Valid | FileVerdict::NotYetNamed)).collect();
     for file in wrong.iter().take(FILES_SHOWN_MAX) {
         let detail = file.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
-        writeln!(out, "{:<18} {}{detail}", file.verdict.word(), file.uri)?;
+        writeln!(out, "{:<18} {}", file.verdict.word(), printable(&format!("{}{detail}", file.uri)))?;
     }
     if wrong.len() > FILES_SHOWN_MAX {
         writeln!(out, "and {} more: --format json lists them", wrong.len() - FILES_SHOWN_MAX)?;
     }
     for beginning in &report.beginnings {
-        writeln!(out, "not looked at      before {}: {} names {}, which is not here", beginning.from, beginning.first, beginning.previous)?;
+        let (first, previous) = (printable(&beginning.first), printable(&beginning.previous));
+        writeln!(out, "not looked at      before {}: {first} names {previous}, which is not here", beginning.from)?;
     }
     for pause in &report.pauses {
         writeln!(
             out,
             "no digest          from {} until {}: the trail was stopped or changed before {}",
-            pause.from, pause.until, pause.digest
+            pause.from,
+            pause.until,
+            printable(&pause.digest)
         )?;
     }
     if let (Some(from), Some(until)) = (report.from, report.until) {

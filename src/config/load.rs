@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::sections::Config;
@@ -84,20 +85,32 @@ pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String
     refuse_unknown(&table, &schema, &place)?;
     let mut variables: Vec<_> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
-    for (name, value) in variables {
+    for (name, value) in &variables {
         let path: Vec<String> = name[PREFIX.len()..].split(SEPARATOR).map(str::to_ascii_lowercase).collect();
         if path.iter().any(String::is_empty) {
-            return Err(ConfigError::Variable { name });
+            return Err(ConfigError::Variable { name: name.clone() });
         }
-        set(&mut table, &path, &value).map_err(|cause| ConfigError::Invalid { place: name.clone(), cause })?;
-        refuse_unknown(&table, &schema, &name)?;
+        set(&mut table, &path, value).map_err(|cause| ConfigError::Invalid { place: name.clone(), cause })?;
+        refuse_unknown(&table, &schema, name)?;
     }
-    let config = Config::deserialize(table).map_err(|error| ConfigError::Invalid { place: place.clone(), cause: error.to_string() })?;
+    let config = Config::deserialize(table).map_err(|error| invalid(&error, place.clone(), &variables))?;
     let faults = config.faults();
     if faults.is_empty() { Ok(config) } else { Err(ConfigError::Faults { place, faults }) }
 }
 
-use serde::Deserialize;
+/// What is wrong with a value, and where: one line, and the variable that set it rather than the file that it won over.
+fn invalid(error: &toml::de::Error, place: String, variables: &[(String, String)]) -> ConfigError {
+    let mut cause = error.to_string().trim().replace('\n', " ");
+    let wrong = cause.rsplit_once("in `").map(|(_, key)| format!("{PREFIX}{}", key.trim_end_matches('`').replace('.', SEPARATOR)));
+    let variable = variables
+        .iter()
+        .map(|(name, _)| name)
+        .find(|name| Some(name.to_ascii_uppercase()) == wrong.as_ref().map(|key| key.to_ascii_uppercase()));
+    if variable.is_some() && cause.contains("expected a sequence") {
+        cause.push_str("; write a list as [\"a\", \"b\"]");
+    }
+    ConfigError::Invalid { place: variable.cloned().unwrap_or(place), cause }
+}
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
@@ -136,6 +149,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::config::SourceKind;
 
     fn of(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -169,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_source_is_that_of_its_section_and_a_queue_goes_first() {
+        const LIST: &str = "[source.list]\nplaces = [\"s3://trail\"]\nsince = \"2024-03-01T00:00:00Z\"\n";
+        let kind = |toml: &str| of(toml, &[]).unwrap().source_kind();
+        assert_eq!((kind(""), kind(SQS), kind(LIST)), (None, Some(SourceKind::Sqs), Some(SourceKind::List)));
+        assert_eq!(kind(&format!("{SQS}{LIST}")), Some(SourceKind::Sqs));
+        assert_eq!(kind(&format!("[source]\nkind = \"list\"\n{SQS}{LIST}")), Some(SourceKind::List));
+        let wrong = |toml: &str| of(toml, &[]).unwrap_err().to_string();
+        assert!(wrong(&format!("[source]\nkind = \"list\"\n{SQS}")).contains("source.kind"));
+        assert!(wrong(&format!("{LIST}interval = \"0s\"\n")).contains("source.list.interval: 0 s"));
+        assert!(wrong("[source.list]\nplaces = []\n").contains("names 0 places"));
+        assert!(wrong(&format!("{LIST}intervall = \"5m\"\n")).contains("did you mean interval?"));
+    }
+
+    #[test]
     fn a_key_that_is_not_known_is_refused_with_the_nearest_one() {
         let says = |toml: &str, variables: &[(&str, &str)]| of(toml, variables).unwrap_err().to_string();
         let file = says(&SQS.replace("queue_url", "queue_ulr"), &[]);
@@ -186,7 +214,21 @@ mod tests {
         for part in ["wait_time: 30 s is not between", "reconcile_every is 7200 s"] {
             assert!(error.contains(part), "{part}: {error}");
         }
+        let cannot_be = "[accounts]\ntrail_prefix = \"\"\nprincipal_account = \"12\"\n[serve]\nshutdown_limit = \"0s\"\ntables_every = \"1ms\"\n\
+            [source]\nsilence_after = \"0s\"\nmissing_after = \"25h\"\n[aws.assume_role]\nrole_arn = \"nobody\"\n";
+        let error = of(cannot_be, &[]).unwrap_err().to_string();
+        for part in ["trail_prefix", "principal_account", "shutdown_limit", "tables_every", "silence_after", "missing_after", "role_arn"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
         assert!(of("[serve]\nlisten = \"nowhere\"\n", &[]).unwrap_err().to_string().contains("listen"));
         assert!(of("[serve\n", &[]).unwrap_err().to_string().contains("not TOML"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_told_in_one_line_with_the_variable_that_set_it() {
+        let error = of(SQS, &[("CLOUDIGRADE__SOURCE__SQS__BUCKETS", "b"), ("CLOUDIGRADE__LOG__FORMAT", "json")]).unwrap_err().to_string();
+        assert!(error.starts_with("CLOUDIGRADE__SOURCE__SQS__BUCKETS: ") && error.contains("[\"a\", \"b\"]"), "{error}");
+        let error = of("[serve]\nlisten = 3\n", &[("CLOUDIGRADE__LOG__FORMAT", "json")]).unwrap_err().to_string();
+        assert!(!error.contains('\n') && !error.contains("CLOUDIGRADE__") && error.contains("serve.listen"), "{error}");
     }
 }

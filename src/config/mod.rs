@@ -5,8 +5,9 @@
 
 mod duration;
 mod load;
+pub mod moment;
 mod sections;
 mod unknown;
 
 pub use load::{ConfigError, load};
-pub use sections::{Accounts, Config, LogFormat};
+pub use sections::{Accounts, Config, LogFormat, SourceKind, Tables};

@@ -2,15 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use cloudigrade_connectors::limits::{SILENCE_AFTER, UNDERWAY};
+use cloudigrade_connectors::limits::{LIST_FULL_EVERY, LIST_INTERVAL, LIST_RECENT_DAYS, SILENCE_AFTER, UNDERWAY};
+use cloudigrade_pipeline::limits::TABLE_HISTORY;
+use cloudigrade_schemas::UtcSecond;
+use cloudigrade_schemas::arn::{RoleArn, is_account_id};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{duration, moment};
 
-/// All of it. Sections that are absent have their defaults; `[source.sqs]` and `[accounts]` are what makes `serve` collect.
+/// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -23,8 +27,27 @@ pub struct Config {
     pub accounts: Option<Accounts>,
     /// The server.
     pub serve: Serve,
+    /// The tables.
+    pub tables: Tables,
     /// What is said on standard error.
     pub log: Log,
+}
+
+/// The tables.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tables {
+    /// How long what was replaced in tables is kept: reports as of an earlier moment, and other readers of an older version, reach back so
+    /// far. It takes disk: a busy table replaces files every few seconds.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub history: Duration,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { history: TABLE_HISTORY }
+    }
 }
 
 /// How AWS is reached.
@@ -60,6 +83,10 @@ pub struct AssumeRole {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
+    /// How new log files are found: `sqs`, where a queue tells of them, or `list`, by listing. By default what there is a section for, and the
+    /// queue where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SourceKind>,
     /// Objects that are worked on at once [default: four a processor].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<NonZeroUsize>,
@@ -77,11 +104,74 @@ pub struct Source {
     /// A queue that tells of new objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqs: Option<Sqs>,
+    /// Places that are listed for new objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<List>,
+}
+
+/// How new log files are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A queue tells of them.
+    Sqs,
+    /// By listing.
+    List,
+}
+
+/// Places that are listed at intervals.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// `s3://bucket`, or `s3://bucket/prefix` where the trail has a prefix, or folders of this machine.
+    pub places: Vec<String>,
+    /// How long after one listing of the newest days the next begins. Each costs two requests or more for each account and region; with
+    /// `source.include` it is of all keys, as nothing is known of their order.
+    #[serde(default = "five_minutes_between", with = "duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Days besides today that each listing looks at. Files that come for older days are found by the full listing.
+    #[serde(default = "two_days")]
+    pub recent_days: u32,
+    /// How often all of it is listed, besides once at the start: a request for each thousand objects.
+    #[serde(default = "a_day", with = "duration")]
+    #[schemars(with = "String")]
+    pub full_every: Duration,
+    /// What was delivered before is not read: `2024-03-01` or `2024-03-01T00:00:00Z`. Absent: all that is there is read.
+    #[serde(default, with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub since: Option<UtcSecond>,
+    /// The account that must own the buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_bucket_owner: Option<String>,
+    /// Whether we pay for listing and reading.
+    #[serde(default)]
+    pub request_payer: bool,
+}
+
+fn five_minutes_between() -> Duration {
+    LIST_INTERVAL
+}
+
+fn two_days() -> u32 {
+    LIST_RECENT_DAYS
+}
+
+fn a_day() -> Duration {
+    LIST_FULL_EVERY
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Self { workers: None, include: Vec::new(), silence_after: SILENCE_AFTER, missing_after: UNDERWAY, sqs: None }
+        Self {
+            kind: None,
+            list: None,
+            workers: None,
+            include: Vec::new(),
+            silence_after: SILENCE_AFTER,
+            missing_after: UNDERWAY,
+            sqs: None,
+        }
     }
 }
 
@@ -215,6 +305,14 @@ pub struct Postgres {
     /// Address to listen at. Absent: it is not spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// A certificate in PEM, with those that vouch for it, to encrypt what is sent. Without it only loopback is listened at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Whether a proxy that encrypts what is sent stands before the address, and nobody else reaches it.
+    pub behind_tls_proxy: bool,
 }
 
 impl Default for Serve {
@@ -252,10 +350,32 @@ pub enum LogFormat {
     Json,
 }
 
+/// Settings of lengths of time are at most so long: a day.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How long tables keep what was replaced, at most: ten years.
+const HISTORY_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// Characters of the prefix of trails' names. AWS takes names of 128; what is unique of each follows the prefix.
+const TRAIL_PREFIX_CHARS_MAX: usize = 64;
+
+fn is_trail_prefix(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.len() <= TRAIL_PREFIX_CHARS_MAX && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.bytes().all(plain)
+}
+
 impl Config {
     /// Whether `serve` collects, and so needs the log for itself.
     pub fn collects(&self) -> bool {
-        self.source.sqs.is_some() || self.accounts.is_some()
+        self.source_kind().is_some() || self.accounts.is_some()
+    }
+
+    /// How new log files are found, if they are.
+    pub fn source_kind(&self) -> Option<SourceKind> {
+        let by_section = || match (&self.source.sqs, &self.source.list) {
+            (Some(_), _) => Some(SourceKind::Sqs),
+            (None, Some(_)) => Some(SourceKind::List),
+            (None, None) => None,
+        };
+        self.source.kind.or_else(by_section)
     }
 
     /// What no type can say: limits, and settings that do not go together. All that is wrong, not only the first.
@@ -271,6 +391,17 @@ impl Config {
         {
             hold(false, error.to_string());
         }
+        if let Some(list) = crate::aws::listing(self)
+            && let Err(error) = list.check()
+        {
+            hold(false, error.to_string());
+        }
+        let has_section = match self.source.kind {
+            Some(SourceKind::Sqs) => self.source.sqs.is_some(),
+            Some(SourceKind::List) => self.source.list.is_some(),
+            None => true,
+        };
+        hold(has_section, "source.kind names a source without a section: add [source.sqs] or [source.list], or name the other".to_owned());
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();
             hold(
@@ -281,9 +412,36 @@ impl Config {
                 accounts.history_days <= 90,
                 format!("accounts.history_days is {}: CloudTrail keeps 90 days of event history", accounts.history_days),
             );
+            if let Some(account) = &accounts.principal_account {
+                hold(is_account_id(account), format!("accounts.principal_account is {account:?}: an AWS account id has twelve digits"));
+            }
+            hold(
+                is_trail_prefix(&accounts.trail_prefix),
+                format!(
+                    "accounts.trail_prefix is {:?}: names of trails begin with a letter or digit, and have at most {TRAIL_PREFIX_CHARS_MAX} of those and ._- here",
+                    accounts.trail_prefix
+                ),
+            );
+        }
+        if let Some(role) = &self.aws.assume_role
+            && let Err(error) = role.role_arn.parse::<RoleArn>()
+        {
+            hold(false, format!("aws.assume_role.role_arn: {error}"));
+        }
+        let between = |name: &str, value: Duration, least: Duration, most: Duration| {
+            let fault = format!("{name} is {value:?}: it is between {} s and {} s", least.as_secs(), most.as_secs());
+            ((least..=most).contains(&value), fault)
+        };
+        for (holds, fault) in [
+            between("serve.tables_every", self.serve.tables_every, Duration::from_secs(1), LONGEST),
+            between("tables.history", self.tables.history, Duration::from_secs(60), HISTORY_MAX),
+            between("serve.shutdown_limit", self.serve.shutdown_limit, Duration::from_secs(1), LONGEST),
+            between("source.silence_after", self.source.silence_after, Duration::from_secs(1), LONGEST),
+            between("source.missing_after", self.source.missing_after, Duration::ZERO, LONGEST),
+        ] {
+            hold(holds, fault);
         }
         let serve = &self.serve;
-        hold(!serve.tables_every.is_zero(), "serve.tables_every is 0".to_owned());
         let lifetime = serve.token_lifetime;
         hold(
             (TOKEN_LIFETIME_MIN..=TOKEN_LIFETIME_MAX).contains(&lifetime),
@@ -292,6 +450,10 @@ impl Config {
         hold(
             !serve.identity_header || !serve.proxies.is_empty(),
             "serve.identity_header is on, but serve.proxies names no proxy: nobody would be believed".to_owned(),
+        );
+        hold(
+            serve.postgres.tls_certificate.is_some() == serve.postgres.tls_key.is_some(),
+            "serve.postgres.tls_certificate and serve.postgres.tls_key go together: give both or none".to_owned(),
         );
         for origin in &serve.cors {
             hold(

@@ -7,6 +7,7 @@ use cloudigrade_connectors::aws::{AccountCheck, HistoryProgress};
 use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::operators::accounts::{self, Outcome};
+use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
 use cloudigrade_schemas::arn::RoleArn;
 use cloudigrade_schemas::{Account, AccountAction, AccountCommand, AccountState, Topic};
 
@@ -25,6 +26,11 @@ const RANDOM_BYTES: usize = 16;
 /// # Errors
 /// [`Refusal`]: nothing of it was done, unless it says otherwise.
 pub(super) async fn answer(service: &Service, Request { tenant, by, operation }: Request) -> Result<Answer, Refusal> {
+    // The one writer decides nothing about what cannot be a tenant, so waiting for it would be in vain.
+    if !is_tenant(&tenant) {
+        let help = format!("use at most {TENANT_CHARS_MAX} letters, digits and ._@+-");
+        return Err(Refusal::new("tenant_invalid", format!("{tenant:?} is no name for a tenant"), help));
+    }
     let asked = Asked { service, tenant: &tenant, by: &by };
     match operation {
         Operation::ExternalId => Ok(Answer { external_id: Some(asked.external_id().await?), ..Answer::default() }),
@@ -78,9 +84,7 @@ impl Asked<'_> {
     fn find(&self, account: &str) -> Result<Account, Refusal> {
         let known = self.accounts()?;
         let found = known.into_iter().find(|known| known.account_id == account || known.name.as_deref() == Some(account));
-        found.ok_or_else(|| {
-            Refusal::new("unknown_account", format!("there is no account {account:?}"), "`cloudigrade accounts list` shows those there are")
-        })
+        found.ok_or_else(|| unknown(account))
     }
 
     /// Whether the tenant has neither the account nor one of this name.
@@ -137,9 +141,7 @@ impl Asked<'_> {
     }
 
     async fn register(&self, arn: &str, name: Option<String>) -> Result<Answer, Refusal> {
-        let role: RoleArn = arn.parse().map_err(|error: cloudigrade_schemas::arn::ArnError| {
-            Refusal::new("invalid_arn", error.to_string(), "give the ARN of the role that you made for cloudigrade, as IAM shows it")
-        })?;
+        let role = role_of(arn)?;
         self.external_id().await?;
         self.accepted(&role.account_id, AccountAction::Register { arn: arn.to_owned(), name }).await?;
         let mut answer = self.verify(&role.account_id).await?;
@@ -181,7 +183,7 @@ impl Asked<'_> {
         let external_id = self.external_id().await?;
         let action = match aws.check(&known, &external_id).await {
             AccountCheck::InOrder { trail } => AccountAction::Verified { trail },
-            AccountCheck::Obstructed(problems) => AccountAction::Failed { problems },
+            AccountCheck::Obstructed { problems, trail } => AccountAction::Failed { problems, trail },
         };
         Ok(of(self.accepted(&known.account_id, action).await?))
     }
@@ -221,6 +223,34 @@ impl Asked<'_> {
         let late = |_| Refusal::failed(&format!("the command is in the log, but was not decided within {} s", DECIDED_WITHIN.as_secs()));
         tokio::time::timeout(DECIDED_WITHIN, decided).await.map_err(late)?
     }
+}
+
+/// What is answered where there is no log yet; `None` where one is to be made. Asking about what cannot be there must leave nothing behind.
+pub(super) fn answer_without_log(operation: &Operation) -> Option<Result<Answer, Refusal>> {
+    match operation {
+        Operation::ExternalId => None,
+        Operation::Register { arn, .. } => role_of(arn).err().map(Err),
+        Operation::List => Some(Ok(Answer::default())),
+        Operation::Show { account }
+        | Operation::Rename { account, .. }
+        | Operation::ChangeRole { account, .. }
+        | Operation::Enable { account }
+        | Operation::Disable { account }
+        | Operation::Pause { account }
+        | Operation::Resume { account }
+        | Operation::Delete { account }
+        | Operation::Verify { account } => Some(Err(unknown(account))),
+    }
+}
+
+fn role_of(arn: &str) -> Result<RoleArn, Refusal> {
+    arn.parse().map_err(|error: cloudigrade_schemas::arn::ArnError| {
+        Refusal::new("arn_invalid", error.to_string(), "give the ARN of the role that you made for cloudigrade, as IAM shows it")
+    })
+}
+
+fn unknown(account: &str) -> Refusal {
+    Refusal::new("account_unknown", format!("there is no account {account:?}"), "`cloudigrade accounts list` shows those there are")
 }
 
 fn of(account: Account) -> Answer {

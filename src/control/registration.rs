@@ -47,7 +47,10 @@ pub async fn register(service: &Service, tenant: &str, arn: &str, name: Option<S
     let account = unregistered(tenant, &role.account_id, arn, (service.now)());
     let trail = match aws.check(&account, &external_id).await {
         AccountCheck::InOrder { trail } => trail,
-        AccountCheck::Obstructed(problems) => return Err(NotRegistered::Obstructed(problems)),
+        AccountCheck::Obstructed { problems, trail } => {
+            remove_unused(service, account, trail, &external_id).await;
+            return Err(NotRegistered::Obstructed(problems));
+        }
     };
     let registered = asked.accepted(&role.account_id, AccountAction::Register { arn: arn.to_owned(), name }).await;
     if let Err(refusal) = registered {
@@ -76,7 +79,7 @@ fn unregistered(tenant: &str, account_id: &str, arn: &str, now: cloudigrade_sche
 
 /// Removes the trail that was made for an account that was refused then, unless another tenant has the account.
 async fn remove_unused(service: &Service, account: Account, trail: Option<Trail>, external_id: &str) {
-    let Some(aws) = &service.aws else { return };
+    let Some(aws) = service.aws.as_ref().filter(|_| trail.is_some()) else { return };
     let is_used = |known: &Account| known.account_id == account.account_id && known.state != AccountState::Deleted;
     match accounts::all_accounts(&service.log, service.log.partitions()) {
         Ok(all) if all.iter().any(is_used) => {}

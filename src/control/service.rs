@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use cloudigrade_connectors::aws::Checker;
 use cloudigrade_connectors::aws::fleet::Overview;
-use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::again::Places;
+use cloudigrade_connectors::source::batch::Batches;
+use cloudigrade_connectors::source::sqs::SqsOptions;
+use cloudigrade_connectors::source::sqs::fetch::S3Objects;
+use cloudigrade_connectors::source::{Committer, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::Log;
 use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
-use super::{accounts, images, letters, users};
+use super::{accounts, images, letters, objects, users};
 use crate::aws;
 use crate::config::Config;
 use crate::live::shown::{NotShown, Shown};
@@ -27,6 +31,8 @@ pub struct Service {
     pub(super) overview: Option<watch::Receiver<Overview>>,
     /// Where objects are read again from.
     pub(super) places: Places,
+    /// What reads objects that are named.
+    pub(super) batches: Batches,
     /// Users and their tokens.
     pub(super) directory: Arc<Directory>,
     /// What waits until something shows; absent where no tables are kept meanwhile.
@@ -56,10 +62,14 @@ impl Service {
         config: &Config,
         now: fn() -> UtcSecond,
     ) -> anyhow::Result<Self> {
-        let places = Places::new(&aws::sdk(config).await, aws::queue(config).as_ref())?;
+        let (sdk, options) = (aws::sdk(config).await, aws::objects(config));
+        let places = Places::new(&sdk, options.as_ref())?;
+        let options = options.unwrap_or_else(|| SqsOptions::new(String::new(), Vec::new()));
+        let known = ledger::known(log.clone(), log.partitions());
+        let batches = Batches::new(Arc::new(S3Objects::new(&sdk, &options)), known, committer.clone(), options.workers);
         let directory = Directory::open(&log, committer.clone(), config.serve.token_lifetime, now)?;
         let Collecting { aws, overview } = collecting;
-        Ok(Self { log, committer, aws, overview, places, directory, shown, now })
+        Ok(Self { log, committer, aws, overview, places, batches, directory, shown, now })
     }
 
     /// Users and their tokens.
@@ -95,11 +105,13 @@ impl Service {
     /// # Errors
     /// [`Refusal`]: nothing of it was done, unless it says otherwise.
     pub async fn answer(&self, asked: Ask) -> Result<Told, Refusal> {
+        // Boxed: together they would be too deep for the compiler to lay out.
         match asked {
-            Ask::Accounts(request) => accounts::answer(self, request).await.map(Told::Accounts),
-            Ask::DeadLetters(request) => letters::answer(self, request).await.map(Told::DeadLetters),
-            Ask::Users(request) => users::answer(self, request).await.map(Told::Users),
-            Ask::Override(request) => images::answer(self, request).await.map(|()| Told::Override),
+            Ask::Accounts(request) => Box::pin(accounts::answer(self, request)).await.map(Told::Accounts),
+            Ask::DeadLetters(request) => Box::pin(letters::answer(self, request)).await.map(Told::DeadLetters),
+            Ask::Objects(request) => Box::pin(objects::answer(self, request)).await.map(Told::Objects),
+            Ask::Users(request) => Box::pin(users::answer(self, request)).await.map(Told::Users),
+            Ask::Override(request) => Box::pin(images::answer(self, request)).await.map(|()| Told::Override),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{Ask, Refusal, Told};
@@ -22,8 +22,12 @@ const NAME: &str = "control.sock";
 const LINE_BYTES_MAX: u64 = 16 << 20;
 /// Connections that are served at once.
 const CONNECTIONS_MAX: usize = 16;
-/// How long a client may take to send its request.
-const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may take to send its request, or to take its answer.
+const LINE_WITHIN: Duration = Duration::from_secs(10);
+/// How long what is being answered may take once the server stops; then the connection is cut, and the client says so.
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long is waited after the system gave no connection, such as for want of file descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long an answer may take: a registration asks AWS many things.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 
@@ -52,6 +56,7 @@ pub enum ControlError {
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    last_answer_within: Duration,
 }
 
 impl Control {
@@ -68,40 +73,47 @@ impl Control {
         }
         let listener = UnixListener::bind(&path).map_err(fail)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, last_answer_within: LAST_ANSWER_WITHIN })
     }
 
-    /// Answers until it is told to stop; then no new connection is taken.
+    /// Answers until it is told to stop; then no new connection is taken, and those that are left get a little time. A client that takes
+    /// its time must not keep the server from ending.
     pub async fn serve<F, R>(self, stop: CancellationToken, answer: F)
     where
         F: Fn(Ask) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Told, Refusal>> + Send,
     {
         let answer = Arc::new(answer);
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut conversations = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
+                Some(_) = conversations.join_next() => continue,
                 accepted = self.listener.accept() => accepted,
             };
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the control socket failed");
+                    _ = tokio::time::timeout(ACCEPT_AGAIN_AFTER, stop.cancelled()).await;
                     continue;
                 }
             };
-            let Ok(pass) = Arc::clone(&room).try_acquire_owned() else {
+            if conversations.len() >= CONNECTIONS_MAX {
                 tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the control socket: one was refused");
                 continue;
-            };
+            }
             let answer = Arc::clone(&answer);
-            tokio::spawn(async move {
+            conversations.spawn(async move {
                 if let Err(error) = converse(stream, &*answer).await {
                     tracing::debug!(%error, "a connection to the control socket ended early");
                 }
-                drop(pass);
             });
+        }
+        let last_answers = async { while conversations.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.last_answer_within, last_answers).await.is_err() {
+            tracing::warn!("requests over the control socket were under way and are cut off; what was decided of them is in the log");
+            conversations.shutdown().await;
         }
     }
 }
@@ -119,14 +131,14 @@ where
     R: Future<Output = Result<Told, Refusal>>,
 {
     let (reading, mut writing) = stream.into_split();
-    let line = tokio::time::timeout(REQUEST_WITHIN, read_line(reading)).await??;
+    let line = tokio::time::timeout(LINE_WITHIN, read_line(reading)).await??;
     let answered = match serde_json::from_slice(&line) {
         Ok(request) => answer(request).await,
         Err(error) => Err(Refusal::new("bad_request", error.to_string(), "use the same version of the program as the server")),
     };
     let mut line = serde_json::to_vec(&answered).map_err(std::io::Error::other)?;
     line.push(b'\n');
-    writing.write_all(&line).await
+    tokio::time::timeout(LINE_WITHIN, writing.write_all(&line)).await?
 }
 
 async fn read_line(reading: impl tokio::io::AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
@@ -146,7 +158,15 @@ pub async fn ask(folder: &Path, request: &Ask) -> Result<Option<Result<Told, Ref
     let path = folder.join(NAME);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        // A path that is too long for a socket, or leads through a file, has no server. The log says what else is wrong with it.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput | ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
         Err(cause) => return Err(ControlError::Silent { path, cause }),
     };
     let exchange = async {
@@ -196,5 +216,39 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::mem::forget(first);
         assert!(Control::bind(folder.path()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn neither_a_client_that_says_nothing_nor_an_answer_without_end_keeps_the_server_from_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = Control::bind(folder.path()).unwrap();
+        control.last_answer_within = Duration::from_millis(1);
+        let stop = CancellationToken::new();
+        let (asked, mut was_asked) = tokio::sync::mpsc::channel(1);
+        let served = tokio::spawn(control.serve(stop.clone(), move |_| {
+            let asked = asked.clone();
+            async move {
+                asked.send(()).await.unwrap();
+                std::future::pending().await
+            }
+        }));
+        let silent = UnixStream::connect(folder.path().join(NAME)).await.unwrap();
+        let path = folder.path().to_owned();
+        let waits = tokio::spawn(async move { ask(&path, &request()).await });
+        was_asked.recv().await.unwrap();
+        stop.cancel();
+        served.await.unwrap();
+        assert!(matches!(waits.await.unwrap(), Err(ControlError::Silent { .. })));
+        drop(silent);
+    }
+
+    #[tokio::test]
+    async fn where_no_server_can_be_none_is_said_to_be_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for place in [file, folder.path().join("x".repeat(120))] {
+            assert!(ask(&place, &request()).await.unwrap().is_none(), "{}", place.display());
+        }
     }
 }

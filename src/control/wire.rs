@@ -1,5 +1,6 @@
 //! What can be asked of whoever has the log, and the answers: the same in this process and over the control socket.
 
+use cloudigrade_connectors::source::batch::{Done, Named};
 use cloudigrade_query::rest::backend::{Refused, UserInfo};
 use cloudigrade_schemas::{Account, Product, Token};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub enum Ask {
     Accounts(Request),
     /// About dead letters.
     DeadLetters(LettersRequest),
+    /// About objects of buckets.
+    Objects(ObjectsRequest),
     /// About users and their tokens.
     Users(UsersRequest),
     /// To say what is in an image.
@@ -32,6 +35,27 @@ pub enum Told {
     Users(UsersAnswer),
     /// What was said of an image holds.
     Override,
+    /// About objects of buckets.
+    Objects(Done),
+}
+
+/// What to do with objects of buckets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectsRequest {
+    /// The objects, at most [`BATCH_OBJECTS_MAX`](cloudigrade_connectors::limits::BATCH_OBJECTS_MAX).
+    pub objects: Vec<Named>,
+    /// What to do.
+    pub action: ObjectsAction,
+}
+
+/// What can be done with objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectsAction {
+    /// Count those that were read before.
+    Look,
+    /// Read those that were not.
+    Read,
 }
 
 /// Something asked about users.

@@ -1,4 +1,4 @@
-//! Starts what finds things: the queue's source, the fleet of accounts, and the look at completeness.
+//! Starts what finds things: the source of log files, the fleet of accounts, and the look at completeness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,17 @@ use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
-use cloudigrade_connectors::source::sqs::{Inside, SqsSource};
+use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
+use cloudigrade_connectors::source::sqs::{Inside, SqsOptions, SqsSource};
 use cloudigrade_connectors::source::{Committer, Readiness, ledger};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_schemas::{Account, Gap, GapKind};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::parts::Parts;
 use crate::aws;
 use crate::config::{Accounts, Config};
 use crate::control::service::Collecting;
@@ -38,49 +39,47 @@ pub struct Finding<'a> {
     pub stop: &'a CancellationToken,
 }
 
-type Finders = JoinSet<anyhow::Result<()>>;
-
 impl Finding<'_> {
     /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
-    pub async fn start(&self, finders: &mut Finders) -> anyhow::Result<Collecting> {
-        self.start_queue(finders).await?;
+    pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Collecting> {
+        self.start_source(parts).await?;
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let collecting = match &self.config.accounts {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
-                let overview = self.start_fleet(finders, &checker, settings, accounts.subscribe());
+                let overview = self.start_fleet(parts, &checker, settings, accounts.subscribe());
                 Collecting { aws: Some(checker), overview: Some(overview) }
             }
             None => Collecting::default(),
         };
-        self.start_completeness(finders, accounts.subscribe());
-        finders.spawn(follow_accounts(self.log.clone(), accounts, self.stop.clone()));
+        self.start_completeness(parts, accounts.subscribe());
+        parts.spawn("accounts", follow_accounts(self.log.clone(), accounts, self.stop.clone()));
         Ok(collecting)
     }
 
-    async fn start_queue(&self, finders: &mut Finders) -> anyhow::Result<()> {
-        let Some(mut options) = aws::queue(self.config) else { return Ok(()) };
-        options.drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
+    async fn start_source(&self, parts: &mut Parts) -> anyhow::Result<()> {
+        let drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
         let inside = Inside {
             committer: self.committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
             codec: CodecLimits::default(),
         };
-        let source = SqsSource::connect(&aws::sdk(self.config).await, options, inside)?;
-        let stop = self.stop.clone();
-        finders.spawn(async move {
-            let ended = source.run(stop.clone(), CancellationToken::new()).await;
-            // A source that ends by itself has lost the log: nothing can be collected any more.
-            stop.cancel();
-            Ok(ended?)
-        });
+        if let Some(options) = aws::queue(self.config) {
+            let source = SqsSource::connect(&aws::sdk(self.config).await, SqsOptions { drain, ..options }, inside)?;
+            let stop = self.stop.clone();
+            parts.spawn("queue", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
+        } else if let Some(options) = aws::listing(self.config) {
+            let source = ListSource::connect(&aws::sdk(self.config).await, ListOptions { drain, ..options }, inside)?;
+            let stop = self.stop.clone();
+            parts.spawn("listing", async move { Ok(source.run(stop, CancellationToken::new()).await?) });
+        }
         Ok(())
     }
 
     fn start_fleet(
         &self,
-        finders: &mut Finders,
+        parts: &mut Parts,
         checker: &Checker,
         settings: &Accounts,
         accounts: watch::Receiver<Arc<Vec<Account>>>,
@@ -96,18 +95,18 @@ impl Finding<'_> {
         let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids);
         let overview = fleet.overview();
         let stop = self.stop.clone();
-        finders.spawn(async move {
+        parts.spawn("fleet", async move {
             fleet.run(stop).await;
             Ok(())
         });
         overview
     }
 
-    fn start_completeness(&self, finders: &mut Finders, accounts: watch::Receiver<Arc<Vec<Account>>>) {
+    fn start_completeness(&self, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
         let (log, committer, stop) = (self.log.clone(), self.committer.clone(), self.stop.clone());
         let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
         let underway = self.config.source.missing_after;
-        finders.spawn(async move {
+        parts.spawn("completeness", async move {
             let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {

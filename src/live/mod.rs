@@ -2,7 +2,7 @@
 //! operators fold, the tables follow. Without sources it is what changes users, accounts and overrides.
 //!
 //! ```text
-//! queue ---> sqs source --\                       /-> extract -> intervals --\
+//! queue, places -> source -\                       /-> extract -> intervals --\
 //! accounts -> fleet ------+--> committer --> log --+-> accounts              +--> tables
 //! HTTP, control socket -> service                  \-------------------------/
 //! ```
@@ -12,6 +12,7 @@
 mod collect;
 mod lags;
 pub mod operators;
+mod parts;
 pub mod shown;
 pub mod tables;
 
@@ -21,11 +22,11 @@ use std::thread::JoinHandle;
 use cloudigrade_connectors::source::{Committer, Readiness};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::LogError;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::collect::Finding;
 use self::operators::Operators;
+use self::parts::Parts;
 use self::shown::Shown;
 use self::tables::TableKeeper;
 use crate::backend::LogBackend;
@@ -40,7 +41,7 @@ use crate::users::Directory;
 pub struct Live {
     stop: CancellationToken,
     /// Sources, the fleet and the control socket. Each ends by itself when it is told to stop.
-    finders: JoinSet<anyhow::Result<()>>,
+    parts: Parts,
     commits: JoinHandle<Result<(), LogError>>,
     operators: Operators,
     tables: TableKeeper,
@@ -50,36 +51,31 @@ pub struct Live {
 }
 
 impl Live {
-    /// Opens the log and starts everything that the configuration names. A part that fails for good stops the server: `stop` is cancelled.
+    /// Opens the log and starts everything that the configuration names. A part that ends by itself, with a failure or a panic, stops the
+    /// server: `stop` is cancelled.
     ///
     /// # Errors
     /// A log that is in use or damaged, tables that cannot be written, a configuration that AWS's client refuses.
     pub async fn start(data: &DataFolder, config: &Config, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<Self> {
         let log = data.open_log()?;
-        let tables = TableKeeper::start(data.table_root()?, log.clone(), config.serve.tables_every, readiness.clone()).await?;
+        let tables = TableKeeper::start(data.table_root()?, log.clone(), config.serve.tables_every, readiness.clone(), &stop).await?;
         let (committer, commits) = Committer::start(&log, now)?;
-        let failed = {
-            let stop = stop.clone();
-            move |error: &LogError| {
-                tracing::error!(%error, "an operator failed; the server stops");
-                stop.cancel();
-            }
-        };
-        let operators = Operators::start(&log, failed)?;
-        let mut finders = JoinSet::new();
+        let operators = Operators::start(&log, &stop)?;
+        let mut parts = Parts::new(stop.clone());
         let finding = Finding { config, log: &log, committer: &committer, readiness: &readiness, stop: &stop };
         let collecting = match config.collects() {
-            true => finding.start(&mut finders).await?,
+            true => finding.start(&mut parts).await?,
             false => Collecting::default(),
         };
-        finders.spawn(lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        parts.spawn("lags", lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        parts.spawn("commits", watch_commits(committer.clone(), stop.clone()));
         let control = Control::bind(data.folder())?;
         let shown = Shown::new(log.clone(), tables.wake());
         let service = Arc::new(Service::new(log.clone(), committer, collecting, Some(shown), config, now).await?);
-        finders.spawn(forget_expired(Arc::clone(service.directory()), stop.clone()));
+        parts.spawn("tokens", forget_expired(Arc::clone(service.directory()), stop.clone()));
         let backend = Arc::new(LogBackend::new(Arc::clone(&service), config));
         let stopped = stop.clone();
-        finders.spawn(async move {
+        parts.spawn("control", async move {
             control
                 .serve(stopped, move |request| {
                     let service = Arc::clone(&service);
@@ -88,7 +84,7 @@ impl Live {
                 .await;
             Ok(())
         });
-        Ok(Self { stop, finders, commits, operators, tables, backend, _log: log })
+        Ok(Self { stop, parts, commits, operators, tables, backend, _log: log })
     }
 
     /// What changes users, accounts and overrides.
@@ -100,14 +96,12 @@ impl Live {
     ///
     /// # Errors
     /// Of any part. What was committed is in the log; the next start goes on from there.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    pub async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        let mut first = Ok(());
-        while let Some(ended) = self.finders.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(anyhow::anyhow!("a part of the server ended abnormally: {error}")));
-            first = first.and(ended);
-        }
+        let found = self.parts.finish().await;
         self.backend.finish().await;
+        // The committing thread ends when nobody can give it anything any more.
+        drop(self.backend);
         let threads = tokio::task::spawn_blocking(move || {
             let committed = self.commits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let folded = self.operators.finish();
@@ -116,8 +110,18 @@ impl Live {
             folded?;
             anyhow::Ok(shown?)
         });
-        first.and(threads.await?)
+        // Where the log failed, what gave to it failed too: the log's failure is the one that tells why.
+        threads.await?.and(found)
     }
+}
+
+/// Ends when nothing can enter the log any more.
+async fn watch_commits(committer: Committer, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = committer.ended() => {}
+    }
+    Ok(())
 }
 
 /// Forgets expired tokens, now and at intervals. That it fails ends nothing: they do not work, whether they are known or not.

@@ -10,6 +10,7 @@ use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Images, Intervals, Sightings};
+use tokio_util::sync::CancellationToken;
 
 /// How long an operator waits for records before it looks whether it may end. Records wake it at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -33,11 +34,11 @@ impl Drop for Completes {
 }
 
 impl Operators {
-    /// Starts all of them. `failed` is called when one ends with a failure.
+    /// Starts all of them. When one ends, also by a panic, `stop` is cancelled: the others would wait for what does not come.
     ///
     /// # Errors
     /// Those of opening tasks, and [`LogError::Storage`] when the system gives no thread.
-    pub fn start(log: &EmbeddedLog, failed: impl Fn(&LogError) + Clone + Send + 'static) -> Result<Self, LogError> {
+    pub fn start(log: &EmbeddedLog, stop: &CancellationToken) -> Result<Self, LogError> {
         let source_done = Arc::new(AtomicBool::new(false));
         let extract_done = Arc::new(AtomicBool::new(false));
         let image_facts_done = Arc::new(AtomicBool::new(false));
@@ -45,12 +46,12 @@ impl Operators {
         // Complete when all that tell of images have ended.
         let image_facts = Arc::new(Completes(Arc::clone(&image_facts_done)));
         let threads = vec![
-            start(log, EXTRACT, Extract, &source_done, extracted, failed.clone())?,
-            start(log, INTERVALS, Intervals, &extract_done, (), failed.clone())?,
-            start(log, IMAGE_TAGS, ImageTags, &extract_done, Arc::clone(&image_facts), failed.clone())?,
-            start(log, SIGHTINGS, Sightings, &extract_done, image_facts, failed.clone())?,
-            start(log, IMAGES, Images, &image_facts_done, (), failed.clone())?,
-            start(log, ACCOUNTS, Accounts, &source_done, (), failed)?,
+            start(log, EXTRACT, Extract, &source_done, extracted, stop)?,
+            start(log, INTERVALS, Intervals, &extract_done, (), stop)?,
+            start(log, IMAGE_TAGS, ImageTags, &extract_done, Arc::clone(&image_facts), stop)?,
+            start(log, SIGHTINGS, Sightings, &extract_done, image_facts, stop)?,
+            start(log, IMAGES, Images, &image_facts_done, (), stop)?,
+            start(log, ACCOUNTS, Accounts, &source_done, (), stop)?,
         ];
         Ok(Self { source_done, threads })
     }
@@ -73,20 +74,22 @@ fn start(
     operator: impl Operator + 'static,
     complete: &Arc<AtomicBool>,
     completes: impl Send + 'static,
-    failed: impl Fn(&LogError) + Send + 'static,
+    stop: &CancellationToken,
 ) -> Result<JoinHandle<Result<Counters, LogError>>, LogError> {
     let partitions = log.partitions();
     let all: Vec<u32> = (0..partitions).collect();
     let task = log.open_task(spec, &all)?;
     let complete = Arc::clone(complete);
+    let ends = stop.clone().drop_guard();
     let run = move || {
-        let _completes = completes;
+        let (_completes, _ends) = (completes, ends);
         let counted = |counters: &Counters| {
             for (name, n) in counters.iter() {
                 metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
             }
         };
-        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted).inspect_err(failed)
+        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted)
+            .inspect_err(|error| tracing::error!(%error, operator = spec.id.0, "an operator failed"))
     };
     std::thread::Builder::new().name(spec.id.0.to_owned()).spawn(run).map_err(|error| LogError::Storage {
         doing: "starting the thread of an operator",

@@ -11,8 +11,10 @@ use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::data::now;
+use crate::heap;
 
 /// How long a failed catch-up waits before it is tried again, at first; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -55,17 +57,28 @@ impl Wake {
 }
 
 impl TableKeeper {
-    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all.
+    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. When the thread ends, also
+    /// by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
-    pub async fn start(root: TableRoot, log: EmbeddedLog, every: Duration, readiness: Readiness) -> Result<Self, SinkError> {
+    pub async fn start(
+        root: TableRoot,
+        log: EmbeddedLog,
+        every: Duration,
+        readiness: Readiness,
+        stop_all: &CancellationToken,
+    ) -> Result<Self, SinkError> {
         let mut tables = Tables::open(&root, log.partitions()).await?;
         tables.catch_up(&log).await?;
         let asked = Arc::new(Asked { stop: AtomicBool::new(false), times: AtomicU64::new(0), done: watch::Sender::new(0) });
         let told = Arc::clone(&asked);
         let runtime = Handle::current();
-        let keep = move || keep(&root, tables, &log, every, &readiness, &told, &runtime);
+        let ends = stop_all.clone().drop_guard();
+        let keep = move || {
+            let _ends = ends;
+            keep(&root, tables, &log, every, &readiness, &told, &runtime)
+        };
         let thread = std::thread::Builder::new().name("tables".to_owned()).spawn(keep);
         let thread = thread.map_err(|error| SinkError::Storage {
             doing: "starting the thread that keeps",
@@ -123,6 +136,8 @@ fn keep(
         let times = asked.times.load(Ordering::Acquire);
         let started = Instant::now();
         let applied = runtime.block_on(tables.catch_up(log));
+        // Writing tables takes much memory for a moment, again and again.
+        heap::give_back();
         match applied {
             Ok(applied) => {
                 readiness.works(PART);
@@ -134,6 +149,7 @@ fn keep(
             }
             Err(error) if last => return Err(error),
             Err(error) => {
+                tracing::warn!(%error, "the tables could not be written; they are tried again");
                 readiness.report(
                     PART,
                     "behind",

@@ -1,6 +1,7 @@
 """The configuration is checked, the surroundings are examined, and what is found is said with what to do."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,8 @@ def test_metrics_tell_what_was_received_committed_and_failed(aws: Aws, bucket: T
     text = program.get("metrics")[1]
     for name in ("cloudigrade_log_lag_records", "cloudigrade_source_delivery_lag_seconds", "cloudigrade_disk_free_bytes"):
         assert name in text
+    for state in ("waiting", "in_hand"):
+        assert re.search(rf'^cloudigrade_source_queue_messages{{state="{state}"}} \d+$', text, re.MULTILINE), "the queue could be asked"
     assert list(cloud.truth)[0] not in text and account not in text, "labels are bounded"
 
 

@@ -7,8 +7,9 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 17] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
+    ("backfill", &["[PLACE]", "--start", "--end", "--account", "--region", "--dry-run", "--yes", "--price-get", "--format"]),
     ("report usage", REPORT),
     ("report concurrency", REPORT),
     ("sql", &["[QUERY]", "--timeout", "--max-rows", "--memory", "--format", "--output"]),
@@ -106,7 +107,7 @@ fn a_dead_letter_is_listed_and_shown_with_its_first_bytes() {
     let folder = scratch();
     let data = Data::at(folder.path().join("data"));
     let file = folder.path().join("prose.json");
-    fs::write(&file, "Call me Ishmael. Some years ago").expect("a file");
+    fs::write(&file, "Call me Ishmael. \u{1b}[2JSome years ago").expect("a file");
     data.run(&["ingest", text(&file)]).ends_with(4).says(&["1 file or record could not be used"]);
 
     let list = data.run(&["dead-letters", "list", "--format", "json"]).ends_with(0).rows();
@@ -116,7 +117,12 @@ fn a_dead_letter_is_listed_and_shown_with_its_first_bytes() {
     let shown = data.run(&["dead-letters", "show", id, "--format", "json"]).ends_with(0).rows();
     assert_eq!(shown.len(), 1);
     assert!(string(&shown[0], "id").starts_with(id) && string(&shown[0], "first_bytes").starts_with("Call me Ishmael."), "{shown:?}");
-    assert!(data.run(&["dead-letters", "show", id]).ends_with(0).text().contains("Call me Ishmael."));
+    let shown = data.run(&["dead-letters", "show", id]).ends_with(0);
+    assert!(
+        shown.text().contains("Call me Ishmael.") && !shown.text().contains('\u{1b}'),
+        "a terminal must not obey a log: {:?}",
+        shown.text()
+    );
 
     data.run(&["dead-letters", "show", "ffffffffffff"]).ends_with(3).says(&["no dead letter", "dead-letters list"]);
     data.run(&["dead-letters", "show", "%"]).ends_with(2).says(&["is no id of a dead letter"]);

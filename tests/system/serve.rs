@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,7 +22,10 @@ struct Server {
 impl Server {
     /// Starts a server at a port that the system chooses. It only reads, as several have the same data.
     fn start(data: &Data) -> Self {
-        let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0", "--read-only"]);
+        Self::of(&mut data.program(&["serve", "--listen", "127.0.0.1:0", "--read-only"]))
+    }
+
+    fn of(serve: &mut Command) -> Self {
         let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
         let mut lines = running.lines_of_stderr();
         let line = lines.next().expect("it says where it listens").expect("messages are UTF-8");
@@ -138,7 +141,9 @@ fn wrong_requests_are_refused_with_what_is_wrong() {
     server.get("/api/v1/report/nothing").refuses(404, "not_found", "Not found.");
     server.get("/").refuses(404, "not_found", "Not found.");
     for path in ["/healthz", "/metrics", "/api/v1/report/usage?start=2024-03-01&end=2024-03-02"] {
-        server.request("POST", path, "Content-Length: 0\r\n").refuses(405, "method_not_allowed", "GET");
+        let answer = server.request("POST", path, "Content-Length: 0\r\n");
+        assert!(answer.header("allow").split(", ").any(|method| method == "GET"), "{path}");
+        answer.refuses(405, "method_not_allowed", "POST");
     }
 }
 
@@ -192,4 +197,24 @@ fn a_port_that_is_taken_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     demo().data.run(&["serve", "--listen", &address]).ends_with(6).says(&[&address, "another program listens there", "--listen"]);
+}
+
+#[test]
+fn it_ends_when_asked_to_though_nobody_reads_its_messages_any_more() {
+    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0", "-v"]);
+    let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
+    drop(running.lines_of_stderr().next().expect("it says where it listens"));
+    running.signal("TERM");
+    assert_eq!(running.code(), Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_keeps_it_from_ending_no_longer_than_the_limit() {
+    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::of(serve.env("CLOUDIGRADE__SERVE__SHUTDOWN_LIMIT", "1s"));
+    let mut stream = TcpStream::connect(server.address).expect("it listens");
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: ").expect("it takes requests");
+    assert_eq!(server.get("/healthz").status, 200);
+    server.running.signal("TERM");
+    assert_eq!(server.running.code(), Some(0));
 }

@@ -54,8 +54,13 @@ pub enum AccountCheck {
         /// The trail that its events come from, where one was looked for.
         trail: Option<Trail>,
     },
-    /// All that is in the way.
-    Obstructed(Vec<AccountProblem>),
+    /// It cannot.
+    Obstructed {
+        /// All that is in the way.
+        problems: Vec<AccountProblem>,
+        /// The trail, if that was in order or was made all the same.
+        trail: Option<Trail>,
+    },
 }
 
 /// Checks accounts. Cheap to clone.
@@ -78,25 +83,20 @@ impl Checker {
 
     /// Assumes the account's role anew, tries all permissions, and finds, mends or makes the trail.
     pub async fn check(&self, account: &Account, external_id: &str) -> AccountCheck {
-        let outcome = match target_of(account, external_id) {
-            Ok(target) => tokio::time::timeout(VERIFY_TIMEOUT, self.check_target(&target)).await.unwrap_or_else(|_| Err(vec![too_slow()])),
-            Err(problem) => Err(vec![problem]),
-        };
-        match outcome {
-            Ok(trail) => AccountCheck::InOrder { trail },
-            Err(mut problems) => {
-                problems.truncate(PROBLEMS_TOLD_MAX);
-                AccountCheck::Obstructed(problems)
-            }
-        }
+        let checked = async { self.check_target(&target_of(account, external_id)?).await };
+        let checked = tokio::time::timeout(VERIFY_TIMEOUT, checked).await.unwrap_or_else(|_| Err(too_slow()));
+        let (mut problems, trail) = checked.unwrap_or_else(|problem| (vec![problem], None));
+        problems.truncate(PROBLEMS_TOLD_MAX);
+        if problems.is_empty() { AccountCheck::InOrder { trail } } else { AccountCheck::Obstructed { problems, trail } }
     }
 
-    async fn check_target(&self, target: &Target) -> Result<Option<Trail>, Vec<AccountProblem>> {
+    /// All that is in the way, and the trail. An error is what makes any further look useless.
+    async fn check_target(&self, target: &Target) -> Result<(Vec<AccountProblem>, Option<Trail>), AccountProblem> {
         // Credentials of before may outlive what they were given for.
         self.clients.forget(target);
-        let session = self.session(target).await.map_err(|problem| vec![problem])?;
-        session.check_identity().await.map_err(|problem| vec![problem])?;
-        session.check_external_id(self.clients.own()).await.map_err(|problem| vec![problem])?;
+        let session = self.session(target).await?;
+        session.check_identity().await?;
+        session.check_external_id(self.clients.own()).await?;
         let share_with = self.settings.our_account.as_deref().filter(|_| self.settings.with_disks);
         let mut problems = permissions::check(&session, share_with).await;
         let trail = match &self.settings.trail_bucket {
@@ -112,7 +112,7 @@ impl Checker {
                 }
             }
         };
-        if problems.is_empty() { Ok(trail) } else { Err(problems) }
+        Ok((problems, trail))
     }
 
     /// Deletes the trail that this program made in an account. One that is gone is as good; one that is not ours is left alone.

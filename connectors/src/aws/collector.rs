@@ -18,7 +18,7 @@ use super::memory::{Memory, put};
 use super::obstacles::Obstacles;
 use super::reconcile::{Known, reconcile};
 use super::session::Session;
-use crate::limits::{OBSERVATIONS_PER_ENTRY, REGIONS_AT_ONCE_MAX};
+use crate::limits::{IMAGES_PER_CALL, OBSERVATIONS_PER_ENTRY, REGIONS_AT_ONCE_MAX};
 use crate::source::committer::{Committer, Entry, Message, NotCommitted};
 
 /// What is known of a region's instances, by `account/region`, in its partition.
@@ -229,21 +229,21 @@ impl Collector {
         let place = format!("{account}/{region}");
         let known: BTreeMap<String, KnownImage> = self.memory.scan(IMAGES, &place, &format!("{place}/")).await?.into_iter().collect();
         let asked_at = (self.now)();
-        let due = due(&known, images, asked_at);
-        if due.is_empty() {
-            return Ok(());
-        }
-        let mut entry = Entry::default();
-        for image in describe::images(session, region, &due).await? {
-            let (facts, now_known) = news(known.get(image.id()), &image, account, region, asked_at);
-            for fact in facts {
-                let value = serde_json::to_vec(&fact).map_err(|error| CollectError::Fault(error.to_string()))?;
-                let (partition_key, key) = (fact.partition_key().as_bytes().to_vec(), fact.to_key().into_bytes());
-                entry.messages.push(Message { topic: Topic::ImageFacts, partition_key, key, value });
+        // Each answer is durable before the next one is asked for: a history may name thousands.
+        for ids in due(&known, images, asked_at).chunks(IMAGES_PER_CALL) {
+            let mut entry = Entry::default();
+            for image in describe::images(session, region, ids).await? {
+                let (facts, now_known) = news(known.get(image.id()), &image, account, region, asked_at);
+                for fact in facts {
+                    let value = serde_json::to_vec(&fact).map_err(|error| CollectError::Fault(error.to_string()))?;
+                    let (partition_key, key) = (fact.partition_key().as_bytes().to_vec(), fact.to_key().into_bytes());
+                    entry.messages.push(Message { topic: Topic::ImageFacts, partition_key, key, value });
+                }
+                entry.state.push(put(IMAGES, &place, &format!("{place}/{}", image.id()), &now_known)?);
             }
-            entry.state.push(put(IMAGES, &place, &format!("{place}/{}", image.id()), &now_known)?);
+            self.committer.commit(entry).await?;
         }
-        Ok(self.committer.commit(entry).await?)
+        Ok(())
     }
 }
 

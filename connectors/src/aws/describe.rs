@@ -7,7 +7,7 @@ use super::answers::{DescribedImage, DescribedInstance, Description, unknown_ima
 use super::api::Api;
 use super::error::{AwsError, FailureKind};
 use super::session::Session;
-use crate::limits::{DESCRIBE_PAGE, DESCRIBE_PAGES_MAX, IMAGES_PER_CALL};
+use crate::limits::{DESCRIBE_PAGE, DESCRIBE_PAGES_MAX};
 
 /// Why a region could not be described.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -61,23 +61,18 @@ pub async fn instances(session: &Session, region: &str, now: fn() -> UtcSecond) 
     Err(DescribeError::Endless { region: region.to_owned() })
 }
 
-/// What EC2 says of some images: each id once, those that it does not know as unavailable.
+/// What EC2 says of at most [`IMAGES_PER_CALL`](crate::limits::IMAGES_PER_CALL) images: each id once, those that it does not show as
+/// unavailable.
+///
+/// One unknown id makes EC2 refuse all of them. Its message mostly names it; where it does not, the ids are halved. Each round has fewer
+/// ids than the one before, so there is an end.
 ///
 /// # Errors
 /// [`AwsError`] when it is not known what EC2 would say.
 pub async fn images(session: &Session, region: &str, ids: &[String]) -> Result<Vec<DescribedImage>, AwsError> {
     let mut described = Vec::with_capacity(ids.len());
-    for batch in ids.chunks(IMAGES_PER_CALL) {
-        describe_batch(session, region, batch.to_vec(), &mut described).await?;
-    }
-    Ok(described)
-}
-
-/// One unknown id makes EC2 refuse all of a batch. Its message mostly names it; where it does not, the batch is halved. Each round has fewer
-/// ids than the one before, so there is an end.
-async fn describe_batch(session: &Session, region: &str, ids: Vec<String>, described: &mut Vec<DescribedImage>) -> Result<(), AwsError> {
     let ec2 = session.ec2(region);
-    let mut batches = vec![ids];
+    let mut batches = vec![ids.to_vec()];
     while let Some(batch) = batches.pop() {
         let images = ec2.describe_images().set_image_ids(Some(batch.clone())).include_deprecated(true).include_disabled(true).send();
         match session.call(region, Api::DescribeImages, images).await {
@@ -102,7 +97,7 @@ async fn describe_batch(session: &Session, region: &str, ids: Vec<String>, descr
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(described)
 }
 
 fn refuses_an_image(error: &AwsError) -> bool {

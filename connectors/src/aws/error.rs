@@ -57,6 +57,7 @@ impl FailureKind {
             | "MissingAuthenticationToken"
             | "SignatureDoesNotMatch"
             | "IncompleteSignature"
+            | "InvalidSignatureException"
             | "Blocked" => Self::Denied,
             "RequestLimitExceeded"
             | "Throttling"
@@ -240,6 +241,7 @@ mod tests {
             ("UnauthorizedOperation", FailureKind::Denied),
             ("AccessDenied", FailureKind::Denied),
             ("AccessDeniedException", FailureKind::Denied),
+            ("InvalidSignatureException", FailureKind::Denied),
             ("RequestLimitExceeded", FailureKind::Throttled),
             ("Client.RequestLimitExceeded", FailureKind::Throttled),
             ("ThrottlingException", FailureKind::Throttled),

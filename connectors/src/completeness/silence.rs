@@ -69,7 +69,8 @@ impl Listened {
             .filter(|heard_at| at_home || ago(*heard_at) <= limits.forgotten)
             .or(at_home.then_some(listening.since))?;
         let silent = ago(heard_at.max(listening.since)) > limits.after;
-        silent.then_some(heard.told_of.unwrap_or(heard_at))
+        // Before it was listened to, nothing was to be heard.
+        silent.then_some(heard.told_of.unwrap_or(heard_at).max(listening.since))
     }
 }
 
@@ -142,6 +143,9 @@ mod tests {
         for state in [AccountState::Pending, AccountState::Paused, AccountState::Disabled, AccountState::Deleted] {
             assert_eq!(silent(&account(state), "us-east-1", late, None), None);
         }
+        let again = vec![Unmetered { from: UtcSecond(1), until: Some(UtcSecond(NOW - 6000)) }];
+        let resumed_long_ago = Account { unmetered: again, ..account(AccountState::Enabled) };
+        assert_eq!(silent(&resumed_long_ago, "us-east-1", late, None), Some(NOW - 6000));
         let resumed = vec![Unmetered { from: UtcSecond(1), until: Some(UtcSecond(NOW - 60)) }];
         assert_eq!(silent(&Account { unmetered: resumed, ..account(AccountState::Enabled) }, "us-east-1", late, None), None);
     }

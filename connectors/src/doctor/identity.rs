@@ -3,10 +3,9 @@
 use aws_config::SdkConfig;
 
 use super::Finding;
-use super::failure::{is_unreachable, told};
+use super::failure::{CREDENTIALS, help, told};
 
 const CHECK: &str = "credentials";
-const HELP: &str = "give credentials in one of AWS's usual ways (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, the role of the instance or task)";
 
 /// Whose credentials these are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +22,10 @@ pub struct Identity {
 /// A finding that says what is wrong with them.
 pub async fn identity(sdk: &SdkConfig) -> Result<Identity, Finding> {
     let answered = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
-    let answer = answered.map_err(|error| {
-        let help = if is_unreachable(&error) { "check the network, the region and aws.endpoint_url" } else { HELP };
-        Finding::failure(CHECK, "AWS", told(&error), help)
-    })?;
+    let answer = answered.map_err(|error| Finding::failure(CHECK, "AWS", told(&error), help(&error, CREDENTIALS)))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity { account, arn }),
-        _ => Err(Finding::failure(CHECK, "AWS", "GetCallerIdentity did not say who we are", HELP)),
+        _ => Err(Finding::failure(CHECK, "AWS", "GetCallerIdentity did not say who we are", CREDENTIALS)),
     }
 }
 

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::Finding;
-use super::failure::{is_unreachable, told};
+use super::failure::{help, told};
 
 const CHECK: &str = "queue";
 /// A queue should keep its messages at least so long: a server that is down over a long weekend loses nothing.
@@ -24,12 +24,8 @@ pub async fn check_queue(sdk: &SdkConfig, url: &str, region: Option<&str>, max_r
     match answered {
         Ok(answer) => judge(url, &answer.attributes.unwrap_or_default(), max_receive_count),
         Err(error) => {
-            let help = if is_unreachable(&error) {
-                "check the network, the region and aws.endpoint_url"
-            } else {
-                "check source.sqs.queue_url, and allow sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on it"
-            };
-            vec![Finding::failure(CHECK, url, told(&error), help)]
+            const ANSWERED: &str = "check source.sqs.queue_url, and allow sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on it";
+            vec![Finding::failure(CHECK, url, told(&error), help(&error, ANSWERED))]
         }
     }
 }

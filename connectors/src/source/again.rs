@@ -34,7 +34,7 @@ pub enum NotRead {
         uri: String,
     },
     /// The bucket is not listed.
-    #[error("{uri}: its bucket is not listed; if it is yours, add it to source.sqs.buckets")]
+    #[error("{uri}: its bucket is not listed; if it is yours, add it to source.sqs.buckets or source.list.places")]
     BucketNotAllowed {
         /// The object.
         uri: String,
@@ -69,7 +69,7 @@ impl Places {
     /// # Errors
     /// [`OptionsError`].
     pub fn new(config: &SdkConfig, options: Option<&SqsOptions>) -> Result<Self, OptionsError> {
-        let allowed = options.map(|options| options.check().map(|checked| checked.buckets)).transpose()?;
+        let allowed = options.map(|options| options.check_objects().map(|checked| checked.buckets)).transpose()?;
         let plain = SqsOptions::new(String::new(), Vec::new());
         Ok(Self::of(Arc::new(S3Objects::new(config, options.unwrap_or(&plain))), allowed))
     }

@@ -66,6 +66,11 @@ impl Entry {
         self.harvest.as_ref().map_or(0, Harvest::bytes) + records + messages + state
     }
 
+    /// How many messages it has for `cloudtrail.records`.
+    fn messages(&self) -> usize {
+        self.records.len() + self.harvest.as_ref().map_or(0, Harvest::messages)
+    }
+
     /// Puts all of it into a transaction.
     pub(crate) fn put_into(self, cx: &mut Cx<'_>, partitions: u32, now: UtcSecond) -> Result<(), LogError> {
         if let Some(harvest) = self.harvest {
@@ -139,6 +144,12 @@ impl Committer {
         self.entries.send((entry, done)).await.map_err(|_| stopped())?;
         committed.await.unwrap_or_else(|_| Err(stopped()))
     }
+
+    /// Waits until the committing thread has ended, which it does by itself only when the log failed. Holds no clone that would keep it alive
+    /// longer than the caller does.
+    pub async fn ended(&self) {
+        self.entries.closed().await;
+    }
 }
 
 fn run<T: Task>(mut task: T, partitions: u32, mut waiting: mpsc::Receiver<Waiting>, now: fn() -> UtcSecond) -> Result<(), LogError> {
@@ -146,11 +157,11 @@ fn run<T: Task>(mut task: T, partitions: u32, mut waiting: mpsc::Receiver<Waitin
         // What arrived while the last commit was made is the next one: under load batches grow by themselves, and nothing waits without.
         let mut batch = vec![first];
         let mut bytes = batch[0].0.bytes();
-        let mut records = batch[0].0.records.len();
+        let mut records = batch[0].0.messages();
         while batch.len() < COMMIT_ENTRIES && bytes < COMMIT_BYTES && records < COMMIT_RECORDS {
             let Ok(next) = waiting.try_recv() else { break };
             bytes += next.0.bytes();
-            records += next.0.records.len() + next.0.harvest.as_ref().map_or(0, Harvest::messages);
+            records += next.0.messages();
             batch.push(next);
         }
         let (entries, finders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();

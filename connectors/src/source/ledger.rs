@@ -14,6 +14,22 @@ const OBJECTS: Store = Store("source.objects");
 /// Says whether an object was read before, as it is now.
 pub type Known = Arc<dyn Fn(&Object) -> Result<bool, LogError> + Send + Sync>;
 
+/// Asks a ledger, and asks again while the log says that it may be asked again.
+///
+/// # Errors
+/// Those of [`StateRead::get`].
+pub fn is_known(known: &Known, object: &Object) -> Result<bool, LogError> {
+    const TRIES: usize = 8;
+    let mut answer = known(object);
+    for _ in 1..TRIES {
+        if !matches!(answer, Err(LogError::Retry { .. })) {
+            break;
+        }
+        answer = known(object);
+    }
+    answer
+}
+
 /// The ledger of a log.
 pub fn known(state: impl StateRead + Send + Sync + 'static, partitions: u32) -> Known {
     Arc::new(move |object| {

@@ -8,9 +8,12 @@
 //! * [`letters`], [`again`]: dead letters: what they are about is read again, or dropped
 //! * [`readiness`]: what somebody must mend before collecting goes on
 //! * [`sqs`]: objects that a queue tells of, as long as the program runs
+//! * [`listing`]: objects that are found by listing, without a queue
+//! * [`batch`]: objects that are named, read at once
 //! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
 
 pub mod again;
+pub mod batch;
 pub mod committer;
 pub mod drive;
 pub mod feed;
@@ -21,6 +24,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod letters;
 pub mod list;
+pub mod listing;
 pub mod readiness;
 pub mod s3;
 pub mod sqs;

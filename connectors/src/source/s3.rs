@@ -105,10 +105,10 @@ async fn fetch_all(store: Arc<AmazonS3>, place: Place, known: Known, sender: mps
     let prefix = path_of(&place.prefix);
     // A listing gives what is below a prefix; an object that is named itself is not below it.
     let named = match is_log_name(&place.prefix) {
-        true => store.head(&prefix).await.ok(),
+        true => Some(store.head(&prefix).await).filter(|named| !matches!(named, Err(object_store::Error::NotFound { .. }))),
         false => None,
     };
-    let listed = stream::iter(named.map(Ok)).chain(store.list(Some(&prefix)));
+    let listed = stream::iter(named).chain(store.list(Some(&prefix)));
     let logs = listed.filter(|listed| future::ready(listed.as_ref().map_or(true, |meta| is_log_name(meta.location.as_ref()))));
     let fetched = logs.map(|listed| {
         let (store, place, known) = (store.clone(), place.clone(), known.clone());

@@ -126,6 +126,7 @@ fn tell(
 fn bury(cx: &mut Cx<'_>, record: &Record, source: &SourceRef<'_>, unusable: Unusable, content: &[u8]) -> Result<(), LogError> {
     cx.count(counted::DEAD_LETTERS, 1);
     let letter =
-        DeadLetter::new(source.uri.clone().into_owned(), Some(source.index), unusable.reason, unusable.detail, content, record.entered_at);
+        DeadLetter::new(source.uri.clone().into_owned(), Some(source.index), unusable.reason, unusable.detail, content, record.entered_at)
+            .with_version(source.version.as_deref().map(str::to_owned));
     cx.send_json(Topic::DeadLetters, letter.id.as_bytes(), &letter, record.entered_at)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{Image, ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
+use cloudigrade_schemas::{DeadLetter, Image, ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use serde_json::{Value, json, value::to_raw_value};
@@ -274,6 +274,23 @@ fn an_event_that_cannot_be_used_becomes_a_dead_letter_and_its_neighbours_count()
     let pipeline = Pipeline::of(&[plain("a", "StartInstances", "09:00", "i-1"), bad, plain("c", "StopInstances", "11:00", "i-1")]);
     assert_eq!(pipeline.runs(), ["i-1: 09:00..11:00 ?"]);
     assert_eq!(pipeline.counters.get(counted::DEAD_LETTERS), 1);
+}
+
+#[test]
+fn a_dead_letter_names_the_version_of_the_object_that_its_record_was_in() {
+    let raw = to_raw_value(&record("b", "StopInstances", "10:00", &["i-1"], json!({"eventTime": "soon"}))).unwrap();
+    let letter = |version: Option<&'static str>| {
+        let source = SourceRef { uri: "s3://b/k".into(), version: version.map(Into::into), index: 3 };
+        let value = serde_json::to_vec(&TrailRecord { source, record: &raw }).unwrap();
+        let input = Output { topic: Topic::CloudTrailRecords, partition: 0, key: b"b".to_vec(), value, entered_at: UtcSecond(0) };
+        let (told, _) = Pipeline::default().fold(&Extract, &[input]);
+        let letter: DeadLetter = serde_json::from_slice(&told.outputs[0].value).unwrap();
+        assert_eq!((told.outputs.len(), &*told.outputs[0].key), (1, letter.id.as_bytes()));
+        letter
+    };
+    assert_eq!((letter(Some("v1")).version.as_deref(), letter(Some("v1")).index), (Some("v1"), Some(3)));
+    assert_eq!(letter(None).version, None);
+    assert_ne!(letter(Some("v1")).id, letter(Some("v2")).id);
 }
 
 /// Few instances and times, so that ties, repeats and redundant calls are common; some are near enough to be seen as one, some are not.

@@ -17,7 +17,7 @@ use super::group::{Change, Kind};
 use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
 use super::threads::on_threads;
-use super::{SinkError, TableRoot, delta_table};
+use super::{SinkError, TableRoot, delta_table, history};
 use crate::limits::SYNCS_AT_ONCE_MAX;
 
 /// A Delta table that this process writes.
@@ -38,7 +38,7 @@ impl DeltaWriter {
         let exists = table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))?;
         match exists {
             true => table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?,
-            false => table = create(table, kind).await?,
+            false => table = create(table, kind, root.history()).await?,
         }
         let positions = (0..partitions).map(|partition| (partition, 0)).collect();
         let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions };
@@ -46,6 +46,7 @@ impl DeltaWriter {
             writer.positions = writer.read_positions().await?;
             writer.files = writer.read_files()?;
             writer.add_new_columns().await?;
+            writer.set_properties().await?;
         }
         Ok(writer)
     }
@@ -61,7 +62,24 @@ impl DeltaWriter {
         }
         let add = self.table.clone().add_columns().with_fields(new).with_commit_properties(self.properties(&self.positions));
         self.table = add.await.map_err(SinkError::delta("adding columns to", name))?;
-        self.root.sync(&self.root.file_path(name, &commit_path(self.version()))).map_err(SinkError::storage("writing", name))
+        self.sync_commit(self.version())
+    }
+
+    /// Tells a table what it keeps of its past, where it was told otherwise or not at all.
+    async fn set_properties(&mut self) -> Result<(), SinkError> {
+        let failed = SinkError::delta("setting properties of", self.kind.name());
+        let new = history::properties_to_set(&self.table, self.root.history()).map_err(&failed)?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        let set = self.table.clone().set_tbl_properties().with_properties(new).with_commit_properties(self.properties(&self.positions));
+        self.table = set.await.map_err(&failed)?;
+        self.sync_commit(self.version())
+    }
+
+    fn sync_commit(&self, version: u64) -> Result<(), SinkError> {
+        let name = self.kind.name();
+        self.root.sync(&self.root.file_path(name, &commit_path(version))).map_err(SinkError::storage("writing", name))
     }
 
     /// Which table it is.
@@ -125,6 +143,7 @@ impl DeltaWriter {
 
     /// Drops all rows and goes back to the beginning of the log.
     pub async fn clear(&mut self) -> Result<(), SinkError> {
+        self.clean_before_checkpoint().await?;
         let removed = self.files.values().flat_map(BTreeMap::values).cloned().map(Action::Remove).collect();
         self.commit(removed, self.positions.keys().map(|partition| (*partition, 0)).collect()).await
     }
@@ -146,8 +165,7 @@ impl DeltaWriter {
             }
             error => SinkError::delta("writing", name)(error),
         })?;
-        let entry = self.root.file_path(name, &commit_path(done.version()));
-        self.root.sync(&entry).map_err(SinkError::storage("writing", name))?;
+        self.sync_commit(done.version())?;
         self.table.state = Some(done.snapshot());
         self.files = self.read_files()?;
         self.positions = positions;
@@ -164,6 +182,16 @@ impl DeltaWriter {
     /// The table's version.
     pub fn version(&self) -> u64 {
         self.table.version().unwrap_or_default()
+    }
+
+    /// If the next commit makes a checkpoint, deletes the files that were replaced longer ago than [`TableRoot::history`]: the checkpoint may
+    /// forget them, and what the log does not name is never deleted. Not between [`Self::rewrite`] and [`Self::apply`]: a new file may have
+    /// the name of a replaced one.
+    pub async fn clean_before_checkpoint(&mut self) -> Result<(), SinkError> {
+        if history::checkpoint_follows(self.version()) {
+            self.drop_replaced_files(self.root.history()).await?;
+        }
+        Ok(())
     }
 
     /// Deletes the files that were replaced longer ago than this. Who still reads a version that had them cannot go on.
@@ -301,8 +329,10 @@ fn contract_columns(kind: Kind) -> Result<StructType, SinkError> {
     arrow_schema(&kind.table()).as_ref().try_into_kernel().map_err(SinkError::arrow(kind.name()))
 }
 
-async fn create(table: DeltaTable, kind: Kind) -> Result<DeltaTable, SinkError> {
+async fn create(table: DeltaTable, kind: Kind, history: Duration) -> Result<DeltaTable, SinkError> {
     let columns = contract_columns(kind)?;
     let create = table.create().with_table_name(kind.name()).with_comment(kind.table().meaning).with_columns(columns.fields().cloned());
+    let properties = history::properties(history).into_iter().map(|(name, value)| (name, Some(value)));
+    let create = create.with_configuration(properties);
     create.with_partition_columns(partition_columns(&kind.table())).await.map_err(SinkError::delta("making", kind.name()))
 }

@@ -55,8 +55,11 @@ pub fn rewrite(kind: Kind, slice: Slice, existing: Option<Bytes>, changes: &[&Ch
         return Ok(None);
     }
     parts.push(new);
+    // A file is large: each form of it goes as soon as the next is there.
     let all = concat_batches(&file_schema(&kind.table()), &parts).map_err(SinkError::arrow(kind.name()))?;
+    drop(parts);
     let sorted = sort(kind, &all).map_err(SinkError::arrow(kind.name()))?;
+    drop(all);
     let mut files = Vec::new();
     write_divided(kind, slice, sorted, &mut files)?;
     Ok(Some(files))

@@ -11,6 +11,7 @@ mod delta;
 mod error;
 mod facts;
 mod group;
+mod history;
 mod merge;
 mod root;
 mod slice;

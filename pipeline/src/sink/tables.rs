@@ -82,24 +82,25 @@ impl Tables {
         Self::open(root, log.partitions()).await?.catch_up(log).await
     }
 
-    /// Applies all that the log holds and the tables do not yet.
+    /// Applies all that the log holds and the tables do not yet. What enters it meanwhile is for the next time: chasing a log that grows
+    /// makes a commit, and new files, of every few messages, and need not end.
     ///
     /// # Errors
     /// Any [`SinkError`].
     pub async fn catch_up<L: Log>(&mut self, log: &L) -> Result<Applied, SinkError> {
         let mut applied = Applied::default();
         for lane in &mut self.lanes {
-            lane.check_against(log, self.partitions)?;
-            while let Some(stretch) = lane.read(log, self.partitions)? {
+            let ends = lane.ends(log, self.partitions)?;
+            while let Some(stretch) = lane.read(log, &ends)? {
+                for writer in &mut lane.writers {
+                    writer.clean_before_checkpoint().await?;
+                }
                 applied.messages += stretch.records.len() as u64;
                 let changes = stretch.changes()?;
                 let rewritten = lane.rewrite(&changes)?;
                 for (writer, rewritten) in lane.writers.iter_mut().zip(rewritten) {
                     applied.files += writer.apply(rewritten, &stretch.next).await?;
                     applied.commits += 1;
-                    if writer.version().is_multiple_of(limits::COMMITS_BETWEEN_CLEANINGS) {
-                        writer.drop_replaced_files(limits::REPLACED_FILES_KEPT).await?;
-                    }
                 }
             }
         }
@@ -159,15 +160,16 @@ impl Lane {
         Position { topic: self.topic, partition, offset }
     }
 
-    fn check_against<L: Log>(&self, log: &L, partitions: u32) -> Result<(), SinkError> {
-        for partition in 0..partitions {
-            let end = log.end(self.topic, partition)?.offset;
+    /// The log's ends. No table may have applied more.
+    fn ends<L: Log>(&self, log: &L, partitions: u32) -> Result<Vec<Position>, SinkError> {
+        let ends = (0..partitions).map(|partition| log.end(self.topic, partition)).collect::<Result<Vec<_>, _>>()?;
+        for &Position { partition, offset: end, .. } in &ends {
             if let Some(ahead) = self.writers.iter().find(|writer| writer.position(partition) > end) {
                 let (table, applied) = (ahead.kind().name(), ahead.position(partition));
                 return Err(SinkError::AheadOfLog { table, partition, applied, end });
             }
         }
-        Ok(())
+        Ok(ends)
     }
 
     /// Rewrites the files of all its tables that have not applied some changes yet, [`limits::REWRITES_AT_ONCE_MAX`] at a time.
@@ -197,16 +199,16 @@ impl Lane {
         Ok(rewritten)
     }
 
-    /// The next stretch of the log, at most [`limits::SINK_BATCH_BYTES`] of it; `None` at its end.
+    /// The next stretch of the log, at most [`limits::SINK_BATCH_BYTES`] of it; `None` at these ends.
     ///
     /// Partitions of one bucket follow each other, so that a long stretch rewrites few files.
-    fn read<L: Log>(&self, log: &L, partitions: u32) -> Result<Option<Stretch>, SinkError> {
+    fn read<L: Log>(&self, log: &L, ends: &[Position]) -> Result<Option<Stretch>, SinkError> {
         let mut stretch = Stretch::default();
-        let mut order: Vec<u32> = (0..partitions).collect();
-        order.sort_by_key(|partition| (bucket_of(*partition), *partition));
-        for partition in order {
+        let mut order = ends.to_vec();
+        order.sort_by_key(|end| (bucket_of(end.partition), end.partition));
+        for Position { partition, offset: end, .. } in order {
             let mut from = self.position(partition);
-            loop {
+            while from.offset < end {
                 let room = limits::SINK_BATCH_BYTES.saturating_sub(stretch.bytes);
                 if room == 0 {
                     return Ok(Some(stretch));

@@ -6,7 +6,12 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 use regex::Regex;
 use serde_json::Value;
 
-/// What is wrong with a value, each with where it is; nothing if it is as the schema says.
+/// Faults that are told of one value, at most.
+const FAULTS_MAX: usize = 10;
+/// Characters of a value that a fault repeats, at most.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// What is wrong with a value, each with where it is, as far as it is worth telling; nothing if it is as the schema says.
 pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     check(schema, value, "", &mut faults);
@@ -14,27 +19,31 @@ pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
 }
 
 fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    if faults.len() >= FAULTS_MAX {
+        return;
+    }
+    let shown = shown(value);
     let mut wrong = |what: String| faults.push(format!("{}: {what}", if at.is_empty() { "it" } else { at }));
     if let Some(choices) = schema["anyOf"].as_array()
         && !choices.iter().any(|choice| self::faults(choice, value).is_empty())
     {
-        wrong(format!("{value} is not {}", schema["title"].as_str().unwrap_or("any of what it may be")));
+        wrong(format!("{shown} is not {}", schema["title"].as_str().unwrap_or("any of what it may be")));
     }
     if let Some(kinds) = kinds(schema)
         && !kinds.iter().any(|kind| is_of(kind, value))
     {
-        wrong(format!("{value} is not of type {}", kinds.join(" or ")));
+        wrong(format!("{shown} is not of type {}", kinds.join(" or ")));
         return;
     }
     if let Some(words) = schema["enum"].as_array()
         && !words.contains(value)
     {
-        wrong(format!("{value} is not among {}", schema["enum"]));
+        wrong(format!("{shown} is not among {}", schema["enum"]));
     }
     if let Some(only) = schema.get("const")
         && only != value
     {
-        wrong(format!("{value} is not {only}"));
+        wrong(format!("{shown} is not {only}"));
     }
     match value {
         Value::Number(number) => {
@@ -42,7 +51,7 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             if schema["minimum"].as_f64().is_some_and(|least| number < least)
                 || schema["maximum"].as_f64().is_some_and(|most| number > most)
             {
-                wrong(format!("{value} is out of bounds"));
+                wrong(format!("{shown} is out of bounds"));
             }
         }
         Value::String(text) => {
@@ -50,19 +59,19 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             if schema["minLength"].as_u64().is_some_and(|least| length < least)
                 || schema["maxLength"].as_u64().is_some_and(|most| length > most)
             {
-                wrong(format!("{value} is too short or too long"));
+                wrong(format!("{shown} is too short or too long"));
             }
             match schema["format"].as_str() {
                 Some("date-time") if text.parse::<jiff::Timestamp>().is_err() => {
-                    wrong(format!("{value} is no moment, as 2024-02-01T00:00:00Z is"))
+                    wrong(format!("{shown} is no moment, as 2024-02-01T00:00:00Z is"))
                 }
-                Some("date") if text.parse::<jiff::civil::Date>().is_err() => wrong(format!("{value} is no date, as 2024-02-01 is")),
+                Some("date") if text.parse::<jiff::civil::Date>().is_err() => wrong(format!("{shown} is no date, as 2024-02-01 is")),
                 _ => {}
             }
             if let Some(pattern) = schema["pattern"].as_str()
                 && !is_match(pattern, text)
             {
-                wrong(format!("{value} does not match {pattern}"));
+                wrong(format!("{shown} does not match {pattern}"));
             }
         }
         Value::Array(items) => {
@@ -71,6 +80,9 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
                 || schema["maxItems"].as_u64().is_some_and(|most| length > most)
             {
                 wrong("it has too few or too many items".to_owned());
+            }
+            if schema["uniqueItems"] == true && (1..items.len()).any(|at| items[..at].contains(&items[at])) {
+                wrong("it has an item twice".to_owned());
             }
             for (index, item) in items.iter().enumerate() {
                 check(&schema["items"], item, &format!("{at}[{index}]"), faults);
@@ -83,13 +95,32 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
                 let at = format!("{at}.{name}");
                 match (schema["properties"].get(name), schema.get("additionalProperties")) {
                     (Some(known), _) => check(known, field, &at, faults),
-                    (None, Some(Value::Bool(false))) => faults.push(format!("{at} is not known")),
+                    (None, Some(Value::Bool(false))) if faults.len() < FAULTS_MAX => faults.push(format!("{} is not known", cut(&at))),
+                    (None, Some(Value::Bool(false))) => {}
                     (None, Some(other)) => check(other, field, &at, faults),
                     (None, None) => {}
                 }
             }
         }
         Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// A value as a fault repeats it.
+fn shown(value: &Value) -> String {
+    match value {
+        // Only its length is unbounded, and texts are quoted.
+        Value::String(text) => format!("{:?}", cut(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -172,6 +203,9 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(field), "{bad}: {found:?}");
         }
         assert_eq!(faults(&schema, &json!({})), ["it: name is missing"]);
-        assert_eq!(faults(&schema, &json!([])), ["it: [] is not of type object"]);
+        assert_eq!(faults(&schema, &json!([])), ["it: a list is not of type object"]);
+        // What is told is bounded, whatever is given.
+        let many = json!({"name": "x".repeat(10_000), "ids": vec![1; 10_000]});
+        assert!(faults(&schema, &many).iter().map(String::len).sum::<usize>() < 2_000);
     }
 }

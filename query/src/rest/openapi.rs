@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::ROUTER;
 use super::answer::PROBLEM_JSON;
 use super::endpoint::{Access, Answer, Dialect, Endpoint, In, Parameter};
+use super::{ROUTER, sql};
 
 /// Where the second API's paths begin.
 const V2: &str = "/api/cloudigrade/v2/";
@@ -78,6 +78,7 @@ fn components() -> Value {
             "RequestId": {"description": "Names the request, as in the server's log.", "schema": {"type": "string"}},
             "RetryAfter": {"description": "When to come again, in seconds.", "schema": {"type": "integer"}},
         },
+        "responses": common_responses(),
         "schemas": {
             "Problem": {
                 "type": "object",
@@ -123,7 +124,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         operation["parameters"] = told.parameters.iter().map(parameter).collect();
     }
     if let Some((media_type, schema, example)) = &told.body {
-        let content = json!({*media_type: {"schema": schema, "example": example}});
+        let mut content = json!({*media_type: {"schema": schema, "example": example}});
+        if told.tag == sql::TAG {
+            sql::MEDIA_TYPES.iter().for_each(|media_type| content[*media_type] = sql::text_body());
+        }
         operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
@@ -161,8 +165,9 @@ fn parameter(parameter: &Parameter) -> Value {
 /// What an endpoint answers: what it says itself, and the failures that are common to its kind.
 fn responses(endpoint: &Endpoint) -> Value {
     let mut responses = Map::new();
-    for (status, meaning) in common(endpoint) {
-        responses.insert(status.to_string(), failure(endpoint.dialect, meaning));
+    for status in common(endpoint) {
+        let reference = format!("#/components/responses/{}", name_of_common(endpoint.dialect, status));
+        responses.insert(status.to_string(), json!({"$ref": reference}));
     }
     for answer in &endpoint.operation.answers {
         responses.insert(answer.status.to_string(), success(endpoint.dialect, answer));
@@ -170,28 +175,54 @@ fn responses(endpoint: &Endpoint) -> Value {
     Value::Object(responses)
 }
 
-fn common(endpoint: &Endpoint) -> Vec<(u16, &'static str)> {
+/// The failures that are common to endpoints of a kind, and when they are given.
+const COMMON: [(u16, &str); 11] = [
+    (400, "The request is not as it must be."),
+    (401, "Nobody proves who they are."),
+    (403, "They may not."),
+    (404, "It is not there, or not theirs."),
+    (408, "The body took too long."),
+    (413, "The body is too large."),
+    (414, "The path and the query are too long."),
+    (415, "The body is of another media type."),
+    (422, "The answer takes more rows, time or memory than it may."),
+    (500, "The server failed; its log says why."),
+    (503, "The server cannot answer now, or only reads."),
+];
+
+/// Which of these an endpoint gives.
+fn common(endpoint: &Endpoint) -> Vec<u16> {
     let told = &endpoint.operation;
-    let mut failures = vec![(500, "The server failed; its log says why."), (503, "The server cannot answer now, or only reads.")];
+    let mut failures = vec![414, 500, 503];
     if !told.parameters.is_empty() || told.body.is_some() || endpoint.dialect == Dialect::Problem {
-        failures.push((400, "The request is not as it must be."));
+        failures.push(400);
     }
     if endpoint.access != Access::Open {
-        failures.push((401, "Nobody proves who they are."));
-        failures.push((403, "They may not."));
+        failures.extend([401, 403]);
     }
     if told.parameters.iter().any(|parameter| parameter.place == In::Path) {
-        failures.push((404, "It is not there, or not theirs."));
+        failures.push(404);
     }
     if told.body.is_some() {
-        failures.push((408, "The body took too long."));
-        failures.push((413, "The body is too large."));
-        failures.push((415, "The body is of another media type."));
+        failures.extend([408, 413, 415]);
     }
     if matches!(told.tag, "reports" | "tables" | "images" | "sql") {
-        failures.push((422, "The answer takes more rows, time or memory than it may."));
+        failures.push(422);
     }
     failures
+}
+
+/// What a common failure is called among the components.
+fn name_of_common(dialect: Dialect, status: u16) -> String {
+    match dialect {
+        Dialect::Problem => format!("Problem{status}"),
+        Dialect::Fields => format!("Failure{status}"),
+    }
+}
+
+fn common_responses() -> Map<String, Value> {
+    let of = |dialect| COMMON.map(|(status, meaning)| (name_of_common(dialect, status), failure(dialect, meaning)));
+    of(Dialect::Problem).into_iter().chain(of(Dialect::Fields)).collect()
 }
 
 fn failure(dialect: Dialect, meaning: &str) -> Value {

@@ -21,7 +21,7 @@ use super::describe::{one_of, text};
 use super::endpoint::{Answer, Parameter};
 use crate::error::QueryError;
 use crate::format::{Format, RowWriter};
-use crate::limits::{HTTP_PIECE_BYTES, HTTP_PIECES_WAITING_MAX, HTTP_STALL_MAX};
+use crate::limits::{HTTP_PIECE_BYTES, HTTP_PIECES_WAITING_MAX, HTTP_STALL_MAX, HTTP_WHOLE_ROWS_MAX};
 use crate::sql::Rows;
 
 /// The formats of rows.
@@ -85,8 +85,15 @@ pub(super) fn negotiate(call: &Call) -> Result<Format, Failure> {
 /// What is told beside the rows: in headers, where the format has no place for it.
 pub(super) type Told = Vec<(&'static str, Option<String>)>;
 
-/// Rows that are all known. In JSON they are the last field, `rows`, of a document that begins with `head`.
+/// Rows that are all known. In JSON they are the last field, `rows`, of a document that begins with `head`. Where there are many, they are
+/// written as the client takes them.
 pub(super) fn whole(format: Format, schema: &Schema, batches: &[RecordBatch], head: &Value, told: Told) -> Result<Response, Failure> {
+    if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > HTTP_WHOLE_ROWS_MAX {
+        let batches: Vec<RecordBatch> = batches.to_vec();
+        let mut batches = batches.into_iter();
+        let first = batches.next();
+        return sending(format, schema, first, futures::stream::iter(batches.map(Ok)), head, told, ());
+    }
     let mut writer = RowWriter::new(format, schema, Vec::new())?;
     batches.iter().try_for_each(|batch| writer.write(batch))?;
     let rows = writer.finish()?;
@@ -146,10 +153,34 @@ pub(super) async fn streamed(
     told: Told,
     kept: impl Send + 'static,
 ) -> Result<Response, Failure> {
-    let schema = rows.schema();
     let first = rows.next().await.transpose()?;
+    streamed_from(format, first, rows, head, told, kept)
+}
+
+/// The same of which the first rows are there already.
+pub(super) fn streamed_from(
+    format: Format,
+    first: Option<RecordBatch>,
+    rows: Rows,
+    head: &Value,
+    told: Told,
+    kept: impl Send + 'static,
+) -> Result<Response, Failure> {
+    let schema = rows.schema();
+    sending(format, &schema, first, rows, head, told, kept)
+}
+
+fn sending(
+    format: Format,
+    schema: &Schema,
+    first: Option<RecordBatch>,
+    rows: impl Batches,
+    head: &Value,
+    told: Told,
+    kept: impl Send + 'static,
+) -> Result<Response, Failure> {
     let written = Written::default();
-    let writer = RowWriter::new(format, &schema, written.clone())?;
+    let writer = RowWriter::new(format, schema, written.clone())?;
     let (pieces, received) = mpsc::channel(HTTP_PIECES_WAITING_MAX);
     let begin = if format == Format::Json { begin(head, "rows") } else { Vec::new() };
     let end: &[u8] = if format == Format::Json { b"}" } else { b"" };
@@ -157,11 +188,16 @@ pub(super) async fn streamed(
         let _kept = kept;
         let mut sender = Sender { pieces, written, begin };
         if let Err(stopped) = sender.send_all(writer, first, rows, end).await {
-            sender.stop(stopped).await;
+            sender.stop(&stopped);
         }
     });
     Ok(with_headers(warp::reply::stream(pieces_of(received)).into_response(), format, told))
 }
+
+/// Rows, batch by batch.
+trait Batches: Stream<Item = Result<RecordBatch, QueryError>> + Send + Unpin + 'static {}
+
+impl<S: Stream<Item = Result<RecordBatch, QueryError>> + Send + Unpin + 'static> Batches for S {}
 
 /// A piece of a body. One that ends without [`Piece::End`] is not whole.
 enum Piece {
@@ -189,7 +225,7 @@ impl Sender {
         &mut self,
         mut writer: RowWriter<Written>,
         first: Option<RecordBatch>,
-        mut rows: Rows,
+        mut rows: impl Batches,
         end: &[u8],
     ) -> Result<(), Stopped> {
         let mut next = first;
@@ -219,7 +255,7 @@ impl Sender {
         self.pieces.send_timeout(piece, STALL).await.map_err(|_| Stopped::Client)
     }
 
-    async fn stop(&self, stopped: Stopped) {
+    fn stop(&self, stopped: &Stopped) {
         match stopped {
             Stopped::Client => tracing::debug!("an answer is not taken to its end"),
             Stopped::Query(error) => tracing::error!(%error, "an answer ends before it is whole"),
@@ -288,12 +324,39 @@ mod tests {
         }
     }
 
+    fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
+        let column = arrow::array::Int64Array::from_iter_values(rows);
+        RecordBatch::try_from_iter([("n", Arc::new(column) as arrow::array::ArrayRef)]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_rows_are_the_same_document_as_few() {
+        use http_body_util::BodyExt;
+        let most = i64::try_from(HTTP_WHOLE_ROWS_MAX).unwrap();
+        for (format, rows) in [(Format::Json, most), (Format::Json, most + 1), (Format::Ndjson, most), (Format::Ndjson, most + 1)] {
+            let batches = [batch(0..3), batch(3..most - 1), batch(most - 1..rows)];
+            let head = json!({"report": "usage"});
+            let response = whole(format, &batches[0].schema(), &batches, &head, vec![("x-snapshot", Some("s".to_owned()))]).unwrap();
+            let header = |name: &str| response.headers()[name].to_str().unwrap();
+            assert_eq!((header("content-type"), header("x-snapshot")), (format.media_type(), "s"));
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let expected: Vec<Value> = (0..rows).map(|n| json!({"n": n})).collect();
+            if format == Format::Json {
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                assert!(body == json!({"report": "usage", "rows": expected}), "{rows}");
+            } else {
+                let lines: Vec<Value> = body
+                    .split(|byte| *byte == b'\n')
+                    .filter(|line| !line.is_empty())
+                    .map(|line| serde_json::from_slice(line).unwrap())
+                    .collect();
+                assert!(lines == expected, "{rows}");
+            }
+        }
+    }
+
     #[test]
     fn the_first_rows_of_several_batches_are_a_page() {
-        let batch = |rows: std::ops::Range<i64>| {
-            let column = arrow::array::Int64Array::from_iter_values(rows);
-            RecordBatch::try_from_iter([("n", Arc::new(column) as arrow::array::ArrayRef)]).unwrap()
-        };
         let batches = [batch(0..2), batch(2..5)];
         let rows = |limit| {
             let (page, more) = first(&batches, limit);

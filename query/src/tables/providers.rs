@@ -120,7 +120,7 @@ pub(super) async fn veiled(
     let usable = filters.iter().filter(|filter| state.create_physical_expr((*filter).clone(), &schema).is_ok()).cloned();
     let prune = prune.into_iter().chain(usable).fold(keep.clone(), Expr::and);
     let scanned = Arc::new(files.schema.project(&columns)?).to_dfschema()?;
-    let scan = files.scan(state, |file| is_any_seen && wanted(file), columns, Some(prune), None).await?;
+    let scan = files.scan(state, move |file: &DataFile| is_any_seen && wanted(file), columns, Some(prune), None).await?;
     // The optimizer, which would do this otherwise, does not look behind the veil.
     let partitions = state.config().target_partitions();
     let scan = scan.repartitioned(partitions, state.config_options())?.unwrap_or(scan);

@@ -11,6 +11,7 @@ mod people;
 mod requests;
 #[path = "../common/server.rs"]
 mod server;
+mod sql;
 mod tables;
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../viewers/world.rs"]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::telling::{Telling, merged};
 use crate::aws::checker::AccountCheck;
-use crate::aws::history::HistoryProgress;
+use crate::aws::history::{HistoryProgress, settled};
 use crate::aws::jitter::jitter;
 use crate::limits::{ACCOUNT_RETRY, HISTORY_FAILURES_TOLD, RECONCILE_TIMEOUT, VERIFY_INTERVAL};
 
@@ -28,10 +28,12 @@ pub(super) struct Member {
 }
 
 /// What a round found.
-struct Found {
-    problems: Vec<AccountProblem>,
-    /// The trail, where role, permissions and trail were found in order.
-    verified: Option<Option<Trail>>,
+pub(super) struct Found {
+    pub problems: Vec<AccountProblem>,
+    /// Whether role, permissions and trail were looked at and found in order.
+    pub verified: bool,
+    /// The trail, where one was looked for and is relied on, whatever else is in the way.
+    pub trail: Option<Trail>,
 }
 
 /// What a member remembers from round to round.
@@ -78,17 +80,18 @@ impl Member {
         let mut rounds = Rounds::default();
         while let Some(account) = self.shared.account(&self.key) {
             let obstructed = match self.round(&account, &mut rounds, usable).await {
-                Some(Found { problems, verified }) => {
-                    let obstructed = !problems.is_empty();
-                    self.shared.note(&self.key, |progress| progress.problems = problems.len());
-                    rounds.telling.tell(&self.shared, &account, problems, verified).await;
+                Some(found) => {
+                    let obstructed = !found.problems.is_empty();
+                    self.shared.note(&self.key, |progress| progress.problems = found.problems.len());
+                    rounds.telling.tell(&self.shared, &account, found).await;
                     obstructed
                 }
                 None => true,
             };
             metrics::counter!("cloudigrade_reconciliations_total", "outcome" => if obstructed { "obstructed" } else { "ok" }).increment(1);
             let pause = pause(self.shared.settings.interval, obstructed, &mut rounds.failures);
-            tokio::time::sleep(pause + jitter(pause / 10)).await;
+            // Less, never more: the interval is what is promised.
+            tokio::time::sleep(pause - jitter(pause / 10)).await;
         }
     }
 
@@ -99,19 +102,18 @@ impl Member {
         let _alone = lane.lock().await;
         let _place = self.shared.at_once.acquire().await.ok()?;
         let Some(external_id) = (self.shared.external_ids)(&account.tenant) else {
-            return Some(Found { problems: vec![tenant_unknown()], verified: None });
+            return Some(Found { problems: vec![tenant_unknown()], verified: false, trail: None });
         };
-        let mut problems = Vec::new();
-        let mut verified: Option<Option<Trail>> = None;
+        let (mut problems, mut verified, mut trail) = (Vec::new(), false, None);
         if self.verification_is_due(account, rounds) {
             match self.shared.collector.verify(account, &external_id).await {
-                AccountCheck::InOrder { trail } => {
+                AccountCheck::InOrder { trail: found } => {
                     rounds.verified = Some(Instant::now());
-                    verified = Some(trail);
+                    (verified, trail) = (true, found);
                 }
-                AccountCheck::Obstructed(found) => {
+                AccountCheck::Obstructed { problems: found, trail: made } => {
                     rounds.verified = None;
-                    problems = found;
+                    (problems, trail) = (found, made);
                 }
             }
         }
@@ -128,7 +130,7 @@ impl Member {
             problems = merged(problems, found);
         }
         problems = merged(problems, self.history_problems().clone());
-        Some(Found { problems, verified })
+        Some(Found { problems, verified, trail })
     }
 
     /// Compares all regions. The error is the account's problem, or none when the failure is ours.
@@ -170,9 +172,21 @@ impl Member {
         account.verified_at.is_none_or(|verified| now.0 - verified.0 >= VERIFY_INTERVAL.as_secs() as i64)
     }
 
-    /// Reads the history to its end, and again after failures.
+    /// Reads the history; and once more when what happened just before the account was registered can be looked up too.
     async fn read_history(&self) {
-        let (progress, mut news) = watch::channel(HistoryProgress::default());
+        let seconds_left = || u64::try_from(settled(self.since).0 - (self.shared.collector.now)().0).unwrap_or(0);
+        let is_early = seconds_left() > 0;
+        self.read_history_to_its_end().await;
+        if is_early {
+            tokio::time::sleep(Duration::from_secs(seconds_left())).await;
+            self.read_history_to_its_end().await;
+        }
+    }
+
+    /// Reads what was not read of the history, and again after failures.
+    async fn read_history_to_its_end(&self) {
+        let begun = self.shared.overview.borrow().get(&self.key).map(|progress| progress.history);
+        let (progress, mut news) = watch::channel(begun.unwrap_or_default());
         let shown = async {
             while news.changed().await.is_ok() {
                 let history = *news.borrow_and_update();

@@ -59,24 +59,11 @@ async fn try_to_remove(shared: &Shared, key: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use cloudigrade_schemas::account::Trail;
-
     use super::*;
+    use crate::sample;
 
     fn account(tenant: &str, state: AccountState, ours: bool) -> Account {
-        Account {
-            tenant: tenant.to_owned(),
-            account_id: "111122223333".to_owned(),
-            arn: "arn:aws:iam::111122223333:role/x".to_owned(),
-            name: None,
-            state,
-            created_at: UtcSecond(0),
-            changed_at: UtcSecond(0),
-            verified_at: None,
-            unmetered: Vec::new(),
-            trail: Some(Trail { arn: "a".to_owned(), bucket: "b".to_owned(), organization: false, ours }),
-            problems: Vec::new(),
-        }
+        Account { tenant: tenant.to_owned(), trail: Some(sample::trail(ours)), ..sample::account(state) }
     }
 
     #[test]

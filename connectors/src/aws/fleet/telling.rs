@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use cloudigrade_schemas::account::{AccountProblem, Trail};
+use cloudigrade_schemas::account::AccountProblem;
 use cloudigrade_schemas::{Account, AccountAction, AccountCommand, AccountState, Topic, UtcSecond};
 
 use super::Shared;
+use super::member::Found;
 use crate::limits::{PROBLEMS_TOLD_MAX, VERIFIED_TOLD_SECONDS};
 use crate::source::committer::{Entry, Message};
 
@@ -22,20 +23,14 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    /// Tells what a round found. `verified` is the trail, where role, permissions and trail were found in order in this round.
-    pub(super) async fn tell(
-        &mut self,
-        shared: &Shared,
-        account: &Account,
-        mut problems: Vec<AccountProblem>,
-        verified: Option<Option<Trail>>,
-    ) {
-        problems.truncate(PROBLEMS_TOLD_MAX);
+    /// Tells what a round found.
+    pub(super) async fn tell(&mut self, shared: &Shared, account: &Account, mut found: Found) {
+        found.problems.truncate(PROBLEMS_TOLD_MAX);
         let now = (shared.collector.now)();
         // What was done meanwhile by others counts, not what was so when the round began.
         let Some(current) = shared.account(&account.to_key()).filter(super::is_active) else { return };
-        let Some(action) = self.action(&current, problems.clone(), verified, now) else { return };
-        if let AccountAction::Failed { problems } = &action {
+        let Some(action) = self.action(&current, &found, now) else { return };
+        if let AccountAction::Failed { problems, .. } = &action {
             for problem in problems {
                 tracing::warn!(account = account.to_key(), code = problem.code, "{}; {}", problem.detail, problem.help);
             }
@@ -45,28 +40,24 @@ impl Telling {
             return;
         }
         let shown = decided(shared, &current).await;
-        self.last = Some((problems, shown));
+        self.last = Some((found.problems, shown));
     }
 
     /// What there is to tell, if anything.
-    fn action(
-        &self,
-        account: &Account,
-        problems: Vec<AccountProblem>,
-        verified: Option<Option<Trail>>,
-        now: UtcSecond,
-    ) -> Option<AccountAction> {
+    fn action(&self, account: &Account, found: &Found, now: UtcSecond) -> Option<AccountAction> {
+        let Found { problems, verified, trail } = found;
+        let is_other_trail = trail.is_some() && account.trail != *trail;
         if !problems.is_empty() {
-            let shown = account.problems == problems;
-            let told = self.last.as_ref().is_some_and(|(told, shown)| *told == problems && *shown == account.problems);
-            return (!shown && !told).then_some(AccountAction::Failed { problems });
+            let shown = account.problems == *problems;
+            let told = self.last.as_ref().is_some_and(|(told, shown)| told == problems && *shown == account.problems);
+            let is_news = is_other_trail || !(shown || told);
+            return is_news.then(|| AccountAction::Failed { problems: problems.clone(), trail: trail.clone() });
         }
-        let trail = verified?;
         let is_news = account.state == AccountState::Pending
             || !account.problems.is_empty()
-            || (trail.is_some() && account.trail != trail)
+            || is_other_trail
             || account.verified_at.is_none_or(|verified| now.0 - verified.0 >= VERIFIED_TOLD_SECONDS);
-        is_news.then_some(AccountAction::Verified { trail })
+        (*verified && is_news).then(|| AccountAction::Verified { trail: trail.clone() })
     }
 }
 
@@ -111,7 +102,10 @@ pub(super) fn merged(mut problems: Vec<AccountProblem>, more: Vec<AccountProblem
 
 #[cfg(test)]
 mod tests {
+    use cloudigrade_schemas::account::Trail;
+
     use super::*;
+    use crate::sample;
 
     const NOW: UtcSecond = UtcSecond(1_706_695_200);
 
@@ -120,30 +114,22 @@ mod tests {
     }
 
     fn account(state: AccountState, problems: &[AccountProblem]) -> Account {
-        Account {
-            tenant: "t".to_owned(),
-            account_id: "111122223333".to_owned(),
-            arn: "arn:aws:iam::111122223333:role/x".to_owned(),
-            name: None,
-            state,
-            created_at: NOW,
-            changed_at: NOW,
-            verified_at: Some(NOW),
-            unmetered: Vec::new(),
-            trail: None,
-            problems: problems.to_vec(),
-        }
+        Account { verified_at: Some(NOW), problems: problems.to_vec(), ..sample::account(state) }
     }
 
     fn trail() -> Option<Trail> {
-        Some(Trail { arn: "a".to_owned(), bucket: "b".to_owned(), organization: false, ours: true })
+        Some(sample::trail(true))
+    }
+
+    fn found(problems: &[AccountProblem], verified: bool, trail: Option<Trail>) -> Found {
+        Found { problems: problems.to_vec(), verified, trail }
     }
 
     #[test]
     fn problems_are_told_when_they_change_and_not_again() {
         let mut telling = Telling::default();
-        let failed = |telling: &Telling, shown: &[AccountProblem], found: &[AccountProblem]| {
-            telling.action(&account(AccountState::Enabled, shown), found.to_vec(), None, NOW).is_some()
+        let failed = |telling: &Telling, shown: &[AccountProblem], problems: &[AccountProblem]| {
+            telling.action(&account(AccountState::Enabled, shown), &found(problems, false, None), NOW).is_some()
         };
         let (one, two) = ([problem("one")], [problem("two")]);
         assert!(failed(&telling, &[], &one));
@@ -155,17 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn a_trail_is_told_even_where_something_else_is_in_the_way() {
+        let (mut telling, one) = (Telling::default(), [problem("one")]);
+        telling.last = Some((one.to_vec(), one.to_vec()));
+        let told = |account: &Account| telling.action(account, &found(&one, false, trail()), NOW);
+        let failed = AccountAction::Failed { problems: one.to_vec(), trail: trail() };
+        assert_eq!(told(&account(AccountState::Pending, &one)), Some(failed));
+        assert_eq!(told(&Account { trail: trail(), ..account(AccountState::Pending, &one) }), None);
+    }
+
+    #[test]
     fn being_in_order_is_told_when_it_is_news() {
         let telling = Telling::default();
-        let told = |account: &Account, verified, now| telling.action(account, Vec::new(), verified, now);
+        let told = |account: &Account, verified, now| telling.action(account, &found(&[], verified, trail()), now);
         let sound = Account { trail: trail(), ..account(AccountState::Enabled, &[]) };
-        assert_eq!(told(&sound, None, NOW), None, "nothing was verified");
-        assert_eq!(told(&sound, Some(trail()), NOW), None, "nothing is new");
+        assert_eq!(told(&sound, false, NOW), None, "nothing was verified");
+        assert_eq!(told(&sound, true, NOW), None, "nothing is new");
         let verified = Some(AccountAction::Verified { trail: trail() });
-        assert_eq!(told(&Account { state: AccountState::Pending, ..sound.clone() }, Some(trail()), NOW), verified);
-        assert_eq!(told(&Account { problems: vec![problem("x")], ..sound.clone() }, Some(trail()), NOW), verified);
-        assert_eq!(told(&Account { trail: None, ..sound.clone() }, Some(trail()), NOW), verified);
-        assert_eq!(told(&sound, Some(trail()), UtcSecond(NOW.0 + VERIFIED_TOLD_SECONDS)), verified);
+        assert_eq!(told(&Account { state: AccountState::Pending, ..sound.clone() }, true, NOW), verified);
+        assert_eq!(told(&Account { problems: vec![problem("x")], ..sound.clone() }, true, NOW), verified);
+        assert_eq!(told(&Account { trail: None, ..sound.clone() }, true, NOW), verified);
+        assert_eq!(told(&sound, true, UtcSecond(NOW.0 + VERIFIED_TOLD_SECONDS)), verified);
     }
 
     #[test]

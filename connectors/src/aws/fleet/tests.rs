@@ -10,6 +10,7 @@ use cloudigrade_schemas::{AccountAction, AccountCommand, Topic};
 
 use super::*;
 use crate::aws::{Checker, Clients, CollectSettings, Memory};
+use crate::sample::account;
 use crate::source::Committer;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -17,22 +18,6 @@ const INTERVAL: Duration = Duration::from_millis(20);
 
 fn now() -> UtcSecond {
     UtcSecond(1_706_695_200)
-}
-
-fn account(state: AccountState) -> Account {
-    Account {
-        tenant: "t".to_owned(),
-        account_id: "111122223333".to_owned(),
-        arn: "arn:aws:iam::111122223333:role/x".to_owned(),
-        name: None,
-        state,
-        created_at: UtcSecond(0),
-        changed_at: UtcSecond(0),
-        verified_at: None,
-        unmetered: Vec::new(),
-        trail: None,
-        problems: Vec::new(),
-    }
 }
 
 /// A fleet whose AWS is at an address.
@@ -110,7 +95,7 @@ async fn what_is_in_the_way_of_an_account_is_told_once_and_the_account_is_tried_
     let bench = Bench::start(nowhere(), account(AccountState::Enabled)).await;
     bench.until("a command", |bench| !bench.commands().is_empty()).await;
     let command = bench.commands().remove(0);
-    let AccountAction::Failed { problems } = command.action else { panic!("{command:?}") };
+    let AccountAction::Failed { problems, .. } = command.action else { panic!("{command:?}") };
     assert_eq!((command.account_id.as_str(), problems[0].code.as_str()), ("111122223333", "unreachable"));
     // Whoever decides about accounts shows what was told.
     bench.accounts.send_replace(Arc::new(vec![Account { problems, changed_at: UtcSecond(1), ..account(AccountState::Enabled) }]));

@@ -4,7 +4,7 @@ mod event;
 mod pass;
 
 pub use event::{EVENT_NAMES, Looked, images_of, read, source_uri};
-pub use pass::Pass;
+pub use pass::{Pass, settled};
 
 use std::collections::BTreeSet;
 

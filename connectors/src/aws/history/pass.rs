@@ -31,7 +31,8 @@ pub struct Pass {
 
 impl Pass {
     /// What is to be read. `since` is when the account began to be collected from, for the last time: what happened up to then is history,
-    /// later events are delivered. What was read before that is not read again.
+    /// later events are delivered. What was read before that is not read again, but for the time just before `since`: some of it could not
+    /// be looked up yet, and what delivers had not begun.
     pub fn plan(stored: Option<Self>, days: u32, since: UtcSecond, now: UtcSecond) -> Self {
         let all = Self {
             from: UtcSecond(now.0 - i64::from(days.min(HISTORY_DAYS_MAX)) * DAY_SECONDS),
@@ -41,7 +42,11 @@ impl Pass {
         };
         match stored {
             None => all,
-            Some(stored) if stored.to >= since => stored,
+            Some(stored) if stored.to >= since && !(stored.done && stored.to < settled(since) && now >= settled(since)) => stored,
+            Some(stored) if stored.to >= since => {
+                let to = UtcSecond(settled(since).0 + LOOKUP_LAG_SECONDS).min(now);
+                Self { from: UtcSecond(stored.to.0 - LOOKUP_LAG_SECONDS).max(all.from), to, ..all }
+            }
             // What lies before was read, but for what could not yet be looked up then.
             Some(stored) if stored.done => Self { from: UtcSecond(stored.to.0 - LOOKUP_LAG_SECONDS).max(all.from), ..all },
             Some(stored) => Self { from: stored.from.max(all.from), ..all },
@@ -66,6 +71,11 @@ impl Pass {
     pub fn complete_through(&self) -> UtcSecond {
         UtcSecond(self.to.0 - LOOKUP_LAG_SECONDS)
     }
+}
+
+/// When all that happened up to `since` can be looked up.
+pub fn settled(since: UtcSecond) -> UtcSecond {
+    UtcSecond(since.0 + LOOKUP_LAG_SECONDS)
 }
 
 #[cfg(test)]
@@ -103,12 +113,28 @@ mod tests {
     #[test]
     fn a_finished_history_is_not_read_again_but_what_an_account_did_while_nobody_collected_is() {
         let done = Pass { from: days_ago(90), to: days_ago(20), read_down_to: None, done: true };
-        assert_eq!(Pass::plan(Some(done), 90, days_ago(20), NOW), done);
+        assert_eq!(Pass::plan(Some(done), 90, UtcSecond(days_ago(20).0 - LOOKUP_LAG_SECONDS), NOW), done);
         let enabled_again = Pass::plan(Some(done), 90, days_ago(1), NOW);
         assert_eq!(
             (enabled_again.from, enabled_again.to, enabled_again.done),
             (UtcSecond(days_ago(20).0 - LOOKUP_LAG_SECONDS), NOW, false)
         );
+    }
+
+    #[test]
+    fn what_could_not_be_looked_up_at_registration_is_looked_up_once_more_when_it_can() {
+        let first = Pass { done: true, ..Pass::plan(None, 90, NOW, NOW) };
+        let at = |seconds: i64| UtcSecond(NOW.0 + seconds);
+        assert_eq!(Pass::plan(Some(first), 90, NOW, at(LOOKUP_LAG_SECONDS - 1)), first, "not yet");
+        let again = Pass::plan(Some(first), 90, NOW, at(LOOKUP_LAG_SECONDS));
+        assert_eq!((again.from, again.to, again.done), (at(-LOOKUP_LAG_SECONDS), at(LOOKUP_LAG_SECONDS), false));
+        assert!(again.complete_through() >= NOW);
+        let done = Pass { done: true, ..again };
+        assert_eq!(Pass::plan(Some(done), 90, NOW, at(90_000)), done, "and not again");
+        let late = Pass::plan(Some(first), 90, NOW, at(30 * DAY_SECONDS));
+        assert_eq!((late.from, late.to), (at(-LOOKUP_LAG_SECONDS), at(2 * LOOKUP_LAG_SECONDS)), "no more than that");
+        let unfinished = Pass { done: false, ..first };
+        assert_eq!(Pass::plan(Some(unfinished), 90, NOW, at(90_000)), unfinished, "first to its end");
     }
 
     #[test]

@@ -99,12 +99,12 @@ pub fn classify(failure: &Failure) -> Class {
     }
     let code = failure.code.as_deref().unwrap_or_default();
     match (code, failure.status.unwrap_or_default()) {
+        // A version that only marks the deletion cannot be got.
         ("NoSuchKey" | "NoSuchVersion" | "MethodNotAllowed", _) => Class::Gone,
         (code, _) if TRANSIENT.contains(&code) || TRANSIENT_OF_KMS.contains(&code) => Class::Transient,
         (code, _) if code.starts_with("KMS.") || code == "NoSuchBucket" => Class::Environment,
-        ("", 404) => Class::Gone,
         (_, 408 | 429 | 500..) => Class::Transient,
-        // What is not known is never taken for a reason to give an object up.
+        // What is not known is never taken for a reason to give an object up: a 404 without a code is another server's, not S3's.
         _ => Class::Environment,
     }
 }
@@ -141,6 +141,7 @@ pub fn help(failure: &Failure) -> &'static str {
         "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" => {
             "allow s3:GetObject, s3:GetObjectVersion and s3:ListBucket on the bucket, and sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on the queue; check the expected owner of the bucket"
         }
+        "" if failure.status == Some(404) => "what answered is not S3; check the endpoint",
         _ => "see the service's message",
     }
 }
@@ -183,11 +184,12 @@ mod tests {
             ("PermanentRedirect", 301),
             ("InvalidObjectState", 403),
             ("", 403),
+            ("", 404),
             ("SomethingNew", 400),
         ] {
             assert_eq!(answered(code, status), Class::Environment, "{code} {status}");
         }
-        for (code, status) in [("NoSuchKey", 404), ("NoSuchVersion", 404), ("MethodNotAllowed", 405), ("", 404)] {
+        for (code, status) in [("NoSuchKey", 404), ("NoSuchVersion", 404), ("MethodNotAllowed", 405)] {
             assert_eq!(answered(code, status), Class::Gone, "{code} {status}");
         }
     }

@@ -4,6 +4,7 @@ use cloudigrade_schemas::observation::Observed;
 use metrics::{counter, gauge, histogram};
 
 use super::classify::Class;
+use super::queue::Depth;
 use crate::aws::state_change::LANE;
 
 /// A message was settled: `deleted`, `rests`, `returned`, `undeleted`.
@@ -55,6 +56,21 @@ pub(super) fn heartbeat(outcome: &'static str) {
 pub(super) fn received(ages_seconds: &[f64]) {
     ages_seconds.iter().for_each(|age| histogram!("cloudigrade_source_delivery_lag_seconds").record(*age));
     gauge!("cloudigrade_source_oldest_message_seconds").set(ages_seconds.iter().copied().fold(0.0, f64::max));
+}
+
+/// The gauge of how many messages the queue holds.
+const DEPTH: &str = "cloudigrade_source_queue_messages";
+
+/// How many messages the queue holds: `waiting`, and `in_hand` of some reader.
+pub(super) fn depth(depth: Depth) {
+    gauge!(DEPTH, "state" => "waiting").set(depth.waiting as f64);
+    gauge!(DEPTH, "state" => "in_hand").set(depth.in_hand as f64);
+}
+
+/// The queue does not tell how many messages it holds. The last number would look like an answer.
+pub(super) fn depth_unknown() {
+    queue_error();
+    ["waiting", "in_hand"].into_iter().for_each(|state| gauge!(DEPTH, "state" => state).set(f64::NAN));
 }
 
 /// How long after it was made an object was durable in the log, in seconds.

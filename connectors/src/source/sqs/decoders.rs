@@ -12,7 +12,7 @@ use crate::source::harvest::Harvest;
 use crate::source::ingest::inflated_estimate;
 
 /// Decoders with their buffers, each used by one thread at a time.
-pub(super) struct Decoders {
+pub(in crate::source) struct Decoders {
     idle: Arc<Mutex<Vec<Decoder>>>,
     limits: CodecLimits,
     at_once: Room,
@@ -22,18 +22,18 @@ pub(super) struct Decoders {
 /// The program failed on an object.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the decoder failed ({cause}); this is a fault of the program: please report it with the object")]
-pub(super) struct DecoderFailed {
+pub(in crate::source) struct DecoderFailed {
     cause: String,
 }
 
 impl Decoders {
-    pub(super) fn new(at_once: usize, limits: CodecLimits) -> Self {
+    pub(in crate::source) fn new(at_once: usize, limits: CodecLimits) -> Self {
         Self { idle: Arc::default(), limits, at_once: Room::new(at_once), large: Room::new(1) }
     }
 
     /// Decodes an object. The decoder's place is kept by whoever holds the harvest before it is accounted for elsewhere, so that no more
     /// harvests are unaccounted for than there are decoders.
-    pub(super) async fn decode(&self, object: Object, content: Bytes) -> Result<(Harvest, Place), DecoderFailed> {
+    pub(in crate::source) async fn decode(&self, object: Object, content: Bytes) -> Result<(Harvest, Place), DecoderFailed> {
         let _alone = match inflated_estimate(&content) > LARGE_OBJECT_BYTES {
             true => Some(self.large.enter(1).await),
             false => None,

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
@@ -49,16 +51,27 @@ impl S3Objects {
         }
     }
 
-    /// The region to ask for a bucket first: where it was found before, where the notification says, or where we are.
-    fn region_of(&self, object: &ObjectRef) -> String {
+    /// The region to ask for a bucket first: where it was found before, where somebody says, or where we are.
+    fn region_of(&self, bucket: &str, told: Option<&str>) -> String {
         let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = object.region.as_deref().filter(|region| is_region(region));
-        let known = regions.of_buckets.get(&object.bucket).map(String::as_str).or(told);
+        let told = told.filter(|region| is_region(region));
+        let known = regions.of_buckets.get(bucket).map(String::as_str).or(told);
         let ours = || self.config.region().map_or("us-east-1", Region::as_ref);
         known.unwrap_or_else(ours).to_owned()
     }
 
-    fn client(&self, region: &str) -> Client {
+    /// The account that must own the buckets.
+    pub(in crate::source) fn expected_bucket_owner(&self) -> Option<&String> {
+        self.expected_bucket_owner.as_ref()
+    }
+
+    /// Whether the requester pays.
+    pub(in crate::source) fn request_payer(&self) -> bool {
+        self.request_payer
+    }
+
+    /// The client of a region.
+    pub(in crate::source) fn client(&self, region: &str) -> Client {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = regions.clients.get(region) {
             return client.clone();
@@ -83,37 +96,43 @@ impl S3Objects {
         regions.of_buckets.insert(bucket.to_owned(), region.to_owned());
     }
 
-    /// Asks once. Where S3 says that the bucket is elsewhere, the second value is where.
-    async fn ask(&self, object: &ObjectRef, region: &str) -> Result<GetObjectOutput, (Failure, Option<String>)> {
+    /// Asks about a bucket in its region: where S3 says that it is elsewhere, once more there.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(in crate::source) async fn in_its_region<'a, T>(
+        &'a self,
+        bucket: &str,
+        told: Option<&str>,
+        ask: impl Fn(String) -> BoxFuture<'a, Result<T, Refused>> + Send,
+    ) -> Result<T, Failure> {
+        let region = self.region_of(bucket, told);
+        let refused = match ask(region.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(refused) if misses_the_region(&refused.failure) => refused,
+            Err(refused) => return Err(refused.failure),
+        };
+        let Some(elsewhere) = refused.elsewhere else { return Err(wrong_region(bucket, &region, "another", &refused.failure)) };
+        let answer = ask(elsewhere.clone()).await.map_err(|again| match misses_the_region(&again.failure) {
+            true => wrong_region(bucket, &region, &elsewhere, &again.failure),
+            false => again.failure,
+        })?;
+        self.remember(bucket, &elsewhere);
+        Ok(answer)
+    }
+
+    async fn ask(&self, object: &ObjectRef, region: &str) -> Result<GetObjectOutput, Refused> {
         let mut request = self.client(region).get_object().bucket(&object.bucket).key(&object.key).checksum_mode(ChecksumMode::Enabled);
         request = request.set_version_id(object.version.clone()).set_expected_bucket_owner(self.expected_bucket_owner.clone());
         if self.request_payer {
             request = request.request_payer(RequestPayer::Requester);
         }
-        request.send().await.map_err(|error| {
-            let elsewhere = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
-            let elsewhere = elsewhere.filter(|told| is_region(told) && *told != region).map(str::to_owned);
-            (failure::of(&error), elsewhere)
-        })
+        request.send().await.map_err(|error| refused(&error, region))
     }
 
-    async fn get(&self, object: &ObjectRef) -> Result<Box<dyn Opened>, FetchError> {
-        let region = self.region_of(object);
-        let output = match self.ask(object, &region).await {
-            Ok(output) => output,
-            Err((failure, Some(elsewhere))) if misses_the_region(&failure) => {
-                let output = self.ask(object, &elsewhere).await.map_err(|(again, _)| match misses_the_region(&again) {
-                    true => wrong_region(&object.bucket, &region, &elsewhere, &again),
-                    false => again,
-                })?;
-                self.remember(&object.bucket, &elsewhere);
-                output
-            }
-            Err((failure, None)) if misses_the_region(&failure) => {
-                return Err(wrong_region(&object.bucket, &region, "another", &failure).into());
-            }
-            Err((failure, _)) => return Err(failure.into()),
-        };
+    async fn get<'a>(&'a self, object: &'a ObjectRef) -> Result<Box<dyn Opened>, FetchError> {
+        let ask = |region: String| async move { self.ask(object, &region).await }.boxed();
+        let output = self.in_its_region(&object.bucket, object.region.as_deref(), ask).await?;
         let head = Head {
             size: output.content_length.and_then(|size| u64::try_from(size).ok()),
             etag: output.e_tag.as_deref().map(|etag| etag.trim_matches('"').to_owned()),
@@ -127,6 +146,23 @@ impl Objects for S3Objects {
     fn open<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Box<dyn Opened>, FetchError>> {
         self.get(object).boxed()
     }
+}
+
+/// A request that failed.
+pub(in crate::source) struct Refused {
+    failure: Failure,
+    /// Where S3 says that the bucket is, if that is not where it was asked for.
+    elsewhere: Option<String>,
+}
+
+/// What is known of a request to a region that failed.
+pub(in crate::source) fn refused<E>(error: &SdkError<E, HttpResponse>, region: &str) -> Refused
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let elsewhere = error.raw_response().and_then(|response| response.headers().get(REGION_HEADER));
+    let elsewhere = elsewhere.filter(|told| is_region(told) && *told != region).map(str::to_owned);
+    Refused { failure: failure::of(error), elsewhere }
 }
 
 /// Whether S3 answered that the bucket is to be asked for in another region.

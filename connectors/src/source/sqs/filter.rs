@@ -16,6 +16,11 @@ pub enum Choice {
 
 /// Chooses.
 pub fn choose(object: &ObjectRef, options: &Checked) -> Choice {
+    if object.on_disk {
+        // Who listed the folder has chosen already: names on a disk may be any.
+        let wanted = options.include.as_ref().is_none_or(|include| include.is_match(&object.key));
+        return if wanted { Choice::Read } else { Choice::Ignore };
+    }
     if !options.buckets.is_match(&object.bucket) {
         return Choice::BucketNotAllowed;
     }
@@ -43,11 +48,16 @@ fn trail_service(key: &str) -> Option<&str> {
     }
     let account = segments.next()?;
     let service = segments.next()?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && segments.next().is_some()).then_some(service)
+    (is_account(account) && segments.next().is_some()).then_some(service)
 }
 
-fn is_organisation(segment: &str) -> bool {
+/// Whether a segment of a path is an account's.
+pub(in crate::source) fn is_account(segment: &str) -> bool {
+    segment.len() == 12 && segment.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a segment of a path is an organisation's.
+pub(in crate::source) fn is_organisation(segment: &str) -> bool {
     let id = segment.strip_prefix("o-").unwrap_or_default();
     (10..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

@@ -8,6 +8,7 @@
 //! * [`queue`], [`objects`], [`fetch`]: the outside, behind two small traits
 //! * `object`, `message`, `heartbeat`, `acks`: one object, one message, its time, its end
 //! * `room`, `backlog`, `decoders`: what bounds the work
+//! * `counted`, `depth`: what is told of it
 //!
 //! A delivery that is repeated changes nothing, so whatever is lost between commit and delete is only done twice.
 
@@ -17,7 +18,8 @@ pub mod classify;
 pub mod clock;
 mod counted;
 mod decide;
-mod decoders;
+pub(in crate::source) mod decoders;
+mod depth;
 mod failure;
 pub mod fetch;
 pub mod filter;
@@ -29,7 +31,7 @@ pub mod objects;
 pub mod options;
 pub mod queue;
 mod receive;
-mod room;
+pub(in crate::source) mod room;
 mod shared;
 mod state_change;
 #[cfg(test)]
@@ -46,7 +48,7 @@ use self::acks::Acks;
 use self::clock::{Clock, SystemClock};
 use self::decoders::Decoders;
 use self::fetch::S3Objects;
-pub(in crate::source) use self::object::describe;
+pub(in crate::source) use self::object::{describe, describe_listed};
 use self::objects::Objects;
 pub use self::options::{OptionsError, SqsOptions};
 use self::queue::{Queue, SqsQueue};
@@ -104,7 +106,7 @@ impl SqsSource {
     /// # Errors
     /// [`OptionsError`].
     pub fn new(outside: Outside, options: SqsOptions, inside: Inside) -> Result<Self, OptionsError> {
-        let checked = options.check()?;
+        let checked = options.check_objects()?;
         let Outside { queue, objects, clock } = outside;
         let Inside { committer, known, readiness, codec } = inside;
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(options.workers);
@@ -144,6 +146,7 @@ impl SqsSource {
         for _ in 0..RECEIVERS {
             receivers.spawn(shared.clone().receive(messages.clone(), acks.clone()));
         }
+        receivers.spawn(shared.clone().watch_depth());
         tokio::select! {
             () = stop.cancelled() => {}
             () = now.cancelled() => {}

@@ -5,6 +5,7 @@
 //! * EventBridge's `Object Created`, whose keys are plain;
 //! * CloudTrail's own, `{"s3Bucket":…,"s3ObjectKey":[…]}`, whose keys are plain;
 //! * EventBridge's `EC2 Instance State-change Notification`;
+//! * SNS's own questions whether a subscription is meant, which only a person may answer;
 //! * S3's test event, CloudTrail's validation message and whatever tells of other things than new objects: nothing to do.
 
 use cloudigrade_schemas::UtcSecond;
@@ -12,6 +13,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_WRAPPINGS_MAX, OBJECTS_PER_MESSAGE_MAX};
+
+/// Characters of a topic's ARN that are told: SNS's names have 256 at most.
+const TOPIC_CHARS_MAX: usize = 320;
 
 /// An object, as a notification names it. What it does not tell is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,12 +34,19 @@ pub struct ObjectRef {
     pub region: Option<String>,
     /// When the object was made.
     pub made_at: Option<UtcSecond>,
+    /// The key is the path of a file of this machine. No notification can say so: only who lists a folder does.
+    pub on_disk: bool,
 }
 
 impl ObjectRef {
-    /// `s3://bucket/key`.
+    /// `s3://bucket/key`, or the path of a file.
     pub fn uri(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.key)
+        if self.on_disk { self.key.clone() } else { format!("s3://{}/{}", self.bucket, self.key) }
+    }
+
+    /// What somebody mends when it cannot be read: the bucket, or the file.
+    pub fn place(&self) -> String {
+        if self.on_disk { self.key.clone() } else { format!("s3://{}", self.bucket) }
     }
 }
 
@@ -46,6 +57,13 @@ pub enum Item {
     Object(ObjectRef),
     /// An instance that changed its state: the whole event of EventBridge.
     StateChange(Value),
+    /// SNS asks whether a subscription of the queue is to begin or to end.
+    Subscription {
+        /// The topic's ARN, cut; it is what the message says, whoever sent it.
+        topic: String,
+        /// Whether it was ended, not begun.
+        ended: bool,
+    },
     /// Something that is none of the known forms, and why.
     Unrecognized(String),
 }
@@ -99,6 +117,9 @@ impl Notification {
             }
             return self.read_text(inner, depth + 1);
         }
+        if let Some(question) = asked_by_sns(&message) {
+            return self.items.push(question);
+        }
         if let Some(Value::Array(records)) = message.get("Records") {
             self.ignored += usize::from(records.is_empty());
             return records.iter().for_each(|record| self.read_s3_record(record));
@@ -143,6 +164,7 @@ impl Notification {
             etag: etag(&object["eTag"]),
             region: text(&record["awsRegion"]),
             made_at: moment(&record["eventTime"]),
+            on_disk: false,
         }));
     }
 
@@ -177,6 +199,7 @@ impl Notification {
                     etag: etag(&object["etag"]),
                     region: event.get("region").and_then(text),
                     made_at: event.get("time").and_then(moment),
+                    on_disk: false,
                 }));
             }
             ("aws.s3", _) => self.ignored += 1,
@@ -198,6 +221,19 @@ fn is_validation(text: &str) -> bool {
 fn wrapped_by_sns(message: &Map<String, Value>) -> Option<&str> {
     let is_notification = message.get("Type").and_then(Value::as_str) == Some("Notification");
     is_notification.then(|| message.get("Message").and_then(Value::as_str)).flatten()
+}
+
+/// What SNS asks of whoever reads the queue. The URL and the token that would answer are left alone: anybody who can send to the queue can
+/// write such a message.
+fn asked_by_sns(message: &Map<String, Value>) -> Option<Item> {
+    let told = |name: &str| message.get(name).and_then(Value::as_str);
+    let ended = match told("Type")? {
+        "SubscriptionConfirmation" => false,
+        "UnsubscribeConfirmation" => true,
+        _ => return None,
+    };
+    let topic = told("TopicArn")?.chars().take(TOPIC_CHARS_MAX).collect();
+    Some(Item::Subscription { topic, ended })
 }
 
 /// A key of an S3 event: `+` is a space, and what is percent-encoded is decoded, once. It reads what AWS writes (`/` as it is, space as

@@ -7,7 +7,7 @@ use cloudigrade_schemas::{DeadLetter, DeadLetterReason};
 use sha2::{Digest as _, Sha256};
 
 use super::backlog::NotInLine;
-use super::classify::{Class, Failure, Reached};
+use super::classify::Class;
 use super::counted;
 use super::decide::{Next, next};
 use super::filter::{Choice, choose};
@@ -85,6 +85,7 @@ impl Shared {
         let outcome = match item {
             Item::Object(object) => self.object(object, named, waits).await.unwrap_or_else(|outcome| outcome),
             Item::StateChange(event) => self.state_change(event, named).await,
+            Item::Subscription { topic, ended } => self.subscription(topic, *ended),
             Item::Unrecognized(why) => self.unrecognized(why.clone(), named).await,
         };
         // Whoever read it, and whenever: what is done shows no problem any more.
@@ -100,6 +101,27 @@ impl Shared {
             Ok(entry) => self.commit(entry).await.map_or_else(Outcome::from, |()| Outcome::Done("observed")),
             Err(why) => self.unrecognized(why, named).await,
         }
+    }
+
+    /// Nothing is confirmed by this program: whoever can send to the queue could have it ask any URL.
+    fn subscription(&self, topic: &str, ended: bool) -> Outcome {
+        let queue = self.options.queue_name();
+        if ended {
+            tracing::warn!(
+                queue,
+                topic,
+                "SNS says that this queue is no longer subscribed to the topic: nothing comes from there any more; subscribe it again if that was not meant"
+            );
+        } else {
+            tracing::warn!(
+                queue,
+                topic,
+                "SNS asks to confirm that the topic may send to this queue, which this program never does: nothing comes from there yet. \
+                 A subscription that the queue's own account makes needs no confirmation: make it from there (aws sns subscribe). \
+                 If another account must make it, stop this program, subscribe again, and open the SubscribeURL of the message that then is in the queue"
+            );
+        }
+        Outcome::Done("ignored")
     }
 
     async fn unrecognized(&self, why: String, named: Named<'_>) -> Outcome {
@@ -124,11 +146,9 @@ impl Shared {
             }
             Choice::Read => {}
         }
-        if let (Some(size), Some(etag)) = (named_object.size, &named_object.etag) {
-            let head = Head { size: Some(size), etag: Some(etag.clone()), version: None };
-            if self.is_known(&describe(named_object, &head, None))? {
-                return Ok(Outcome::Done("duplicate"));
-            }
+        let tells_its_version = named_object.size.is_some() && named_object.etag.is_some();
+        if tells_its_version && self.is_known(&describe_listed(named_object))? {
+            return Ok(Outcome::Done("duplicate"));
         }
         let read = async {
             let _in_line = self.rooms.in_line.enter(1).await;
@@ -176,8 +196,8 @@ impl Shared {
         };
         // What is wrong with the content may be wrong with this one answer: it is believed when it comes twice.
         if harvest.kind == ObjectKind::Unusable && next(Class::Content, named.receives, 0) == Next::Rest {
-            counted::error(Class::Content);
-            return Err(Outcome::Failed(Class::Content));
+            let why = harvest.letters(self.clock.wall()).map(|letter| letter.detail).collect::<Vec<_>>().join("; ");
+            return Err(self.rests(&named_object.uri(), Class::Content, named, &why));
         }
         counted::records(harvest.records);
         let bytes = harvest.bytes();
@@ -227,10 +247,7 @@ impl Shared {
         tokio::select! {
             biased;
             answer = asked => answer,
-            () = self.clock.sleep(FETCH_TIMEOUT) => {
-                let message = format!("no whole answer in {} s", FETCH_TIMEOUT.as_secs());
-                Err(Failure { reached: Reached::Nothing, code: None, status: None, message }.into())
-            }
+            () = self.clock.sleep(FETCH_TIMEOUT) => Err(FetchError::no_answer(FETCH_TIMEOUT)),
         }
     }
 
@@ -251,7 +268,7 @@ impl Shared {
         match &error {
             FetchError::Failed { failure } if class == Class::Environment => {
                 let code = failure.code.clone().unwrap_or_else(|| failure.status.map_or_else(|| "NotSent".to_owned(), |s| s.to_string()));
-                self.readiness.report(&format!("s3://{}", object.bucket), &code, &uri, format!("{uri}: {error}"), self.clock.wall());
+                self.readiness.report(&object.place(), &code, &uri, format!("{uri}: {error}"), self.clock.wall());
             }
             _ => {}
         }
@@ -263,14 +280,19 @@ impl Shared {
         self.settle(Unusable { content, ..unusable(object, class, reason, detail) }, named).await
     }
 
+    fn rests(&self, source: &str, class: Class, named: Named<'_>, detail: &str) -> Outcome {
+        counted::error(class);
+        tracing::warn!(source, class = class.word(), receives = named.receives, detail, "left in the queue, to be tried again");
+        Outcome::Failed(class)
+    }
+
     /// Lets the message rest, or writes the dead letter.
     async fn settle(&self, unusable: Unusable, named: Named<'_>) -> Outcome {
         let Unusable { class, reason, source, version, detail, content } = unusable;
-        counted::error(class);
         if next(class, named.receives, self.options.max_receive_count) == Next::Rest {
-            tracing::warn!(source, class = class.word(), receives = named.receives, detail, "left in the queue, to be tried again");
-            return Outcome::Failed(class);
+            return self.rests(&source, class, named, &detail);
         }
+        counted::error(class);
         tracing::warn!(source, class = class.word(), receives = named.receives, detail, "given up: a dead letter is written");
         let letter = DeadLetter::new(source, None, reason, detail, &content, self.clock.wall()).with_version(version);
         match letter_message(&letter) {
@@ -290,10 +312,17 @@ fn unusable(object: &ObjectRef, class: Class, reason: DeadLetterReason, detail: 
     Unusable { class, reason, source: object.uri(), version: object.version.clone(), detail, content: Bytes::new() }
 }
 
+/// An object that was listed, or whose notification tells size and ETag, as the ledger knows it.
+pub(in crate::source) fn describe_listed(named: &ObjectRef) -> Object {
+    describe(named, &Head { size: named.size, etag: named.etag.clone(), version: None }, None)
+}
+
 /// The object as the ledger knows it. Its fingerprint is that of a listing of the bucket, so what was ingested from there is known here.
 pub(in crate::source) fn describe(named: &ObjectRef, head: &Head, content: Option<&Bytes>) -> Object {
     let size = head.size.or(named.size).or(content.map(|content| content.len() as u64)).unwrap_or_default();
     let fingerprint = match (&head.etag, content) {
+        // Of a file it is the time of its last change, written as the ledger has it of folders.
+        (Some(changed), _) if named.on_disk => format!("{size}-{changed}"),
         (Some(etag), _) => format!("{size}-\"{etag}\""),
         (None, Some(content)) => format!("{size}-{:x}", Sha256::digest(content)),
         (None, None) => String::new(),

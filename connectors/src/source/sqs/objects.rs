@@ -1,9 +1,11 @@
 //! A place that objects are read from: S3, or what stands for it in tests.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::classify::{Class, Failure, classify, help};
+use super::classify::{Class, Failure, Reached, classify, help};
 use super::notification::ObjectRef;
 use crate::limits::INFLATED_BYTES_MAX;
 
@@ -66,6 +68,12 @@ fn too_many(size: Option<u64>) -> String {
 }
 
 impl FetchError {
+    /// There was no whole answer in time.
+    pub fn no_answer(within: Duration) -> Self {
+        let message = format!("no whole answer in {} s", within.as_secs());
+        Failure { reached: Reached::Nothing, code: None, status: None, message }.into()
+    }
+
     /// What it means for the message that named the object.
     pub fn class(&self) -> Class {
         match self {

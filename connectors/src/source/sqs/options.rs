@@ -75,7 +75,7 @@ impl SqsOptions {
         if !named {
             return Err(OptionsError::QueueUrl { url: url.clone() });
         }
-        let region = self.region.clone().or_else(|| region_of_queue(url));
+        let region = self.region();
         if region.is_none() && self.endpoint.is_none() {
             return Err(OptionsError::Region { url: url.clone() });
         }
@@ -86,22 +86,34 @@ impl SqsOptions {
         };
         between("visibility_timeout", self.visibility_timeout, VISIBILITY_MIN, VISIBILITY_MAX)?;
         between("wait_time", self.wait_time, Duration::ZERO, WAIT_MAX)?;
+        if self.buckets.is_empty() {
+            return Err(OptionsError::NoBuckets);
+        }
+        self.check_objects()
+    }
+
+    fn region(&self) -> Option<String> {
+        self.region.clone().or_else(|| region_of_queue(&self.queue_url))
+    }
+
+    /// Holds against the limits what is asked of objects, wherever their names come from.
+    ///
+    /// # Errors
+    /// [`OptionsError`], the first that is found.
+    pub fn check_objects(&self) -> Result<Checked, OptionsError> {
         let within = |option, value: usize, most: usize| {
             if (1..=most).contains(&value) { Ok(()) } else { Err(OptionsError::Count { option, value, most }) }
         };
         within("max_messages", self.max_messages, QUEUE_BATCH_MAX)?;
         within("workers", self.workers, 1_024)?;
         within("max_receive_count", self.max_receive_count as usize, 1_000)?;
-        if self.buckets.is_empty() {
-            return Err(OptionsError::NoBuckets);
-        }
         if let Some(owner) = &self.expected_bucket_owner
             && !(owner.len() == 12 && owner.bytes().all(|byte| byte.is_ascii_digit()))
         {
             return Err(OptionsError::Owner { owner: owner.clone() });
         }
         Ok(Checked {
-            region,
+            region: self.region(),
             buckets: globs("buckets", &self.buckets)?,
             include: if self.include.is_empty() { None } else { Some(globs("include", &self.include)?) },
         })

@@ -5,15 +5,16 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Region;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
 use futures::future::{BoxFuture, FutureExt};
 
 use super::classify::{Class, Failure, Reached, classify, help};
 use super::failure;
+use super::notification::ObjectRef;
 use super::options::{Checked, SqsOptions};
 
 /// A message, received and hidden from other readers for the visibility timeout.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Received {
     /// The message's id.
     pub id: String,
@@ -21,10 +22,21 @@ pub struct Received {
     pub receipt: String,
     /// The text.
     pub body: String,
+    /// The object that it names, where that is known without reading the text.
+    pub object: Option<ObjectRef>,
     /// How often it was received, this time included.
     pub receive_count: u32,
     /// When it was sent, in milliseconds since 1970.
     pub sent_at_ms: Option<i64>,
+}
+
+/// How many messages a queue holds, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Those that can be received.
+    pub waiting: u64,
+    /// Those that somebody received and neither deleted nor gave back.
+    pub in_hand: u64,
 }
 
 /// Messages, each until it is deleted.
@@ -46,6 +58,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError`].
     fn hide(&self, receipt: String, wait: Duration) -> BoxFuture<'_, Result<(), QueueError>>;
+
+    /// How many messages there are.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>>;
 }
 
 /// Why a queue did not do what was asked.
@@ -146,6 +164,18 @@ impl SqsQueue {
             self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt).visibility_timeout(seconds(wait));
         request.send().await.map(drop).map_err(|error| QueueError::of(failure::of(&error)))
     }
+
+    async fn count(&self) -> Result<Depth, QueueError> {
+        use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let request = request.attribute_names(ApproximateNumberOfMessages).attribute_names(ApproximateNumberOfMessagesNotVisible);
+        let answer = request.send().await.map_err(|error| QueueError::of(failure::of(&error)))?;
+        let number = |name: QueueAttributeName| {
+            let told = answer.attributes().and_then(|told| told.get(&name)).and_then(|number| number.parse().ok());
+            told.ok_or_else(|| QueueError::Failed { failure: not_told(&name) })
+        };
+        Ok(Depth { waiting: number(ApproximateNumberOfMessages)?, in_hand: number(ApproximateNumberOfMessagesNotVisible)? })
+    }
 }
 
 impl Queue for SqsQueue {
@@ -160,6 +190,10 @@ impl Queue for SqsQueue {
     fn hide(&self, receipt: String, wait: Duration) -> BoxFuture<'_, Result<(), QueueError>> {
         self.hide_one(receipt, wait).boxed()
     }
+
+    fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>> {
+        self.count().boxed()
+    }
 }
 
 /// Without a receipt nothing can be done with a message; SQS gives none without.
@@ -172,6 +206,7 @@ fn received(message: Message) -> Option<Received> {
         receipt: message.receipt_handle?,
         id: message.message_id.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
+        object: None,
         receive_count,
         sent_at_ms,
     })
@@ -185,6 +220,10 @@ fn seconds(duration: Duration) -> i32 {
 fn untold() -> QueueError {
     let message = "the answer does not mention the message".to_owned();
     QueueError::Failed { failure: Failure { reached: Reached::PartOfAnswer, code: None, status: None, message } }
+}
+
+fn not_told(name: &QueueAttributeName) -> Failure {
+    Failure { reached: Reached::PartOfAnswer, code: None, status: None, message: format!("the answer does not tell {name}") }
 }
 
 fn not_sent(message: String) -> Failure {

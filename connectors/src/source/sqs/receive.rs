@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acks::Acks;
 use super::counted;
-use super::notification::parse;
+use super::notification::{Item, Notification, parse};
 use super::queue::{QueueError, Received};
 use super::room::Place;
 use super::shared::Shared;
@@ -69,9 +69,12 @@ impl Shared {
 
     fn begin(self: &Arc<Self>, received: Vec<Received>, places: Vec<Place>, received_at: Duration, messages: &TaskTracker, acks: &Acks) {
         let mut places = places.into_iter();
-        for message in received {
+        for mut message in received {
             let (shared, acks, place) = (self.clone(), acks.clone(), places.next());
-            let notification = parse(&message.body);
+            let notification = match message.object.take() {
+                Some(object) => Notification { items: vec![Item::Object(object)], ignored: 0 },
+                None => parse(&message.body),
+            };
             let waits = self.rooms.backlog.add(notification.items.len());
             messages.spawn(async move {
                 let _place = place;

@@ -6,24 +6,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room for so many bytes, or objects. Whoever waits is let in in the order of asking, so nothing large waits for ever.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(in crate::source) struct Room {
     free: Arc<Semaphore>,
     capacity: usize,
 }
 
 /// A place in a room; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::source) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(in crate::source) fn new(capacity: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(capacity)), capacity }
     }
 
     /// Waits until there is room. What is larger than the room enters when it is alone.
-    pub(super) async fn enter(&self, weight: usize) -> Place {
+    pub(in crate::source) async fn enter(&self, weight: usize) -> Place {
         let weight = weight.clamp(1, self.capacity);
         let permit = self.free.clone().acquire_many_owned(u32::try_from(weight).unwrap_or(u32::MAX)).await;
         // The semaphore is never closed.
@@ -31,18 +31,18 @@ impl Room {
     }
 
     /// Takes up to `most` single places without waiting.
-    pub(super) fn take(&self, most: usize) -> Vec<Place> {
+    pub(in crate::source) fn take(&self, most: usize) -> Vec<Place> {
         let one = || self.free.clone().try_acquire_owned().ok().map(|permit| Place { _permit: Some(permit) });
         std::iter::repeat_with(one).take(most).map_while(|place| place).collect()
     }
 
     /// Waits until all who waited before are inside and there is room left.
-    pub(super) async fn has_room(&self) {
+    pub(in crate::source) async fn has_room(&self) {
         drop(self.enter(1).await);
     }
 
     /// How much is inside.
-    pub(super) fn inside(&self) -> usize {
+    pub(in crate::source) fn inside(&self) -> usize {
         self.capacity.saturating_sub(self.free.available_permits())
     }
 }

@@ -69,6 +69,10 @@ fn register(
     if around.accounts >= ACCOUNTS_PER_TENANT_MAX {
         return Err(Refusal::TooManyAccounts);
     }
+    // Deleting is always possible, so coming back cannot be.
+    if old.is_some_and(|account| account.unmetered.len() > UNMETERED_PERIODS_MAX) {
+        return Err(Refusal::TooManyPeriods);
+    }
     check_name(around, name)?;
     let new = || Account {
         tenant: command.tenant.clone(),
@@ -115,7 +119,10 @@ fn change(account: &mut Account, around: &Surroundings, command: &AccountCommand
         AccountAction::Disable => turn_off(account, AccountState::Disabled, command)?,
         AccountAction::Delete => turn_off(account, AccountState::Deleted, command)?,
         AccountAction::Verified { trail } => verified(account, command, trail.as_ref()),
-        AccountAction::Failed { problems } => account.problems = bounded(problems),
+        AccountAction::Failed { problems, trail } => {
+            account.problems = bounded(problems);
+            keep_trail(account, trail.as_ref());
+        }
     }
     Ok(())
 }
@@ -145,8 +152,13 @@ fn verified(account: &mut Account, command: &AccountCommand, trail: Option<&Trai
     }
     account.verified_at = account.verified_at.max(Some(command.at));
     account.problems.clear();
-    if let Some(trail) = trail {
-        account.trail = Some(trail.clone());
+    keep_trail(account, trail);
+}
+
+/// A trail that is not told is not gone: only whoever looked for one tells it.
+fn keep_trail(account: &mut Account, trail: Option<&Trail>) {
+    if trail.is_some() {
+        account.trail = trail.cloned();
     }
 }
 

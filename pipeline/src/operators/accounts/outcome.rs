@@ -138,7 +138,7 @@ impl Refusal {
             Self::State { state: AccountState::Disabled, .. } => "enable it",
             Self::State { .. } => "list the accounts to see how they stand",
             Self::TooManyAccounts => "delete accounts, or divide them among tenants",
-            Self::TooManyPeriods => "disable it for good, or leave it enabled",
+            Self::TooManyPeriods => "leave it as it is: enabled, or disabled or deleted for good",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::*;
 use crate::engine::Counters;
+use crate::limits::UNMETERED_PERIODS_MAX;
 use crate::log::{KeyValue, StateRead, Txn};
 use cloudigrade_schemas::account::{Trail, Unmetered};
 use cloudigrade_schemas::topic::partition_of;
@@ -231,15 +232,17 @@ fn an_account_is_enabled_once_it_is_found_in_order_and_stays_as_its_owner_wants(
     let problem = |text: &str| AccountProblem { code: "c".into(), detail: text.into(), help: "h".into() };
     let mut world = World::of(&[register("a", 1, 1, None)]);
     assert_eq!(world.account(1).state, AccountState::Pending);
-    world.feed(&[command("f", 2, 1, AccountAction::Failed { problems: vec![problem(&"é".repeat(5000)); 60] })], false);
+    world
+        .feed(&[command("f", 2, 1, AccountAction::Failed { problems: vec![problem(&"é".repeat(5000)); 60], trail: trail.clone() })], false);
     let failed = world.account(1);
     assert_eq!((failed.state, failed.problems.len()), (AccountState::Pending, 50));
     assert!(failed.problems[0].detail.len() <= 2000);
+    assert_eq!(failed.trail, trail, "a trail is known of, whatever else is in the way");
     world.feed(&[command("v", 3, 1, AccountAction::Verified { trail: trail.clone() })], false);
     let verified = world.account(1);
     assert_eq!((verified.state, verified.verified_at), (AccountState::Enabled, Some(UtcSecond(3))));
     assert_eq!((verified.problems.len(), &verified.trail), (0, &trail));
-    world.feed(&[command("f2", 4, 1, AccountAction::Failed { problems: vec![problem("x")] })], false);
+    world.feed(&[command("f2", 4, 1, AccountAction::Failed { problems: vec![problem("x")], trail: None })], false);
     assert_eq!(world.account(1).state, AccountState::Enabled);
     for (id, action, verify, state) in
         [("p", AccountAction::Pause, "v2", AccountState::Paused), ("d", AccountAction::Disable, "v3", AccountState::Disabled)]
@@ -328,6 +331,20 @@ fn only_the_newest_outcomes_are_kept() {
         assert_eq!(world.scan(store, partition("one"), b"one/").unwrap().len() as u64, ACCOUNT_OUTCOMES_KEPT, "{store:?}");
     }
     assert_eq!(world.scan(NAMES, partition("one"), b"one/").unwrap().len(), 1);
+}
+
+#[test]
+fn an_account_that_was_deleted_too_often_does_not_come_back() {
+    let mut times: Vec<Unmetered> = Vec::new();
+    for n in 0..=UNMETERED_PERIODS_MAX as i64 {
+        times.push(Unmetered { from: UtcSecond(2 * n), until: Some(UtcSecond(2 * n + 1)) });
+    }
+    let mut world = World::of(&[register("a", 1, 1, None), command("x", 2, 1, AccountAction::Delete)]);
+    let [deleted] = &all_accounts(&world, PARTITIONS).unwrap()[..] else { panic!() };
+    let worn = Account { unmetered: times, ..deleted.clone() };
+    world.state.insert((ACCOUNTS, partition("one"), worn.to_key().into_bytes()), serde_json::to_vec(&worn).unwrap());
+    world.feed(&[register("b", 99_999, 1, None)], false);
+    assert!(matches!(world.outcome("one", "b"), Outcome::Refused { code, .. } if code == "too_many_periods"));
 }
 
 #[test]

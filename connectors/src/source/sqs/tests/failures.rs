@@ -154,6 +154,19 @@ async fn a_message_that_is_not_understood_becomes_a_letter_at_the_second_receive
 }
 
 #[tokio::test]
+async fn what_sns_asks_about_a_subscription_is_answered_by_nobody_and_kept_nowhere() {
+    let world = World::new();
+    for (id, kind) in [("m1", "SubscriptionConfirmation"), ("m2", "UnsubscribeConfirmation")] {
+        let url = "https://sns.example/?Action=ConfirmSubscription&Token=t";
+        world.queue.send(id, json!({"Type": kind, "TopicArn": "arn:aws:sns:r:1:t", "Token": "t", "SubscribeURL": url}).to_string());
+    }
+    let running = world.start();
+    world.until("they are deleted", || world.queue.left() == 0).await;
+    running.stop(&world).await.unwrap();
+    assert_eq!((world.queue.received(), world.letters().len(), world.objects.opened().len()), (2, 0, 0));
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_not_listed_is_never_asked_for() {
     let world = World::new();
     let body = json!({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "evil"}, "object": {"key": key("e1")}}}]});

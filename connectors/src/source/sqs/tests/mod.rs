@@ -3,6 +3,7 @@
 mod batches;
 mod bounds;
 mod clock;
+mod depth;
 mod failures;
 mod files;
 mod flow;

@@ -44,6 +44,7 @@ fn an_event_of_s3_names_its_object_with_all_that_it_tells() {
         etag: Some("0af1".into()),
         region: Some("eu-west-1".into()),
         made_at: Some(cloudigrade_schemas::UtcSecond::parse_prefix("2024-03-01T09:00:00Z").unwrap()),
+        on_disk: false,
     };
     assert_eq!(found, Notification { items: vec![Item::Object(expected)], ignored: 0 });
 }
@@ -58,6 +59,22 @@ fn keys_are_read_in_the_forms_of_aws_moto_and_localstack() {
     }
     assert_eq!(decode_key("%ff%fe"), None);
     assert!(unrecognized(&json!({"Records": [s3_event("ObjectCreated:Put", "%ff")]}).to_string()).contains("not UTF-8"));
+}
+
+#[test]
+fn what_sns_asks_about_subscriptions_is_told_apart_and_its_url_and_token_are_left_alone() {
+    let asked = |kind: &str, topic: &str| {
+        json!({"Type": kind, "MessageId": "m", "Token": "secret", "TopicArn": topic, "Message": "You have chosen to subscribe to the topic",
+            "SubscribeURL": "https://sns.evil.example/?Token=secret", "SignatureVersion": "1"})
+    };
+    for (kind, ended) in [("SubscriptionConfirmation", false), ("UnsubscribeConfirmation", true)] {
+        let found = parse(&asked(kind, "arn:aws:sns:us-east-1:000000000012:trail").to_string());
+        let topic = "arn:aws:sns:us-east-1:000000000012:trail".to_owned();
+        assert_eq!(found.items, [Item::Subscription { topic, ended }]);
+        assert!(!format!("{found:?}").contains("secret"));
+    }
+    let found = parse(&asked("SubscriptionConfirmation", &"x".repeat(10_000)).to_string());
+    assert!(matches!(&found.items[..], [Item::Subscription { topic, .. }] if topic.len() == 320));
 }
 
 #[test]

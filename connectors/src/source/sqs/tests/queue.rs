@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::clock::StillClock;
 use crate::source::sqs::classify::{Failure, Reached};
 use crate::source::sqs::clock::Clock;
-use crate::source::sqs::queue::{Queue, QueueError, Received};
+use crate::source::sqs::queue::{Depth, Queue, QueueError, Received};
 
 /// What was asked of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ struct QueueState {
     asked: Vec<Asked>,
     delete_faults: VecDeque<DeleteFault>,
     receive_faults: VecDeque<QueueError>,
+    depth_faults: VecDeque<QueueError>,
     visibility: Duration,
     before_delete: Option<BeforeDelete>,
 }
@@ -130,6 +131,10 @@ impl FakeQueue {
         self.state().receive_faults.extend(faults);
     }
 
+    pub fn fail_depths(&self, faults: impl IntoIterator<Item = QueueError>) {
+        self.state().depth_faults.extend(faults);
+    }
+
     pub fn before_delete(&self, look: impl Fn(&str) + Send + 'static) {
         self.state().before_delete = Some(Box::new(look));
     }
@@ -147,6 +152,7 @@ impl FakeQueue {
                     id: message.id.clone(),
                     receipt: receipt(&message.id, message.receives),
                     body: message.body.clone(),
+                    object: None,
                     receive_count: message.receives,
                     sent_at_ms: Some(1_700_000_000_000),
                 }
@@ -229,6 +235,19 @@ impl Queue for FakeQueue {
             drop(state);
             self.sent.notify_waiters();
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>> {
+        async move {
+            let now = self.clock.elapsed();
+            let mut state = self.state();
+            if let Some(fault) = state.depth_faults.pop_front() {
+                return Err(fault);
+            }
+            let waiting = state.messages.iter().filter(|message| message.visible_at <= now).count();
+            Ok(Depth { waiting: waiting as u64, in_hand: (state.messages.len() - waiting) as u64 })
         }
         .boxed()
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use super::clock::StillClock;
-pub use super::files::{gzip, key, log_file, notify, uri};
+pub use super::files::{etag, gzip, key, log_file, notify, uri};
 pub use super::objects::{Answer, FakeObjects};
 pub use super::queue::{DeleteFault, FakeQueue, denied, failure, throttled};
 use crate::codec::CodecLimits;

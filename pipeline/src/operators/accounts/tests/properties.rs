@@ -20,7 +20,7 @@ fn any_command() -> impl Strategy<Value = AccountCommand> {
         1 => Just(AccountAction::Resume),
         2 => Just(AccountAction::Delete),
         1 => Just(AccountAction::Verified { trail: None }),
-        1 => Just(AccountAction::Failed { problems: Vec::new() }),
+        1 => Just(AccountAction::Failed { problems: Vec::new(), trail: None }),
         1 => Just(AccountAction::OpenTenant { external_id: "late".into() }),
     ];
     (action, 0..1000_i64, 1..4_u8, prop::sample::select(vec!["one", "two"]), 0..60_u32).prop_map(|(mut action, at, account, tenant, id)| {

@@ -1,0 +1,252 @@
+//! Words of Postgres that DataFusion does not know, put in words that it does.
+//!
+//! Queries about the catalogue, as tools ask them, are rewritten by the rules of `datafusion-pg-catalog`, some of which put null where
+//! DataFusion cannot follow. That must never happen to a query about usage: those are rewritten by the rules alone that keep the meaning.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, Statement, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut, visit_expressions_mut,
+};
+use datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_pg_catalog::sql::rules::{
+    CurrentUserVariableToSessionUserFunctionCall, FixVersionColumnName, PrependUnqualifiedPgTableName, RewritePgCatalogOperator,
+    RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier,
+};
+use pgwire::api::Type;
+
+use super::catalogue::OWN_TABLES;
+use super::value;
+
+static COMPATIBLE: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
+
+/// The rules that keep the meaning.
+static FAITHFUL: LazyLock<Vec<Box<dyn SqlStatementRewriteRule>>> = LazyLock::new(|| {
+    vec![
+        Box::new(PrependUnqualifiedPgTableName),
+        Box::new(StripCallableQualifier),
+        Box::new(CurrentUserVariableToSessionUserFunctionCall),
+        Box::new(RewritePgCatalogOperator),
+        Box::new(RewriteRegCastToSubquery::new()),
+        Box::new(FixVersionColumnName),
+    ]
+});
+
+/// Puts a question in words that DataFusion knows. `text` is what it was read from, if it was that alone.
+pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Statement {
+    if is_about_catalogue(&statement) {
+        let text = text.map_or_else(|| statement.to_string(), str::to_owned);
+        if let Some(mut statements) = compatible(&text)
+            && let (Some(mut rewritten), 0) = (statements.pop(), statements.len())
+        {
+            without_array_queries(&mut rewritten);
+            qualified(&mut rewritten);
+            return rewritten;
+        }
+    }
+    arrays_of_texts(&mut statement);
+    for rule in FAITHFUL.iter() {
+        statement = rule.rewrite(statement);
+    }
+    qualified(&mut statement);
+    statement
+}
+
+/// Reads queries about the catalogue that are not SQL as the parser knows it, but as the rules of others do.
+pub(super) fn read_about_catalogue(text: &str) -> Option<Vec<Statement>> {
+    compatible(text).filter(|statements| statements.iter().all(is_about_catalogue))
+}
+
+fn compatible(text: &str) -> Option<Vec<Statement>> {
+    // It panics on some names that are none.
+    std::panic::catch_unwind(|| COMPATIBLE.parse(text)).ok()?.ok()
+}
+
+/// Arrays that are written as texts, `x = ANY('{a,"b,c"}')`, read as Postgres reads them.
+pub(super) fn arrays_of_texts(statement: &mut Statement) {
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Expr::Value(value) = right.as_ref()
+            && let Value::SingleQuotedString(text) = &value.value
+            && let Ok(array) = value::constant(&Type::TEXT_ARRAY, false, Some(&Bytes::from(text.clone())))
+        {
+            **right = array;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Functions that stand for tables in queries about the catalogue.
+const FUNCTIONS: [&str; 5] = ["generate_series", "pg_get_keywords", "unnest", "pg_catalog.generate_series", "pg_catalog.pg_get_keywords"];
+
+/// Whether a query asks the catalogue and nothing else.
+fn is_about_catalogue(statement: &Statement) -> bool {
+    let mut relations = Relations::default();
+    _ = Visit::visit(statement, &mut relations);
+    let Relations { named, defined } = relations;
+    let mut seen = named.iter().filter(|name| !defined.contains(*name)).peekable();
+    seen.peek().is_some() && seen.all(|name| is_of_catalogue(name) || FUNCTIONS.contains(&name.as_str()))
+}
+
+fn is_of_catalogue(name: &str) -> bool {
+    let bare = name.strip_prefix("cloudigrade.").unwrap_or(name);
+    if bare.starts_with("information_schema.") {
+        return true;
+    }
+    let table = bare.strip_prefix("pg_catalog.").unwrap_or(bare);
+    PG_CATALOG_TABLES.contains(&table) || OWN_TABLES.contains(&table)
+}
+
+/// The names of relations in a query, and of those that it defines itself.
+#[derive(Default)]
+struct Relations {
+    named: Vec<String>,
+    defined: HashSet<String>,
+}
+
+fn bare(name: &ObjectName) -> String {
+    name.to_string().replace('"', "").to_lowercase()
+}
+
+impl Visitor for Relations {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let with = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.defined.extend(with.map(|table| table.alias.name.value.to_lowercase()));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.named.push(bare(relation));
+        ControlFlow::Continue(())
+    }
+}
+
+/// `ARRAY(SELECT ...)`, which tools ask for members of roles and the like, of which there are none.
+fn without_array_queries(statement: &mut Statement) {
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::Function(function) = expr
+            && matches!(function.args, FunctionArguments::Subquery(_))
+            && bare(&function.name) == "array"
+        {
+            *expr = Expr::value(Value::SingleQuotedString("{}".to_owned()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// Puts the schema before tables of the catalogue that the rules of others do not know.
+fn qualified(statement: &mut Statement) {
+    struct Qualify;
+    impl VisitorMut for Qualify {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+            if OWN_TABLES.contains(&bare(relation).as_str()) {
+                *relation = ObjectName::from(vec!["pg_catalog".into(), bare(relation).as_str().into()]);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    _ = VisitMut::visit(statement, &mut Qualify);
+}
+
+/// What stands for parameters of `usage(...)` and `concurrency(...)` while a statement is described, before it has values: the columns of
+/// their rows depend on none of these.
+const SAMPLES: [&str; 4] = ["2000-01-01", "2000-01-02", "day", "UTC"];
+
+/// A statement that can be planned without values. Its other parameters stay.
+pub(super) fn sampled(mut statement: Statement) -> Statement {
+    let is_placeholder = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)));
+    // Of an array whose elements are of no known type.
+    _ = visit_expressions_mut(&mut statement, |expr| {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && is_placeholder(right)
+            && let Ok(array) = value::constant(&Type::TEXT_ARRAY, false, Some(&Bytes::from_static(b"{1}")))
+        {
+            **right = array;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    struct Sample;
+    impl VisitorMut for Sample {
+        type Break = ();
+
+        fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+            let TableFactor::Table { name, args: Some(args), .. } = table else { return ControlFlow::Continue(()) };
+            if !["usage", "concurrency"].contains(&bare(name).as_str()) {
+                return ControlFlow::Continue(());
+            }
+            for (arg, sample) in args.args.iter_mut().zip(SAMPLES) {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                    _ = visit_expressions_mut(arg, |expr| {
+                        if matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) {
+                            *expr = Expr::value(Value::SingleQuotedString(sample.to_owned()));
+                        }
+                        ControlFlow::<()>::Continue(())
+                    });
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    _ = VisitMut::visit(&mut statement, &mut Sample);
+    statement
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn parse(sql: &str) -> Statement {
+        Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0)
+    }
+
+    #[test]
+    fn queries_about_the_catalogue_alone_are_told_apart() {
+        for sql in [
+            "SELECT * FROM pg_class",
+            "SELECT * FROM pg_catalog.pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
+            "WITH x AS (SELECT * FROM pg_type) SELECT * FROM x",
+            "SELECT * FROM information_schema.tables",
+            "SELECT count(*) FROM pg_stat_activity",
+        ] {
+            assert!(is_about_catalogue(&parse(sql)), "{sql}");
+        }
+        for sql in
+            ["SELECT 1", "SELECT * FROM accounts", "SELECT * FROM pg_class, accounts", "SELECT * FROM (SELECT * FROM usage('a', 'b')) x"]
+        {
+            assert!(!is_about_catalogue(&parse(sql)), "{sql}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_query_about_usage_becomes_null() {
+        let sql = "SELECT account_id, (SELECT count(*) FROM accounts b WHERE b.account_id = a.account_id) FROM accounts AS a";
+        assert_eq!(rewritten(parse(sql), Some(sql)).to_string(), sql);
+    }
+
+    #[test]
+    fn membership_in_an_array_keeps_its_meaning() {
+        let sql = "SELECT * FROM accounts WHERE account_id = ANY($1)";
+        assert_eq!(rewritten(parse(sql), None).to_string(), sql);
+        let sql = "SELECT * FROM accounts WHERE name = ANY('{a,\"b,c\"}')";
+        assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE name = ANY(ARRAY['a', 'b,c'])");
+    }
+
+    #[test]
+    fn a_description_needs_no_values_of_table_functions() {
+        let sql = "SELECT * FROM usage($1, $2::text) WHERE account_id = $3";
+        let expected = "SELECT * FROM usage('2000-01-01', '2000-01-02'::TEXT) WHERE account_id = $3";
+        assert_eq!(sampled(parse(sql)).to_string(), expected);
+    }
+}

@@ -1,0 +1,137 @@
+"""What the tests of REST, SQL and users share: one server with a fleet of nine days, and its tenants."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+for folder in ("readers", "live"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
+
+import fleet_of_nine_days as fleet  # noqa: E402
+import vectors  # noqa: E402
+from aws import Aws, TrailBucket, emulator, until  # noqa: E402
+from client import Client  # noqa: E402
+from program import Program  # noqa: E402
+
+# Users by name, and their tenants; the first user of each tenant is the first of it here.
+USERS = {"root": None, "ann": "acme", "bob": "acme", "gina": "globex", "ivan": "initech", "vera": "vectors", "nora": "nobodys"}
+REGISTERED = {
+    ("acme", fleet.PROD): "Production EU",
+    ("acme", fleet.STAGING): "staging",
+    ("globex", fleet.JEWELS): "crown-jewels",
+    ("globex", fleet.SHARED): "shared-first",
+    ("initech", fleet.SHARED): "shared-second",
+    ("initech", fleet.GONE): "gone",
+    ("vectors", fleet.VECTORS): "vectors",
+}
+
+
+@dataclass
+class World:
+    """A server with its users. All of them are logged in: root with all rights, the others to read and write."""
+
+    program: Program
+    aws: Aws
+    users: dict[str, Client]
+    postgres: int
+
+    @property
+    def anybody(self) -> Client:
+        """Who has no token."""
+        return Client(self.program.url)
+
+    def __getattr__(self, name: str) -> Client:
+        """A user by name."""
+        try:
+            return self.users[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def create_user(program: Program, name: str, *args: str) -> str:
+    """Makes a user, and gives the password that was made up."""
+    return json.loads(program.run("users", "create", name, "--generate", "--format", "json", *args).stdout)["password"]
+
+
+def register(program: Program, aws: Aws) -> None:
+    """Has the tenants register their accounts. In each something ran once, before anybody looked, that shows which images it uses."""
+    for account, region, image in sorted(fleet.IMAGES_OF | {(fleet.VECTORS, fleet.US, fleet.RHEL)}):
+        if image in fleet.DESCRIBED:
+            aws.admin("images", {"account": account, "region": region, "id": image, **fleet.DESCRIBED[image]})
+        ran = aws.run(account, region, image=image)
+        aws.client("ec2", account, region).terminate_instances(InstanceIds=ran)
+    # Of somebody who has nothing to do with us: as in AWS, it cannot be told from a role that is not there.
+    aws.role("012000000777", "of somebody else", "nobody")
+    for (tenant, account), name in REGISTERED.items():
+        program.register(aws.role(account, program.external_id(tenant), f"metering-{tenant}"), "--tenant", tenant, "--name", name)
+
+
+def collect(program: Program, bucket: TrailBucket) -> None:
+    """Delivers the fleet and the vectors, the pieces of the vectors one after the other, and waits until EC2 has told of all images."""
+    for records in (fleet.all_records(), *vectors.PIECES):
+        for key, body in fleet.files(records):
+            bucket.put(key, body)
+        bucket.drained()
+
+    def unheard() -> set[str]:
+        told = program.sql("SELECT DISTINCT image_id FROM image_facts WHERE kind IN ('metadata', 'unavailable')")
+        return {*fleet.DESCRIBED, fleet.MISSING} - {row["image_id"] for row in told}
+
+    until("EC2 to tell of all images", lambda: not unheard(), 120)
+
+
+def start(program: Program, aws: Aws, **sections: dict) -> World:
+    """A server with all of it, from an empty folder."""
+    bucket = TrailBucket.make(aws)
+    program.configure(bucket, accounts={"reconcile_every": "2s"}).start()
+    register(program, aws)
+    collect(program, bucket)
+    program.accounts("delete", fleet.GONE, "--tenant", "initech")
+    program.stop()
+    # From here on nothing changes by itself.
+    postgres = free_port()
+    program.configure(bucket, accounts={"reconcile_every": "30m"}, serve__postgres={"listen": f"127.0.0.1:{postgres}"}, **sections)
+    passwords = {}
+    for name, tenant in USERS.items():
+        passwords[name] = create_user(program, name, *(["--tenant", tenant] if tenant else ["--superuser"]))
+    program.start()
+    scopes = {name: "write" if tenant else "admin" for name, tenant in USERS.items()}
+    users = {name: Client(program.url).as_user(name, passwords[name], scopes[name]) for name in USERS}
+    return World(program, aws, users, postgres)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """One emulator for all tests."""
+    with emulator(tmp_path_factory.mktemp("emulator") / "log") as url:
+        yield Aws(url)
+
+
+@pytest.fixture(scope="session")
+def world(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The server that most tests ask. They leave it as they found it."""
+    program = Program(tmp_path_factory.mktemp("world"), aws.url, verbose=True)
+    try:
+        yield start(program, aws)
+    finally:
+        program.end()
+
+
+@pytest.fixture
+def program(aws: Aws, tmp_path: Path) -> Iterator[Program]:
+    """The program with a data folder of its own, not started. Whatever runs at the end is ended."""
+    program = Program(tmp_path, aws.url)
+    yield program
+    program.end()

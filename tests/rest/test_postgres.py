@@ -1,0 +1,480 @@
+"""Real clients of Postgres against the server: psql, and a driver of Python. They see the demo's data."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cloudigrade
+import psycopg
+import pytest
+from conftest import create_user, free_port
+from program import Program
+
+ANSWER_SECONDS = 60
+# A join that takes far longer than any limit, and one that holds far more than it may.
+ENDLESS = "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 300000) b WHERE a.value * b.value % 7 = 3"
+HUGE = "SELECT array_agg(a.value) FROM generate_series(1, 20000) a, generate_series(1, 20000) b"
+
+
+@dataclass
+class Server:
+    """A server that speaks Postgres, and who may ask it: root sees all, ann a tenant without accounts."""
+
+    program: Program
+    port: int
+    passwords: dict[str, str]
+
+    def connect(self, user: str = "root", **more: object) -> psycopg.Connection:
+        """A connection of a user."""
+        with_user = {"host": "127.0.0.1", "port": self.port, "user": user, "password": self.passwords[user], "dbname": "cloudigrade"}
+        return psycopg.connect(**{**with_user, "connect_timeout": ANSWER_SECONDS, **more})
+
+    def psql(self, *commands: str, user: str = "root", expect: int = 0, args: tuple[str, ...] = ()) -> str:
+        """What psql prints."""
+        binary = shutil.which("psql")
+        if binary is None:
+            absent = "psql is missing: sudo apt-get install postgresql-client"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
+        env = {**os.environ, "PGPASSWORD": self.passwords[user], "PAGER": "cat", "LC_ALL": "C.UTF-8"}
+        listed = [word for command in commands for word in ("-c", command)]
+        command = [binary, "-X", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", "cloudigrade", *args, *listed]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL)
+        assert done.returncode == expect, f"{commands} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over the demo's data."""
+    folder = tmp_path_factory.mktemp("postgres")
+    cloudigrade.run("demo", "--folder", folder / "demo", "--days", 10, "--seed", 7)
+    (folder / "demo" / "data").rename(folder / "data")
+    program = Program(folder, "http://127.0.0.1:9")
+    port = free_port()
+    program.configure(serve__postgres={"listen": f"127.0.0.1:{port}"})
+    program.config.pop("accounts")
+    program.config_file.write_text(f'[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:{port}"\n')
+    passwords = {"root": create_user(program, "root", "--superuser"), "ann": create_user(program, "ann")}
+    program.start()
+    try:
+        yield Server(program, port, passwords)
+    finally:
+        program.end()
+
+
+@pytest.fixture
+def root(server: Server) -> Iterator[psycopg.Connection]:
+    """A connection of who sees all, each statement by itself."""
+    with server.connect(autocommit=True) as connection:
+        yield connection
+
+
+def one(connection: psycopg.Connection, query: str, *parameters: object, **more: object) -> object:
+    """The only value of a query."""
+    ((value,),) = connection.execute(query, parameters or None, **more).fetchall()
+    return value
+
+
+def code(connection: psycopg.Connection, query: str, *parameters: object) -> str:
+    """The SQLSTATE that a query fails with."""
+    with pytest.raises(psycopg.Error) as failure:
+        connection.execute(query, parameters or None).fetchall()
+    return str(failure.value.sqlstate)
+
+
+# What tools ask.
+
+
+@pytest.mark.parametrize(
+    ("command", "shows"),
+    [
+        (r"\d", "instance_intervals"),
+        (r"\dt", "power_events"),
+        (r"\d instance_intervals", "started_at"),
+        (r"\d+ instance_intervals", "started_at"),
+        (r"\d sys.gaps", "missing_from"),
+        (r"\dv sys.*", "reconciled"),
+        (r"\l", "cloudigrade"),
+        (r"\dn", "public"),
+        (r"\df usage", "functions"),
+        (r"\du", "root"),
+        (r"\dT", "types"),
+        (r"\conninfo", "root"),
+        (r"\encoding", "UTF8"),
+        (r"\copy (SELECT 1 AS a, 'x,y' AS b) to stdout with (format csv, header true)", 'a,b\n1,"x,y"'),
+    ],
+)
+def test_psql_describes_what_there_is(server: Server, command: str, shows: str) -> None:
+    """The commands that people begin with."""
+    assert shows in server.psql(command)
+
+
+def test_psql_prints_rows(server: Server) -> None:
+    """As a table, and as CSV."""
+    assert server.psql("SELECT count(*) AS runs FROM instance_intervals", args=("-At",)).strip().isdigit()
+    assert server.psql("SELECT 1 AS a, NULL AS b", "SHOW server_version", args=("--csv",)).startswith("a,b\n1,\n")
+
+
+CATALOGUE = {
+    "Grafana's version": "SELECT current_setting('server_version_num')::int/100 AS version",
+    "Grafana's tables": "SELECT CASE WHEN quote_ident(table_schema) IN ('public') THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' "
+    "|| quote_ident(table_name) END AS \"table\" FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog')",
+    "Grafana's columns": "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns WHERE table_name = 'accounts'",
+    "DBeaver's session": "SELECT current_schema(), session_user",
+    "DBeaver's databases": "SELECT db.oid, db.* FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate ORDER BY db.datname",
+    "DBeaver's schemas": "SELECT n.oid, n.*, d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d ON "
+    "d.objoid = n.oid AND d.objsubid = 0 AND d.classoid = 'pg_namespace'::regclass ORDER BY nspname",
+    "DBeaver's types": "SELECT t.oid, t.*, c.relkind, format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_type_name FROM pg_catalog.pg_type t "
+    "LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid = t.typrelid WHERE t.typname IS NOT NULL LIMIT 5",
+    "pgAdmin's activity": "SELECT pid, datname, usename, application_name, state FROM pg_stat_activity",
+    "the version": "SELECT version()",
+    "who": "SELECT current_user, current_database(), current_schema",
+    "settings": "SELECT name, setting FROM pg_settings WHERE name = 'server_version'",
+    "roles": "SELECT rolname, rolsuper FROM pg_roles",
+    "JDBC's tables": "SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c "
+    "WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'v') AND n.nspname = 'public' ORDER BY 3",
+    "columns of a table": "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "WHERE c.relname = 'accounts' AND a.attnum > 0 ORDER BY a.attnum",
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_tools_find_what_they_look_for(root: psycopg.Connection, name: str) -> None:
+    """Queries about the catalogue that tools begin with have an answer."""
+    assert root.execute(CATALOGUE[name]).fetchall()
+
+
+def test_numbers_of_the_catalogue_stay_the_same(server: Server) -> None:
+    """Tools ask for a table's number on one connection and for its columns by that on another."""
+    with server.connect() as first, server.connect() as second:
+        number = one(first, "SELECT oid FROM pg_class WHERE relname = 'coverage'")
+        columns = second.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 ORDER BY attnum", (number,)).fetchall()
+    assert columns == [("account_id",), ("region",), ("complete_through",)]
+
+
+# Values.
+
+
+def test_values_come_in_their_types_in_text_and_in_binary(root: psycopg.Connection) -> None:
+    """Numbers, texts, times with their zone, truth and null."""
+    query = "SELECT 1::bigint, 2::int, 1.5::double precision, 'text', true, NULL::text, TIMESTAMP '2024-03-01 12:00:00+00', DATE '2024-03-01', ARRAY['a', 'b']"
+    for binary in (False, True):
+        (row,) = root.execute(query, binary=binary).fetchall()
+        assert row[:6] == (1, 2, 1.5, "text", True, None), binary
+        assert row[7:] == (datetime(2024, 3, 1).date(), ["a", "b"]), binary
+        assert one(root, "SELECT started_at FROM instance_intervals ORDER BY started_at LIMIT 1", binary=binary).tzinfo is not None
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_parameters_stand_wherever_a_constant_may(root: psycopg.Connection, binary: bool) -> None:
+    """In comparisons, in the reports' functions, in lists and in limits; prepared, and not."""
+    cursor = root.cursor(binary=binary)
+    (accounts,) = zip(*cursor.execute("SELECT DISTINCT account_id FROM instance_intervals ORDER BY 1").fetchall(), strict=True)
+    moment = datetime(2024, 3, 5, tzinfo=timezone.utc)
+    by_text, by_time = (cursor.execute(f"SELECT count(*) FROM instance_intervals WHERE started_at < {of}", given).fetchone() for of, given in [
+        ("'2024-03-05T00:00:00Z'", None), ("%s", (moment,))])
+    assert by_text == by_time and by_text[0] > 0
+    for prepare in (False, True):
+        for _ in range(3):
+            ((usage,),) = cursor.execute("SELECT count(*) FROM usage(%s, %s, 'day', 'UTC') WHERE account_id = %s", ("2024-03-01", "2024-03-05", accounts[0]), prepare=prepare).fetchall()
+            assert usage > 0
+            listed = cursor.execute("SELECT DISTINCT account_id FROM instance_intervals WHERE account_id = ANY(%s) ORDER BY 1", (list(accounts[:2]),), prepare=prepare)
+            assert [account for (account,) in listed.fetchall()] == list(accounts[:2])
+            assert len(cursor.execute("SELECT account_id FROM instance_intervals LIMIT %s", (3,), prepare=prepare).fetchall()) == 3
+    assert cursor.execute("SELECT %s::text IS NULL", (None,)).fetchone() == (True,)
+    assert cursor.execute("SELECT %s", ("'; DROP TABLE accounts; --",)).fetchone() == ("'; DROP TABLE accounts; --",)
+
+
+def test_a_cursor_fetches_in_pieces(server: Server) -> None:
+    """As drivers read results that are larger than memory."""
+    with server.connect() as connection:
+        with connection.cursor(name="slow") as cursor:
+            cursor.itersize = 7
+            cursor.execute("SELECT * FROM generate_series(1, %s)", (100,))
+            assert [column.name for column in cursor.description] == ["value"]
+            assert [value for (value,) in cursor] == list(range(1, 101))
+        connection.execute("DECLARE c CURSOR FOR SELECT 1 AS a UNION ALL SELECT 2 ORDER BY 1")
+        assert connection.execute("FETCH 1 FROM c").fetchall() == [(1,)]
+        assert connection.execute("FETCH ALL FROM c").fetchall() == [(2,)]
+        connection.execute("CLOSE c")
+        assert code(connection, "FETCH 1 FROM c") == "34000"
+        connection.rollback()
+        assert code(connection, "FETCH 1 FROM slow") == "34000"
+    with server.connect(autocommit=True) as connection:
+        assert code(connection, "DECLARE c CURSOR FOR SELECT 1") == "25P01"
+
+
+def test_rows_are_copied_out(root: psycopg.Connection) -> None:
+    """COPY to the client, as CSV and as text."""
+    with root.cursor().copy("COPY (SELECT 1 AS a, 'b\tc' AS b, NULL AS c) TO STDOUT") as copy:
+        assert b"".join(copy) == b"1\tb\\tc\t\\N\n"
+    with root.cursor().copy("COPY coverage TO STDOUT WITH (FORMAT csv, HEADER true)") as copy:
+        assert b"".join(copy).startswith(b"account_id,region,complete_through\n")
+
+
+def test_transactions_fail_and_end_as_drivers_expect(server: Server) -> None:
+    """A failed one answers nothing until it is ended."""
+    with server.connect() as connection:
+        assert code(connection, "SELECT 1/0") == "22012"
+        assert code(connection, "SELECT 1") == "25P02"
+        connection.rollback()
+        with connection.transaction(), connection.transaction():
+            assert one(connection, "SELECT 1") == 1
+
+
+# What may not be.
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY (SELECT 1) TO '/tmp/written-by-postgres-test'",
+        "COPY (SELECT 1) TO PROGRAM 'touch /tmp/written-by-postgres-test'",
+        "COPY coverage FROM '/etc/passwd'",
+        "CREATE TABLE t (a int)",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE VIEW v AS SELECT 1",
+        "INSERT INTO coverage VALUES ('a', 'b', now())",
+        "UPDATE coverage SET region = 'x'",
+        "DELETE FROM coverage",
+        "DROP TABLE coverage",
+        "DO $$ BEGIN END $$",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/written-by-postgres-test'",
+        "EXPLAIN INSERT INTO coverage VALUES ('a', 'b', now())",
+        "SELECT 1 INTO t",
+        "VACUUM",
+        "SET ROLE root",
+    ],
+)
+def test_nothing_can_be_changed(root: psycopg.Connection, statement: str) -> None:
+    """Neither the tables nor anything of the server."""
+    assert code(root, statement) in ("25006", "42601", "42704", "0A000"), statement
+    assert not Path("/tmp/written-by-postgres-test").exists()
+
+
+@pytest.mark.parametrize("query", ["SELECT pg_read_file('/etc/passwd')", "SELECT * FROM '/etc/passwd'", "SELECT * FROM pg_ls_dir('/')", "SELECT * FROM read_csv('/etc/passwd')", "SELECT lo_import('/etc/passwd')"])
+def test_no_file_can_be_read(root: psycopg.Connection, query: str) -> None:
+    """There is nothing but the tables."""
+    assert code(root, query)[:2] in ("42", "0A")
+
+
+@pytest.mark.parametrize("name", ["datafusion.runtime.memory_limit", "datafusion.execution.target_partitions", "work_mem", "session_replication_role"])
+def test_no_setting_reaches_the_engine(root: psycopg.Connection, name: str) -> None:
+    """Nor another connection."""
+    assert code(root, f"SET {name} = '1'") == "42704"
+
+
+def test_settings_belong_to_one_connection(server: Server) -> None:
+    """And end with it."""
+    with server.connect(autocommit=True) as first, server.connect(autocommit=True, options="-c statement_timeout=7s") as second:
+        first.execute("SET statement_timeout = '90ms'")
+        assert [one(connection, "SHOW statement_timeout") for connection in (first, second)] == ["90", "7000"]
+        first.execute("RESET ALL")
+        assert one(first, "SHOW statement_timeout") == "0"
+        assert code(first, "SET TimeZone = 'Europe/Berlin'") == "22023"
+
+
+HIDDEN = [
+    "SELECT count(*) FROM instance_intervals",
+    "SELECT count(*) FROM power_events e JOIN instance_intervals i ON i.instance_id = e.instance_id",
+    "SELECT count(*) FROM (SELECT * FROM (SELECT instance_id FROM instance_intervals) a) b",
+    "SELECT count(*) FROM usage('2024-03-01', '2024-03-11', 'day', 'UTC') WHERE runtime_seconds > 0",
+    "SELECT count(*) FROM coverage",
+    "SELECT count(*) FROM cloudigrade.public.instance_intervals",
+    "SELECT count(*) FROM sys.gaps",
+    "WITH x AS (SELECT * FROM accounts) SELECT count(*) FROM x",
+]
+
+
+@pytest.mark.parametrize("query", HIDDEN)
+def test_a_tenant_sees_its_own_alone(server: Server, query: str) -> None:
+    """From every side; this one has nothing."""
+    with server.connect("ann", autocommit=True) as ann:
+        assert one(ann, query) == 0
+
+
+def test_plans_and_the_catalogue_tell_a_tenant_nothing_of_others(server: Server, root: psycopg.Connection) -> None:
+    """Neither accounts nor users."""
+    accounts = [account for (account,) in root.execute("SELECT DISTINCT account_id FROM instance_intervals").fetchall()]
+    with server.connect("ann", autocommit=True) as ann:
+        told = str([ann.execute(query).fetchall() for query in ("EXPLAIN VERBOSE SELECT * FROM instance_intervals", "EXPLAIN ANALYZE SELECT * FROM instance_intervals",
+                    "SELECT * FROM pg_roles", "SELECT * FROM pg_user", "SELECT * FROM pg_stat_activity", "SELECT * FROM pg_database")])
+    assert not [account for account in accounts if account in told]
+    assert "root" not in told and "ann" in told
+
+
+# Limits.
+
+
+def ends_within(seconds: float, started: float) -> None:
+    """Holds the time since `started` against a limit."""
+    assert time.monotonic() - started < seconds
+
+
+def test_a_query_that_is_cancelled_ends_at_once(root: psycopg.Connection) -> None:
+    """By the protocol, while it is computed."""
+    for query in (ENDLESS, "SELECT a.value FROM generate_series(1, 100000000) a WHERE a.value < 0"):
+        running = threading.Thread(target=lambda query=query: outcomes.append(code(root, query)))
+        outcomes: list[str] = []
+        running.start()
+        time.sleep(0.5)  # So that it is under way: an earlier request ends nothing.
+        started = time.monotonic()
+        root.cancel_safe(timeout=ANSWER_SECONDS)
+        running.join(ANSWER_SECONDS)
+        ends_within(1.5, started)
+        assert outcomes == ["57014"], query
+    assert one(root, "SELECT 1") == 1
+
+
+def test_ctrl_c_in_psql_cancels(server: Server) -> None:
+    """And psql goes on."""
+    if shutil.which("psql") is None:
+        pytest.skip("psql is missing")
+    env = {**os.environ, "PGPASSWORD": server.passwords["root"]}
+    command = ["psql", "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=ANSWER_SECONDS)
+    ends_within(2, started)
+    assert "canceling statement due to user request" in told
+
+
+def test_a_client_that_goes_away_ends_its_query(server: Server) -> None:
+    """Nothing is computed for nobody: as many as may run at once go away, and the next is answered."""
+    for _ in range(3):
+        with server.connect() as connection, ThreadPoolExecutor() as pool:
+            asked = pool.submit(connection.execute, ENDLESS)
+            time.sleep(0.3)
+            os.dup2(os.open(os.devnull, os.O_RDWR), connection.fileno())  # The socket is closed without a word.
+            with pytest.raises(psycopg.Error):
+                asked.result(ANSWER_SECONDS)
+    with server.connect(autocommit=True) as connection:
+        started = time.monotonic()
+        assert one(connection, "SELECT 1") == 1
+        ends_within(5, started)
+
+
+def test_a_statement_ends_at_its_timeout(root: psycopg.Connection) -> None:
+    """Also one that never gives way by itself."""
+    root.execute("SET statement_timeout = '500ms'")
+    started = time.monotonic()
+    assert code(root, ENDLESS) == "57014"
+    ends_within(3, started)
+    root.execute("SET statement_timeout = 0")
+
+
+def test_a_query_that_needs_too_much_memory_fails_alone(server: Server, root: psycopg.Connection) -> None:
+    """The server goes on."""
+    assert code(root, HUGE) == "53200"
+    assert one(root, "SELECT 1") == 1
+    assert server.program.get("healthz")[0] == 200
+
+
+def test_rows_beyond_the_limit_are_an_error_and_no_silent_cut(root: psycopg.Connection) -> None:
+    """One million of them."""
+    assert code(root, "SELECT * FROM generate_series(1, 1000001)") == "54000"
+
+
+def test_heavy_queries_hold_up_neither_reports_nor_new_connections(server: Server) -> None:
+    """They have threads of their own, and few run at once."""
+    with ThreadPoolExecutor() as pool:
+        connections = [server.connect(autocommit=True) for _ in range(4)]
+        running = [pool.submit(code, connection, ENDLESS) for connection in connections]
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert server.program.get("healthz")[0] == 200
+        server.connect().close()
+        ends_within(5, started)
+        for connection in connections:
+            connection.cancel_safe(timeout=ANSWER_SECONDS)
+        assert {future.result(ANSWER_SECONDS) for future in running} == {"57014"}
+        for connection in connections:
+            connection.close()
+
+
+# Connections.
+
+
+def test_only_who_knows_a_password_is_let_in(server: Server) -> None:
+    """And is told no more than that."""
+    for user, password in (("root", "wrong"), ("nobody", "wrong")):
+        with pytest.raises(psycopg.OperationalError, match="name or the password is wrong"):
+            server.connect("root", user=user, password=password)
+
+
+def raw(server: Server, sent: bytes) -> bytes:
+    """What the server says to bytes, until it ends the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), ANSWER_SECONDS) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        told = b""
+        while piece := connection.recv(4096):
+            told += piece
+    return told
+
+
+def startup(*pairs: str) -> bytes:
+    """The first message of a client."""
+    body = struct.pack("!i", 3 << 16) + b"".join(word.encode() + b"\0" for word in pairs) + b"\0"
+    return struct.pack("!i", len(body) + 4) + body
+
+
+def test_bytes_that_are_no_protocol_harm_nobody(server: Server, root: psycopg.Connection) -> None:
+    """Whatever comes, others are served."""
+    for sent in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f", struct.pack("!ii", 2**31 - 1, 3 << 16), startup("user", "root") + b"p\0\0\0\x03"):
+        raw(server, sent)
+    assert b"replication" in raw(server, startup("user", "root", "replication", "database"))
+    assert b"08P01" in raw(server, startup("user", "root") + b"p" + struct.pack("!i", 1 << 30))
+    assert one(root, "SELECT 1") == 1
+
+
+def test_more_connections_than_there_may_be_are_refused_in_words(server: Server) -> None:
+    """A hundred at once."""
+    connections = []
+    try:
+        with pytest.raises(psycopg.OperationalError, match="connections already"):
+            for _ in range(101):
+                connections.append(server.connect())
+    finally:
+        for connection in connections:
+            connection.close()
+    server.connect().close()
+
+
+def test_the_server_stops_with_connections_open(tmp_path: Path) -> None:
+    """They are told."""
+    program, port = Program(tmp_path, "http://127.0.0.1:9"), free_port()
+    cloudigrade.run("demo", "--folder", tmp_path / "demo", "--days", 2, "--seed", 7)
+    (tmp_path / "demo" / "data").rename(tmp_path / "data")
+    program.config_file.write_text(f'[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:{port}"\n')
+    server = Server(program, port, {"root": create_user(program, "root", "--superuser")})
+    program.start()
+    try:
+        with server.connect(autocommit=True) as connection:
+            assert one(connection, "SELECT 1") == 1
+            program.stop()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+    finally:
+        program.end()
+
+
+def test_beyond_loopback_nothing_is_unencrypted(tmp_path: Path) -> None:
+    """The server does not start, and says what to do."""
+    cloudigrade.run("demo", "--folder", tmp_path / "demo", "--days", 2, "--seed", 7)
+    config = tmp_path / "config.toml"
+    config.write_text('[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "0.0.0.0:0"\n')
+    told = cloudigrade.run("serve", "--config", config, "--data", tmp_path / "demo" / "data", expect=2)
+    assert b"passwords unencrypted" in told.stderr
