@@ -68,21 +68,24 @@ async fn region_of(service: &Service, image_id: &str) -> Result<String, Refusal>
 
 fn find_region<L: Log>(log: &L, image_id: &str) -> Result<Option<String>, LogError> {
     let partition = partition_of(image_id.as_bytes(), log.partitions());
-    let mut from = Position { topic: Topic::ImageFacts, partition, offset: 0 };
-    loop {
-        let records = log.read(from, PollLimits::default())?;
-        let Some(last) = records.last() else { return Ok(None) };
-        from.offset = last.offset + 1;
-        for record in &records {
-            // A key is `region/image/fact`.
-            let key = String::from_utf8_lossy(&record.key);
-            let mut parts = key.splitn(3, '/');
-            if let (Some(region), Some(image)) = (parts.next(), parts.next())
-                && image == image_id
-                && !region.is_empty()
-            {
-                return Ok(Some(region.to_owned()));
+    // An image that is only known to be used has no facts yet.
+    for topic in [Topic::ImageFacts, Topic::ImageSightings] {
+        let mut from = Position { topic, partition, offset: 0 };
+        while let records @ [.., last] = log.read(from, PollLimits::default())?.as_slice() {
+            from.offset = last.offset + 1;
+            let region = records.iter().find_map(|record| region_in(&record.key, image_id));
+            if region.is_some() {
+                return Ok(region);
             }
         }
     }
+    Ok(None)
+}
+
+/// The region in a key of either topic, which begins with `region/image/`, if it is about the image.
+fn region_in(key: &[u8], image_id: &str) -> Option<String> {
+    let key = String::from_utf8_lossy(key);
+    let mut parts = key.splitn(3, '/');
+    let (region, image) = (parts.next()?, parts.next()?);
+    (image == image_id && !region.is_empty()).then(|| region.to_owned())
 }
