@@ -124,3 +124,7 @@ pub const PG_PREPARED_MAX: usize = 500;
 pub const PG_PORTALS_MAX: usize = 50;
 /// How long a user who was let in is taken to be let in still, before it is looked again.
 pub const PG_KNOWN_FOR: Duration = Duration::from_secs(5);
+/// Operators that may follow each other in a query: how deep the tree is that it is parsed to.
+pub const SQL_NESTING_MAX: usize = 1000;
+/// Bytes of stack of the threads that plan and compute queries, and of those that parse them. Only what is used is held.
+pub const QUERY_STACK_BYTES: usize = 16 << 20;

@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::error::{Limit, QueryError};
+use crate::nesting;
 use crate::parameters;
 use crate::session::{Limits, session};
 use crate::tables::{SnapshotToken, Tables, View};
@@ -157,6 +158,7 @@ pub(crate) async fn run_plan(context: &SessionContext, plan: LogicalPlan, limits
 }
 
 fn read_statement(state: &SessionState, sql: &str, limits: &Limits) -> Result<Statement, QueryError> {
+    nesting::check(sql)?;
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))?;
     if is_question(&statement) {

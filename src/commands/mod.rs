@@ -20,6 +20,7 @@ mod users;
 mod verify;
 
 use clap::CommandFactory;
+use cloudigrade_query::limits::QUERY_STACK_BYTES;
 use tokio::runtime::Handle;
 
 use crate::cli::{Cli, Command};
@@ -30,7 +31,7 @@ use crate::output;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(QUERY_STACK_BYTES).enable_all().build()?;
     let ended = run_within(runtime.handle(), cli, config);
     // Dropping the runtime would wait for what a command has given up, such as a stop that takes longer than it may.
     runtime.shutdown_background();
