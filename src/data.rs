@@ -1,7 +1,7 @@
 //! The data folder: the embedded log, and the tables beside it.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::log::Log;
@@ -9,6 +9,7 @@ use cloudigrade_pipeline::sink::{SinkError, TableRoot};
 use cloudigrade_schemas::UtcSecond;
 
 use crate::cli::Global;
+use crate::config::{self, Config};
 use crate::exit::{Code, error};
 
 /// Where everything is.
@@ -16,17 +17,18 @@ use crate::exit::{Code, error};
 pub struct DataFolder {
     folder: PathBuf,
     tables: Option<String>,
+    history: Duration,
 }
 
 impl DataFolder {
-    /// The folder that the command line names.
-    pub fn of(global: &Global) -> Self {
-        Self { folder: global.data.clone(), tables: global.tables.clone() }
+    /// The folder that the command line names, with tables as the configuration says.
+    pub fn of(global: &Global, config: &Config) -> Self {
+        Self { folder: global.data.clone(), tables: global.tables.clone(), history: config.tables.history }
     }
 
     /// A folder with everything in it.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, tables: None }
+        Self { folder, tables: None, history: config::Tables::default().history }
     }
 
     /// The folder itself.
@@ -58,11 +60,12 @@ impl DataFolder {
 
     /// Where the tables are, made if absent.
     pub fn table_root(&self) -> Result<TableRoot, SinkError> {
-        match &self.tables {
+        let root = match &self.tables {
             Some(place) if place.contains("://") => TableRoot::url(place),
             Some(folder) => TableRoot::folder(folder.as_ref()),
             None => TableRoot::folder(&self.folder.join("tables")),
-        }
+        };
+        Ok(root?.with_history(self.history))
     }
 
     /// The tables for reading.

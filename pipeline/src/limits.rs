@@ -31,12 +31,12 @@ pub const DECODES_AT_ONCE_MAX: usize = 2;
 pub const REWRITES_AT_ONCE_MAX: usize = 2;
 /// Table files that are synced at the same time.
 pub const SYNCS_AT_ONCE_MAX: usize = 8;
-/// How long table files that were replaced are kept: whoever reads an older version of a table has this long to end. A busy table replaces
-/// a dozen files every few seconds, so this bounds the disk.
-pub const REPLACED_FILES_KEPT: Duration = Duration::from_secs(3600);
-/// How long a table's log names replaced files, and keeps entries that a checkpoint has summed up. Longer than the files, which are found
-/// by it to be deleted; it bounds what writing a checkpoint costs in memory.
-pub const TABLE_HISTORY_KEPT: Duration = Duration::from_secs(3 * 3600);
+/// How long table files that were replaced are kept, unless another time is asked for: whoever reads an older version of a table, or wants a
+/// report as of then, has this long. A busy table replaces a dozen files every few seconds, so this bounds the disk.
+pub const TABLE_HISTORY: Duration = Duration::from_secs(3600);
+/// How much longer a table's log names replaced files, and keeps entries that a checkpoint has summed up: files are found by it to be
+/// deleted. It bounds what writing a checkpoint costs in memory.
+pub const TABLE_HISTORY_MARGIN: Duration = Duration::from_secs(2 * 3600);
 /// Commits of a table that one checkpoint sums up. Before it, replaced files are looked through. Who reads the table's log opens all entries
 /// since the last checkpoint at once, each with buffers of more than a MiB.
 pub const COMMITS_BETWEEN_CHECKPOINTS: u64 = 20;

@@ -197,7 +197,7 @@ async fn what_a_table_keeps_of_its_past_is_bounded_and_an_earlier_versions_table
     let entries = || std::fs::read_dir(table.join("_delta_log")).unwrap().count();
     let properties = properties_of(&table);
     assert_eq!(properties["delta.checkpointInterval"], limits::COMMITS_BETWEEN_CHECKPOINTS.to_string());
-    let kept = format!("interval {} seconds", limits::TABLE_HISTORY_KEPT.as_secs());
+    let kept = format!("interval {} seconds", (limits::TABLE_HISTORY + limits::TABLE_HISTORY_MARGIN).as_secs());
     assert_eq!((&properties["delta.deletedFileRetentionDuration"], &properties["delta.logRetentionDuration"]), (&kept, &kept));
 
     let first = table.join("_delta_log/00000000000000000000.json");
@@ -235,6 +235,9 @@ async fn what_a_table_keeps_of_its_past_is_bounded_and_an_earlier_versions_table
     let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
     assert_eq!((tables.catch_up(&log).await.unwrap().messages, entries()), (0, entries_before));
     assert_eq!(tables.drop_replaced_files(Duration::ZERO).await.unwrap(), limits::COMMITS_BETWEEN_CHECKPOINTS as usize - 1);
+    // Who keeps more of it tells so.
+    Tables::open(&root.with_history(Duration::from_secs(86_400)), log.partitions()).await.unwrap();
+    assert_eq!(properties_of(&table)["delta.logRetentionDuration"], "interval 93600 seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

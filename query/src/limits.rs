@@ -44,6 +44,9 @@ pub const USER_SQL_DEADLINE: Duration = Duration::from_secs(60);
 pub const SQL_AT_ONCE_MAX: usize = 2;
 /// Queries of users that wait to run; those beyond are told to come again.
 pub const SQL_WAITING_MAX: usize = 16;
+/// The stack of a thread that plans questions, in bytes: planning goes as deep as a question is nested, and what overflows ends the process.
+/// Only what is used of it takes memory.
+pub const THREAD_STACK_BYTES: usize = 16 << 20;
 /// Threads of a lane that read files, beside those that compute.
 pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
 /// Batches that a lane computes ahead of whoever reads them.
@@ -66,6 +69,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a request's body may take.
 pub const HTTP_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long the rest of a body may take that is not needed any more, for the connection to go on.
+pub const HTTP_UNREAD_BODY_WITHIN: Duration = Duration::from_secs(1);
 /// How long an answer may take to begin: a query's time, and that to wait for its turn.
 pub const HTTP_ANSWER_WITHIN: Duration = Duration::from_secs(330);
 /// How long a client may take nothing of its answer.
@@ -126,5 +131,3 @@ pub const PG_PORTALS_MAX: usize = 50;
 pub const PG_KNOWN_FOR: Duration = Duration::from_secs(5);
 /// Operators that may follow each other in a query: how deep the tree is that it is parsed to.
 pub const SQL_NESTING_MAX: usize = 1000;
-/// Bytes of stack of the threads that plan and compute queries, and of those that parse them. Only what is used is held.
-pub const QUERY_STACK_BYTES: usize = 16 << 20;

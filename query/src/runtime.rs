@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Limit, QueryError};
 use crate::limits::{
-    LANE_BLOCKING_THREADS_MAX, QUERY_STACK_BYTES, REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX, ROWS_AHEAD_BATCHES, SQL_AT_ONCE_MAX,
-    SQL_WAITING_MAX,
+    LANE_BLOCKING_THREADS_MAX, REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX, ROWS_AHEAD_BATCHES, SQL_AT_ONCE_MAX, SQL_WAITING_MAX,
+    THREAD_STACK_BYTES,
 };
 use crate::report::{Report, ReportRequest, run_report};
 use crate::session::Limits;
@@ -174,12 +174,8 @@ struct Turn {
 impl Threads {
     fn start(name: &str, threads: NonZeroUsize, at_once: usize, waiting_max: usize) -> std::io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder
-            .worker_threads(threads.get())
-            .max_blocking_threads(LANE_BLOCKING_THREADS_MAX)
-            .thread_name(name)
-            .thread_stack_size(QUERY_STACK_BYTES)
-            .enable_all();
+        builder.worker_threads(threads.get()).max_blocking_threads(LANE_BLOCKING_THREADS_MAX).thread_stack_size(THREAD_STACK_BYTES);
+        builder.thread_name(name).enable_all();
         Ok(Self {
             runtime: Some(builder.build()?),
             running: Arc::new(Semaphore::new(at_once)),

@@ -181,7 +181,9 @@ impl Backend for LogBackend {
         let service = self.service()?;
         let (tenant, arn, by) = (tenant.to_owned(), arn.to_owned(), by.to_owned());
         let registering = async move {
-            let account = registration::register(&service, &tenant, &arn, name, &by).await.map_err(refused_registration)?;
+            let registered = registration::register(&service, &tenant, &arn, name, &by).await.map_err(refused_registration);
+            // Whoever asked may have stopped waiting: then this alone tells.
+            let account = registered.inspect_err(|refused| tracing::info!(tenant, by, %refused, "an account was not registered"))?;
             tracing::info!(tenant, account = account.account_id, by, "an account was registered");
             service.show().await.map_err(refused)?;
             Ok(account)

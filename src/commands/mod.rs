@@ -20,7 +20,7 @@ mod users;
 mod verify;
 
 use clap::CommandFactory;
-use cloudigrade_query::limits::QUERY_STACK_BYTES;
+use cloudigrade_query::limits::THREAD_STACK_BYTES;
 use tokio::runtime::Handle;
 
 use crate::cli::{Cli, Command};
@@ -31,7 +31,7 @@ use crate::output;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(QUERY_STACK_BYTES).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(THREAD_STACK_BYTES).enable_all().build()?;
     let ended = run_within(runtime.handle(), cli, config);
     // Dropping the runtime would wait for what a command has given up, such as a stop that takes longer than it may.
     runtime.shutdown_background();
@@ -39,7 +39,7 @@ pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
 }
 
 fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let data = DataFolder::of(&cli.global);
+    let data = DataFolder::of(&cli.global, config);
     match cli.command {
         Command::Ingest(args) => ingest::run(&data, &args, handle),
         Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),

@@ -10,4 +10,4 @@ mod sections;
 mod unknown;
 
 pub use load::{ConfigError, load};
-pub use sections::{Accounts, Config, LogFormat, SourceKind};
+pub use sections::{Accounts, Config, LogFormat, SourceKind, Tables};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudigrade_connectors::limits::{LIST_FULL_EVERY, LIST_INTERVAL, LIST_RECENT_DAYS, SILENCE_AFTER, UNDERWAY};
+use cloudigrade_pipeline::limits::TABLE_HISTORY;
 use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::arn::{RoleArn, is_account_id};
 use schemars::JsonSchema;
@@ -26,8 +27,27 @@ pub struct Config {
     pub accounts: Option<Accounts>,
     /// The server.
     pub serve: Serve,
+    /// The tables.
+    pub tables: Tables,
     /// What is said on standard error.
     pub log: Log,
+}
+
+/// The tables.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tables {
+    /// How long what was replaced in tables is kept: reports as of an earlier moment, and other readers of an older version, reach back so
+    /// far. It takes disk: a busy table replaces files every few seconds.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub history: Duration,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { history: TABLE_HISTORY }
+    }
 }
 
 /// How AWS is reached.
@@ -332,6 +352,8 @@ pub enum LogFormat {
 
 /// Settings of lengths of time are at most so long: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How long tables keep what was replaced, at most: ten years.
+const HISTORY_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// Characters of the prefix of trails' names. AWS takes names of 128; what is unique of each follows the prefix.
 const TRAIL_PREFIX_CHARS_MAX: usize = 64;
 
@@ -412,6 +434,7 @@ impl Config {
         };
         for (holds, fault) in [
             between("serve.tables_every", self.serve.tables_every, Duration::from_secs(1), LONGEST),
+            between("tables.history", self.tables.history, Duration::from_secs(60), HISTORY_MAX),
             between("serve.shutdown_limit", self.serve.shutdown_limit, Duration::from_secs(1), LONGEST),
             between("source.silence_after", self.source.silence_after, Duration::from_secs(1), LONGEST),
             between("source.missing_after", self.source.missing_after, Duration::ZERO, LONGEST),

@@ -31,6 +31,7 @@ class Program:
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     starts: int = 0
+    verbose: bool = False  # whether the server logs requests
 
     @property
     def data(self) -> Path:
@@ -74,7 +75,7 @@ class Program:
         assert self.process is None
         self.starts += 1
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDIGRADE", "AWS_"))}
-        command = [cloudigrade.BINARY, "serve", "--config", str(self.config_file), "--data", str(self.data)]
+        command = [cloudigrade.BINARY, "serve", "--config", str(self.config_file), "--data", str(self.data), *(["-v"] if self.verbose else [])]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env={**inherited, **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 

@@ -14,7 +14,7 @@ for folder in ("readers", "live"):
 
 import fleet_of_nine_days as fleet  # noqa: E402
 import vectors  # noqa: E402
-from aws import Aws, emulator, until  # noqa: E402
+from aws import Aws, TrailBucket, emulator, until  # noqa: E402
 from client import Client  # noqa: E402
 from program import Program  # noqa: E402
 
@@ -65,43 +65,44 @@ def create_user(program: Program, name: str, *args: str) -> str:
     return json.loads(program.run("users", "create", name, "--generate", "--format", "json", *args).stdout)["password"]
 
 
-def ingest(program: Program, folder: Path) -> None:
-    """Puts the fleet and the vectors into the log; the pieces of the vectors one after the other."""
-    fleet.write(fleet.all_records(), folder / "fleet")
-    program.run("ingest", folder / "fleet")
-    for at, piece in enumerate(vectors.PIECES):
-        fleet.write(piece, folder / f"vectors-{at}")
-        program.run("ingest", folder / f"vectors-{at}")
-
-
 def register(program: Program, aws: Aws) -> None:
-    """Has the tenants register their accounts, and waits until EC2 has told of their images."""
+    """Has the tenants register their accounts. In each something ran once, before anybody looked, that shows which images it uses."""
     for account, region, image in sorted(fleet.IMAGES_OF | {(fleet.VECTORS, fleet.US, fleet.RHEL)}):
         if image in fleet.DESCRIBED:
             aws.admin("images", {"account": account, "region": region, "id": image, **fleet.DESCRIBED[image]})
+        ran = aws.run(account, region, image=image)
+        aws.client("ec2", account, region).terminate_instances(InstanceIds=ran)
     # Of somebody who has nothing to do with us: as in AWS, it cannot be told from a role that is not there.
     aws.role("012000000777", "of somebody else", "nobody")
     for (tenant, account), name in REGISTERED.items():
         program.register(aws.role(account, program.external_id(tenant), f"metering-{tenant}"), "--tenant", tenant, "--name", name)
+
+
+def collect(program: Program, bucket: TrailBucket) -> None:
+    """Delivers the fleet and the vectors, the pieces of the vectors one after the other, and waits until EC2 has told of all images."""
+    for records in (fleet.all_records(), *vectors.PIECES):
+        for key, body in fleet.files(records):
+            bucket.put(key, body)
+        bucket.drained()
 
     def unheard() -> set[str]:
         told = program.sql("SELECT DISTINCT image_id FROM image_facts WHERE kind IN ('metadata', 'unavailable')")
         return {*fleet.DESCRIBED, fleet.MISSING} - {row["image_id"] for row in told}
 
     until("EC2 to tell of all images", lambda: not unheard(), 120)
-    program.accounts("delete", fleet.GONE, "--tenant", "initech")
 
 
-def start(program: Program, aws: Aws, folder: Path, **sections: dict) -> World:
+def start(program: Program, aws: Aws, **sections: dict) -> World:
     """A server with all of it, from an empty folder."""
-    program.configure(accounts={"reconcile_every": "2s"})
-    ingest(program, folder)
-    program.start()
+    bucket = TrailBucket.make(aws)
+    program.configure(bucket, accounts={"reconcile_every": "2s"}).start()
     register(program, aws)
+    collect(program, bucket)
+    program.accounts("delete", fleet.GONE, "--tenant", "initech")
     program.stop()
     # From here on nothing changes by itself.
     postgres = free_port()
-    program.configure(accounts={"reconcile_every": "30m"}, serve__postgres={"listen": f"127.0.0.1:{postgres}"}, **sections)
+    program.configure(bucket, accounts={"reconcile_every": "30m"}, serve__postgres={"listen": f"127.0.0.1:{postgres}"}, **sections)
     passwords = {}
     for name, tenant in USERS.items():
         passwords[name] = create_user(program, name, *(["--tenant", tenant] if tenant else ["--superuser"]))
@@ -121,10 +122,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def world(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The server that most tests ask. They leave it as they found it."""
-    folder = tmp_path_factory.mktemp("world")
-    program = Program(folder, aws.url)
+    program = Program(tmp_path_factory.mktemp("world"), aws.url, verbose=True)
     try:
-        yield start(program, aws, folder)
+        yield start(program, aws)
     finally:
         program.end()
 

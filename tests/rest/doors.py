@@ -252,7 +252,7 @@ def in_sql() -> dict[str, str]:
         "usage": f"SELECT * FROM {usage}",
         "usage of": f"SELECT * FROM {usage} WHERE account_id = '{{account}}'",
         "concurrency": "SELECT * FROM concurrency('2024-03-01', '2024-06-01', 'day', 'UTC', 'account,instance')",
-        "id": "SELECT resource_id('account/{tenant}/{account}') IN (SELECT resource_id('account/{tenant}/' || account_id) FROM accounts) AS known",
+        "id": "SELECT count(*) AS n FROM accounts WHERE resource_id('account/{tenant}/' || account_id) = resource_id('account/{tenant}/{account}')",
     }
 
 

@@ -6,7 +6,6 @@ What reports must say of them is counted in `count.py`, which shares nothing wit
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import trail
@@ -42,6 +41,9 @@ DESCRIBED: dict[str, dict[str, str]] = {
     PRIVATE: {"name": "crown-image", **BYOS},
     HIRED: {"name": "hired", **LINUX},
 }
+# An image has one owner, whoever looks at it.
+for _image, _described in DESCRIBED.items():
+    _described["owner_id"] = JEWELS if _image == PRIVATE else "591542846629"
 COUNTS_AS_RHEL = {RHEL, BOTH, COMMON, PRIVATE}
 COUNTS_AS_OPENSHIFT = {OPENSHIFT, BOTH}
 SIZES = {"m5.large": (2, 8192), "m5.xlarge": (4, 16384), "c5.large": (2, 4096), "r5.large": (2, 16384), "t3.nano": (2, 512)}
@@ -134,8 +136,8 @@ def all_records() -> list[dict[str, Any]]:
     return records
 
 
-def write(records: list[dict[str, Any]], folder: Path) -> None:
-    """Files as CloudTrail delivers them: a few records of one account and region each."""
+def files(records: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Files as CloudTrail delivers them, each with its key: a few records of one account and region each."""
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in records:
         places.setdefault((record["recipientAccountId"], record["awsRegion"]), []).append(record)
@@ -143,6 +145,4 @@ def write(records: list[dict[str, Any]], folder: Path) -> None:
         for at in range(0, len(of_place), 3):
             piece = of_place[at : at + 3]
             body = trail.packed(piece)
-            path = folder / trail.key(account, region, trail.seconds(piece[0]["eventTime"]) + 300, body)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(body)
+            yield trail.key(account, region, trail.seconds(piece[0]["eventTime"]) + 300, body), body

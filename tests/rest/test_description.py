@@ -23,7 +23,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with emulator(folder / "emulator.log") as url:
         program = Program(folder, url)
         try:
-            yield start(program, Aws(url), folder)
+            yield start(program, Aws(url))
         finally:
             program.end()
 

@@ -18,7 +18,7 @@ use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
 use super::threads::on_threads;
 use super::{SinkError, TableRoot, delta_table, history};
-use crate::limits::{REPLACED_FILES_KEPT, SYNCS_AT_ONCE_MAX};
+use crate::limits::SYNCS_AT_ONCE_MAX;
 
 /// A Delta table that this process writes.
 pub struct DeltaWriter {
@@ -38,7 +38,7 @@ impl DeltaWriter {
         let exists = table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))?;
         match exists {
             true => table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?,
-            false => table = create(table, kind).await?,
+            false => table = create(table, kind, root.history()).await?,
         }
         let positions = (0..partitions).map(|partition| (partition, 0)).collect();
         let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions };
@@ -65,10 +65,10 @@ impl DeltaWriter {
         self.sync_commit(self.version())
     }
 
-    /// Tells a table that an earlier version made what it keeps of its past.
+    /// Tells a table what it keeps of its past, where it was told otherwise or not at all.
     async fn set_properties(&mut self) -> Result<(), SinkError> {
         let failed = SinkError::delta("setting properties of", self.kind.name());
-        let new = history::properties_to_set(&self.table).map_err(&failed)?;
+        let new = history::properties_to_set(&self.table, self.root.history()).map_err(&failed)?;
         if new.is_empty() {
             return Ok(());
         }
@@ -184,12 +184,12 @@ impl DeltaWriter {
         self.table.version().unwrap_or_default()
     }
 
-    /// If the next commit makes a checkpoint, deletes the files that were replaced longer ago than [`REPLACED_FILES_KEPT`]: the checkpoint may
+    /// If the next commit makes a checkpoint, deletes the files that were replaced longer ago than [`TableRoot::history`]: the checkpoint may
     /// forget them, and what the log does not name is never deleted. Not between [`Self::rewrite`] and [`Self::apply`]: a new file may have
     /// the name of a replaced one.
     pub async fn clean_before_checkpoint(&mut self) -> Result<(), SinkError> {
         if history::checkpoint_follows(self.version()) {
-            self.drop_replaced_files(REPLACED_FILES_KEPT).await?;
+            self.drop_replaced_files(self.root.history()).await?;
         }
         Ok(())
     }
@@ -329,10 +329,10 @@ fn contract_columns(kind: Kind) -> Result<StructType, SinkError> {
     arrow_schema(&kind.table()).as_ref().try_into_kernel().map_err(SinkError::arrow(kind.name()))
 }
 
-async fn create(table: DeltaTable, kind: Kind) -> Result<DeltaTable, SinkError> {
+async fn create(table: DeltaTable, kind: Kind, history: Duration) -> Result<DeltaTable, SinkError> {
     let columns = contract_columns(kind)?;
     let create = table.create().with_table_name(kind.name()).with_comment(kind.table().meaning).with_columns(columns.fields().cloned());
-    let properties = history::properties().into_iter().map(|(name, value)| (name, Some(value)));
+    let properties = history::properties(history).into_iter().map(|(name, value)| (name, Some(value)));
     let create = create.with_configuration(properties);
     create.with_partition_columns(partition_columns(&kind.table())).await.map_err(SinkError::delta("making", kind.name()))
 }

@@ -6,22 +6,23 @@ use std::time::Duration;
 use deltalake_core::DeltaTable;
 use deltalake_core::table::config::TableProperty;
 
-use crate::limits::{COMMITS_BETWEEN_CHECKPOINTS, TABLE_HISTORY_KEPT};
+use crate::limits::{COMMITS_BETWEEN_CHECKPOINTS, TABLE_HISTORY_MARGIN};
 
-/// The properties, by name.
-pub fn properties() -> HashMap<String, String> {
+/// The properties, by name, of a table whose replaced files are kept for so long.
+pub fn properties(kept: Duration) -> HashMap<String, String> {
+    let named_for = interval(kept.saturating_add(TABLE_HISTORY_MARGIN));
     let named = [
         (TableProperty::CheckpointInterval, COMMITS_BETWEEN_CHECKPOINTS.to_string()),
-        (TableProperty::DeletedFileRetentionDuration, interval(TABLE_HISTORY_KEPT)),
-        (TableProperty::LogRetentionDuration, interval(TABLE_HISTORY_KEPT)),
+        (TableProperty::DeletedFileRetentionDuration, named_for.clone()),
+        (TableProperty::LogRetentionDuration, named_for),
     ];
     named.into_iter().map(|(property, value)| (property.as_ref().to_owned(), value)).collect()
 }
 
-/// Those that a loaded table has not, or has otherwise: an earlier version made it.
-pub fn properties_to_set(table: &DeltaTable) -> deltalake_core::DeltaResult<HashMap<String, String>> {
+/// Those that a loaded table has not, or has otherwise: it was made by an earlier version, or for another time.
+pub fn properties_to_set(table: &DeltaTable, kept: Duration) -> deltalake_core::DeltaResult<HashMap<String, String>> {
     let known = table.snapshot()?.metadata().configuration();
-    Ok(properties().into_iter().filter(|(name, value)| known.get(name) != Some(value)).collect())
+    Ok(properties(kept).into_iter().filter(|(name, value)| known.get(name) != Some(value)).collect())
 }
 
 /// Whether the commit after this version makes a checkpoint.

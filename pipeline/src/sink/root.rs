@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -13,6 +14,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use super::SinkError;
+use crate::limits::TABLE_HISTORY;
 
 /// The place that holds all tables, each in a folder of its name.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct TableRoot {
     url: Url,
     /// The whole store: its root is the root of the file system, or of the bucket.
     store: Arc<dyn ObjectStore>,
+    /// How long what was replaced is kept.
+    history: Duration,
 }
 
 impl TableRoot {
@@ -33,7 +37,7 @@ impl TableRoot {
         std::fs::create_dir_all(path).map_err(|error| bad(error.to_string()))?;
         let absolute = path.canonicalize().map_err(|error| bad(error.to_string()))?;
         let url = Url::from_directory_path(&absolute).map_err(|()| bad("not an absolute path".to_owned()))?;
-        Ok(Self { url, store: Arc::new(LocalFileSystem::new()) })
+        Ok(Self { url, store: Arc::new(LocalFileSystem::new()), history: TABLE_HISTORY })
     }
 
     /// A URL: `file:///folder`, or `s3://bucket/prefix` with credentials, region and endpoint from the AWS environment variables.
@@ -50,10 +54,21 @@ impl TableRoot {
                 let http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http://"));
                 let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_allow_http(http);
                 let store = builder.build().map_err(|error| bad(error.to_string()))?;
-                Ok(Self { url, store: Arc::new(store) })
+                Ok(Self { url, store: Arc::new(store), history: TABLE_HISTORY })
             }
             scheme => Err(bad(format!("scheme {scheme} is not known"))),
         }
+    }
+
+    /// The same place, whose tables keep for so long what was replaced.
+    #[must_use]
+    pub fn with_history(self, history: Duration) -> Self {
+        Self { history, ..self }
+    }
+
+    /// For how long tables keep what was replaced, and so can be read as they were.
+    pub fn history(&self) -> Duration {
+        self.history
     }
 
     /// The store, whose root is the root of the file system or of the bucket.

@@ -132,9 +132,12 @@ fn fixed_functions() -> Vec<ScalarUDF> {
     functions
 }
 
-/// The tables of each schema, with their columns.
+/// The tables of a schema, with their columns.
+type TableNames = BTreeMap<String, (SchemaRef, TableType)>;
+
+/// The tables of each schema.
 #[derive(Clone, Debug)]
-struct Names(Arc<BTreeMap<String, BTreeMap<String, (SchemaRef, TableType)>>>);
+struct Names(Arc<BTreeMap<String, TableNames>>);
 
 impl Names {
     async fn of(context: &SessionContext, stored: &Arc<PgCatalogStaticTables>) -> Result<Self> {

@@ -82,6 +82,13 @@ impl Failure {
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
     }
 
+    /// Why something new was not made, for the new resources: what contradicts what is there is a conflict, not a fault of the request.
+    pub fn of_new(refused: Refused) -> Self {
+        let contradicts = matches!(&refused, Refused::Invalid { code, .. } if code.starts_with("duplicate"));
+        let failure = Self::from(refused);
+        if contradicts { Self { status: StatusCode::CONFLICT, code: "duplicate", ..failure } } else { failure }
+    }
+
     /// The answer that tells it.
     pub fn render(self, dialect: Dialect, request_id: &str) -> Response {
         let (body, media_type) = match dialect {

@@ -81,6 +81,9 @@ fn check(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             {
                 wrong("it has too few or too many items".to_owned());
             }
+            if schema["uniqueItems"] == true && (1..items.len()).any(|at| items[..at].contains(&items[at])) {
+                wrong("it has an item twice".to_owned());
+            }
             for (index, item) in items.iter().enumerate() {
                 check(&schema["items"], item, &format!("{at}[{index}]"), faults);
             }

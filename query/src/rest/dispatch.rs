@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::time::timeout;
 use url::form_urlencoded;
-use warp::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use warp::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use warp::path::FullPath;
 use warp::reply::Response;
@@ -23,7 +23,7 @@ use super::identify::identify;
 use super::observe::Observed;
 use super::router::Found;
 use super::{ROUTER, Rest, compress, hygiene, params, sql};
-use crate::limits::HTTP_TARGET_BYTES_MAX;
+use crate::limits::{HTTP_TARGET_BYTES_MAX, HTTP_UNREAD_BODY_WITHIN};
 
 /// The other end of a connection, as the server that accepted it tells.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,7 @@ struct Request {
 /// Answers a request, counts it and logs it.
 async fn respond<B: Buf, E>(rest: Rest, request: Request, body: impl Stream<Item = Result<B, E>> + Send) -> Response {
     let started = Instant::now();
+    let mut body = pin!(body);
     let request_id = hygiene::request_id(&request.headers);
     let path = request.path.as_str();
     let found = ROUTER.find(path);
@@ -80,15 +81,36 @@ async fn respond<B: Buf, E>(rest: Rest, request: Request, body: impl Stream<Item
             Some(found) if request.method == Method::OPTIONS => Ok(hygiene::options(found.route)),
             Some(found) => {
                 dialect = found.route.endpoints.first().map_or(dialect, |endpoint| endpoint.dialect);
-                answer(&rest, &request, found, body, &mut observed).await
+                answer(&rest, &request, found, body.as_mut(), &mut observed).await
             }
         };
         answered.unwrap_or_else(|failure| failure.render(dialect, &request_id))
     };
+    if !pass_over(&rest, body).await {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     compress::compress(&request.headers, &mut response);
     hygiene::finish(rest.options(), &request.headers, path, &request_id, &mut response);
     observed.answered(response.status());
     response
+}
+
+/// Reads what nobody read of a body, and says whether that was all of it. The connection cannot go on behind a body that is not read, and a
+/// client that is not told so finds it closed under its next request.
+async fn pass_over<B: Buf, E>(rest: &Rest, mut body: Pin<&mut (impl Stream<Item = Result<B, E>> + Send)>) -> bool {
+    let bytes_max = rest.options().limits.body_bytes;
+    let passing = async {
+        let mut passed = 0;
+        while let Some(piece) = body.next().await {
+            let Ok(piece) = piece else { return false };
+            passed += piece.remaining();
+            if passed > bytes_max {
+                return false;
+            }
+        }
+        true
+    };
+    timeout(HTTP_UNREAD_BODY_WITHIN, passing).await.unwrap_or(false)
 }
 
 /// How failures are told where there is no endpoint: the paths of the old APIs end with a slash, the new ones do not.

@@ -8,7 +8,7 @@ use crate::limits::{
 };
 
 /// What the operator decides about the server. The default trusts nobody.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestOptions {
     /// Whether `X-RH-IDENTITY` says who asks, where one of `proxies` hands a request on. It must take the header off what comes from
     /// outside.
@@ -21,12 +21,6 @@ pub struct RestOptions {
     pub proxies: Vec<IpAddr>,
     /// What requests may take.
     pub limits: RequestLimits,
-}
-
-impl Default for RestOptions {
-    fn default() -> Self {
-        Self { identity: false, open: false, cors: Vec::new(), proxies: Vec::new(), limits: RequestLimits::default() }
-    }
 }
 
 /// What requests may take.

@@ -89,7 +89,8 @@ pub(super) type Told = Vec<(&'static str, Option<String>)>;
 /// written as the client takes them.
 pub(super) fn whole(format: Format, schema: &Schema, batches: &[RecordBatch], head: &Value, told: Told) -> Result<Response, Failure> {
     if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > HTTP_WHOLE_ROWS_MAX {
-        let mut batches = batches.to_vec().into_iter();
+        let batches: Vec<RecordBatch> = batches.to_vec();
+        let mut batches = batches.into_iter();
         let first = batches.next();
         return sending(format, schema, first, futures::stream::iter(batches.map(Ok)), head, told, ());
     }

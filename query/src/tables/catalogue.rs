@@ -125,7 +125,6 @@ impl<'a> Columns<'a> {
             rhel_detected: boolean(self.detected[0]),
             openshift_detected: boolean(self.detected[1]),
             is_marketplace: boolean(self.marketplace).unwrap_or_default(),
-            billing_model: model.unwrap_or_default(),
             overrides,
             ..Image::default()
         };

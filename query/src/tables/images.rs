@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
@@ -131,7 +133,9 @@ impl SeenImages<'_> {
         let is_used: BooleanArray = texts(batch, "image_id")?.iter().map(|id| id.map(|id| self.used.contains_key(id))).collect();
         let batch = filter_record_batch(batch, &is_used)?;
         let columns = self.shown.iter().map(|column| self.column(&batch, *column)).collect::<Result<_>>()?;
-        Ok(RecordBatch::try_new(Arc::new(batch.schema().project(self.shown)?), columns)?)
+        // Where no column is asked for, as by count(*), the rows are still to be counted.
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::new(batch.schema().project(self.shown)?), columns, &options)?)
     }
 
     fn column(&self, batch: &RecordBatch, column: usize) -> Result<ArrayRef> {

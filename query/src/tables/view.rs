@@ -223,7 +223,13 @@ fn only_accounts(rows: &[RecordBatch], own: &[Arc<str>]) -> Result<Vec<RecordBat
         let Some(accounts) = batch.column(0).as_string_view_opt() else { return internal_err!("{} has unexpected columns", COVERAGE.name) };
         let is_own: BooleanArray =
             accounts.iter().map(|account| account.map(|account| own.binary_search_by(|known| (**known).cmp(account)).is_ok())).collect();
-        Ok(filter_record_batch(batch, &is_own)?)
+        let kept = filter_record_batch(batch, &is_own)?;
+        // What is filtered keeps the texts of all; how large they are shows in plans.
+        let columns = kept.columns().iter().map(|column| match column.as_string_view_opt() {
+            Some(texts) => Arc::new(texts.gc()),
+            None => Arc::clone(column),
+        });
+        Ok(RecordBatch::try_new(kept.schema(), columns.collect())?)
     };
     rows.iter().map(keep).collect()
 }

@@ -157,7 +157,7 @@ async fn users_are_managed_by_superusers_alone() {
     let new = json!({"name": "carol", "tenant": "acme", "password": "a long one"});
     server.ask("POST", "/api/v1/users", ALICE, Some(&new)).await.refuses(403, "forbidden", "");
     assert_eq!(server.ask("POST", "/api/v1/users", ROOT, Some(&new)).await.ok(201)["name"], "carol");
-    server.ask("POST", "/api/v1/users", ROOT, Some(&new)).await.refuses(400, "bad_parameter", "of this name");
+    server.ask("POST", "/api/v1/users", ROOT, Some(&new)).await.refuses(409, "duplicate", "of this name");
     assert_eq!(server.get("/api/v1/users?limit=2&offset=2", ROOT).await.ok(200)["items"].as_array().unwrap().len(), 2);
     assert_eq!(server.ask("PATCH", "/api/v1/users/carol", ROOT, Some(&json!({"disabled": true}))).await.ok(200)["disabled"], true);
     let password = json!({"password": "another long one"});

@@ -15,6 +15,7 @@ async fn wrong_requests_are_refused_with_what_is_wrong() {
     report(&format!("{MARCH}&tz=Europe/Berln")).await.refuses(400, "bad_parameter", "did you mean \"Europe/Berlin\"");
     report(&format!("{MARCH}&granularity=week")).await.refuses(400, "bad_parameter", "\"month\"");
     report(&format!("{MARCH}&by=colour")).await.refuses(400, "bad_parameter", "colour");
+    report(&format!("{MARCH}&by=account,account")).await.refuses(400, "bad_parameter", "twice");
     report(&format!("{MARCH}&format=table")).await.refuses(400, "bad_parameter", "ndjson");
     report(&format!("{MARCH}&colour=red")).await.refuses(400, "bad_parameter", "no parameter \"colour\"");
     report(&format!("{MARCH}&start=2024-03-01")).await.refuses(400, "bad_parameter", "given twice");

@@ -118,7 +118,7 @@ fn doors() -> Vec<String> {
         doors.push(format!("SELECT * FROM {table} WHERE account_id <> '{SHARED}'"));
         doors.push(format!("SELECT * FROM {table} WHERE account_id IN ('{OF_ONE}', '{OF_NOBODY}', '{DELETED}')"));
         doors.push(format!(
-            "SELECT (SELECT max(account_id) FROM {table}) AS a, EXISTS (SELECT 1 FROM {table} WHERE account_id = '{OF_ONE}') AS b"
+            "SELECT (SELECT max(account_id) FROM {table}) AS a, (SELECT count(*) FROM {table} WHERE account_id = '{OF_ONE}') AS b"
         ));
     }
     doors.extend(
@@ -127,6 +127,7 @@ fn doors() -> Vec<String> {
              FULL JOIN coverage c ON c.account_id = a.account_id",
             "SELECT i.image_id, f.source, f.value FROM images i LEFT JOIN image_facts f ON i.image_id = f.image_id",
             "SELECT a.account_id, count(*) AS n FROM instance_intervals a, instance_intervals b GROUP BY 1",
+            "SELECT account_id FROM coverage c WHERE EXISTS (SELECT 1 FROM instance_intervals i WHERE i.account_id <> c.account_id)",
             "SELECT * FROM cloudigrade.public.instance_intervals",
             "SELECT account_id, row_number() OVER (ORDER BY account_id) AS n FROM instance_intervals",
             "SELECT * FROM information_schema.tables",

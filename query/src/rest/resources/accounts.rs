@@ -47,7 +47,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             vec![
                 Answer::json(201, "It is registered; what is in the way of collecting from it is in `problems`.", schema(), example()),
                 working(),
-                Answer::empty(409, "The server collects from no accounts."),
+                Answer::empty(409, "It, or its name, is registered already; or the server collects from no accounts."),
             ],
             handler!(register),
         ),
@@ -64,7 +64,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ("renameAccount", "Give an account another name, or none"),
             vec![account_id(), tenant()],
             Some((request(&["name"], [("name", nullable(name()))]), json!({"name": "production"}))),
-            vec![shown("The account."), working()],
+            vec![shown("The account."), working(), Answer::empty(409, "Another account has this name.")],
             handler!(rename),
         ),
         endpoint(
@@ -202,13 +202,15 @@ struct Registration {
 
 async fn register(rest: Rest, call: Call) -> Result<Response, Failure> {
     let Registration { arn, name } = call.json()?;
-    let account = rest.backend()?.register(&tenant_of(&call)?, arn.trim(), name, &call.principal()?.name).await?;
+    let account = rest.backend()?.register(&tenant_of(&call)?, arn.trim(), name, &call.principal()?.name).await;
+    let account = account.map_err(Failure::of_new)?;
     Ok(answer::json(StatusCode::CREATED, &show(&account)))
 }
 
 async fn change(rest: &Rest, call: &Call, change: AccountChange) -> Result<Response, Failure> {
     let account = find(rest, call).await?;
-    let changed = rest.backend()?.change_account(&account.tenant, &account.account_id, change, &call.principal()?.name).await?;
+    let changed = rest.backend()?.change_account(&account.tenant, &account.account_id, change, &call.principal()?.name).await;
+    let changed = changed.map_err(Failure::of_new)?;
     Ok(answer::json(StatusCode::OK, &show(&changed)))
 }
 

@@ -109,16 +109,17 @@ pub(super) fn parameters() -> Vec<Parameter> {
             text(),
             "Europe/Berlin",
         ),
-        Parameter::query(
-            "by",
-            "What to group by, with commas.",
-            list(one_of(&Dimension::ALL.map(Dimension::name))),
-            json!(["account", "region"]),
-        ),
+        Parameter::query("by", "What to group by, with commas.", dimensions(), json!(["account", "region"])),
     ];
     parameters.extend(filters());
     parameters.extend([rows::as_of_parameter(), rows::format_parameter()]);
     parameters
+}
+
+fn dimensions() -> Value {
+    let mut schema = list(one_of(&Dimension::ALL.map(Dimension::name)));
+    schema["uniqueItems"] = json!(true);
+    schema
 }
 
 /// Where a period begins or ends.

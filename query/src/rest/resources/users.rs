@@ -25,7 +25,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let new = request(
         &["name", "password"],
         [
-            ("name", json!({"type": "string", "minLength": 1, "maxLength": USER_CHARS_MAX, "pattern": "^[A-Za-z0-9._@+-]+$"})),
+            // The tenant is called so too, unless it is named.
+            ("name", tenant_name()),
             ("tenant", nullable(tenant_name())),
             ("email", nullable(json!({"type": "string", "maxLength": 254, "pattern": email}))),
             ("superuser", boolean()),
@@ -46,7 +47,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ("createUser", "Make a user"),
             Vec::new(),
             Some((new, json!({"name": "alice", "tenant": "acme", "email": "alice@example.com", "password": "correct horse battery"}))),
-            vec![Answer::json(201, "The user.", schema(), example())],
+            vec![Answer::json(201, "The user.", schema(), example()), Answer::empty(409, "There is a user of this name.")],
             handler!(create),
         ),
         endpoint(
@@ -152,7 +153,7 @@ struct Creation {
 async fn create(rest: Rest, call: Call) -> Result<Response, Failure> {
     let Creation { name, tenant, email, superuser, password } = call.json()?;
     let user = NewUser { name, tenant, email, superuser, password };
-    let made = rest.backend()?.create_user(user, &call.principal()?.name).await?;
+    let made = rest.backend()?.create_user(user, &call.principal()?.name).await.map_err(Failure::of_new)?;
     Ok(answer::json(StatusCode::CREATED, &show(&made)))
 }
 

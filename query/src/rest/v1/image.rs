@@ -29,7 +29,7 @@ const CHALLENGES: [(&str, Product); 2] = [("rhel_challenged", Product::Rhel), ("
 pub(in crate::rest) const FOUND: [&str; 4] =
     ["rhel_enabled_repos_found", "rhel_product_certs_found", "rhel_release_files_found", "rhel_signed_packages_found"];
 
-const CHALLENGING: &str = "A challenge says the opposite of what is detected. It holds at once and for all history, for the user's tenant; a \
+const CHALLENGING: &str = "A challenge says the opposite of what the image would count as, mostly of what is detected. It holds at once and for all history, for the user's tenant; a \
 superuser's holds for all tenants that say nothing themselves, or for the tenant of `user_id`.";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -89,15 +89,23 @@ fn schema() -> Value {
         ("is_encrypted", boolean()),
         ("is_marketplace", boolean()),
         ("name", nullable(text())),
-        ("openshift", told("What it counts as: `openshift_detected`, or the opposite where it is challenged.")),
+        (
+            "openshift",
+            told("What it counts as: what is detected, unless the operator says otherwise; the opposite where it is challenged."),
+        ),
         ("openshift_challenged", boolean()),
         ("openshift_detected", maybe()),
         ("owner_aws_account_id", nullable(text())),
         ("platform", one_of(&["none", "windows"])),
         ("resourcetype", one_of(&[RESOURCE_TYPE])),
-        ("rhel", told("What it counts as: `rhel_detected`, or the opposite where it is challenged.")),
+        (
+            "rhel",
+            told(
+                "What it counts as: what is detected, unless AWS bills for it by the hour or the operator says otherwise; the opposite where it is challenged.",
+            ),
+        ),
         ("rhel_challenged", boolean()),
-        ("rhel_detected", told("What the evidence says. What AWS bills by the hour needs no subscription, and is not detected.")),
+        ("rhel_detected", told("What the evidence says.")),
         (FOUND[0], maybe()),
         (FOUND[1], maybe()),
         (FOUND[2], maybe()),
@@ -213,7 +221,7 @@ async fn challenge(rest: Rest, call: Call, absent: Option<bool>) -> Result<Respo
             image_id: image.row.image_id.clone(),
             region: image.row.region.clone(),
             product,
-            is: wanted.then(|| !image.detected(product).unwrap_or(false)),
+            is: wanted.then(|| !image.unchallenged(product).unwrap_or(false)),
             reason: None,
         };
         rest.backend()?.override_image(tenant(&viewer), said, &call.principal()?.name).await?;

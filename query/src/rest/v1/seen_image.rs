@@ -51,8 +51,8 @@ pub(in crate::rest) struct Row {
 
 /// An image, as one viewer sees it.
 ///
-/// What is "detected" is what the image counts as without what the viewer's own tenant said; a challenge is what the tenant said where it
-/// differs. So an image counts as what is detected, or as the opposite where it is challenged.
+/// It is challenged where the viewer's own tenant says the opposite of what it would count as without that: mostly what is detected, but
+/// what the cloud bills for itself does not count as RHEL, and the operator can say otherwise too.
 #[derive(Clone, Debug, Default)]
 pub(in crate::rest) struct SeenImage {
     pub(in crate::rest) row: Row,
@@ -139,12 +139,20 @@ impl SeenImage {
         self.with_overrides(self.overrides.clone()).counts(product, self.tenant.as_deref())
     }
 
-    /// Whether a product would count if the viewer's tenant had said nothing.
+    /// Whether a product is there by the evidence.
     pub(in crate::rest) fn detected(&self, product: Product) -> Option<bool> {
-        self.detected_without(product, self.tenant.as_deref())
+        match product {
+            Product::Rhel => self.row.rhel_detected,
+            Product::Openshift => self.row.openshift_detected,
+        }
     }
 
-    /// Whether the viewer's tenant says the opposite of what is detected. Where nothing is known, only that the product is there differs.
+    /// Whether a product would count if the viewer's tenant had said nothing.
+    pub(in crate::rest) fn unchallenged(&self, product: Product) -> Option<bool> {
+        self.counts_without(product, self.tenant.as_deref())
+    }
+
+    /// Whether the viewer's tenant says the opposite of that. Where nothing is known, only that the product is there differs.
     pub(in crate::rest) fn is_challenged(&self, product: Product) -> bool {
         self.is_challenged_by(product, self.tenant.as_deref())
     }
@@ -152,8 +160,8 @@ impl SeenImage {
     /// The same for a tenant of those that the viewer sees; `None` is the operator.
     pub(in crate::rest) fn is_challenged_by(&self, product: Product, tenant: Option<&str>) -> bool {
         let own = self.overrides.iter().find(|said| said.product == product && said.tenant.as_deref() == tenant);
-        let detected = || self.detected_without(product, tenant).unwrap_or(false);
-        own.and_then(|said| said.is).is_some_and(|is| is != detected())
+        let unchallenged = || self.counts_without(product, tenant).unwrap_or(false);
+        own.and_then(|said| said.is).is_some_and(|is| is != unchallenged())
     }
 
     /// The tenants that challenge it, each once.
@@ -165,7 +173,7 @@ impl SeenImage {
         tenants
     }
 
-    fn detected_without(&self, product: Product, tenant: Option<&str>) -> Option<bool> {
+    fn counts_without(&self, product: Product, tenant: Option<&str>) -> Option<bool> {
         let mut overrides = self.overrides.clone();
         overrides.retain(|said| said.tenant.as_deref() != tenant);
         self.with_overrides(overrides).counts(product, tenant)
@@ -222,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn an_image_counts_as_what_is_detected_or_as_the_opposite_where_it_is_challenged() {
+    fn an_image_counts_as_without_a_challenge_or_as_the_opposite_where_it_is_challenged() {
         let words = [Some(true), Some(false), None];
         for detected in words {
             for own in words {
                 for operators in words {
                     let seen = image(detected, &[(Some("acme"), own), (None, operators), (Some("beta"), Some(true))]);
-                    let (counts, without) = (seen.counts(Product::Rhel), seen.detected(Product::Rhel));
+                    let (counts, without) = (seen.counts(Product::Rhel), seen.unchallenged(Product::Rhel));
                     assert_eq!(without, operators.or(detected));
                     match seen.is_challenged(Product::Rhel) {
                         true => assert_eq!(counts, Some(!without.unwrap_or(false)), "{detected:?} {own:?} {operators:?}"),
@@ -240,19 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cloud_bills_for_is_not_detected_and_a_challenge_makes_it_count() {
+    fn what_the_cloud_bills_for_is_detected_without_counting_and_a_challenge_makes_it_count() {
         let payg = |overrides| {
             let mut seen = image(Some(true), overrides);
-            seen.row.billing_model = BillingModel::Payg;
+            seen.row.is_marketplace = true;
             seen
         };
         let plain = payg(&[]);
         assert_eq!(
             (plain.detected(Product::Rhel), plain.counts(Product::Rhel), plain.is_challenged(Product::Rhel)),
-            (Some(false), Some(false), false)
+            (Some(true), Some(false), false)
         );
         let challenged = payg(&[(Some("acme"), Some(true))]);
-        assert_eq!((challenged.detected(Product::Rhel), challenged.counts(Product::Rhel)), (Some(false), Some(true)));
+        assert_eq!((challenged.detected(Product::Rhel), challenged.counts(Product::Rhel)), (Some(true), Some(true)));
         assert!(challenged.is_challenged(Product::Rhel));
         assert_eq!(challenged.challengers(), ["acme"]);
     }

@@ -1,5 +1,6 @@
 //! The most instances at once, for each combination of what their images are for.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cloudigrade_schemas::UtcSecond;
@@ -77,11 +78,14 @@ impl Peaks {
         let mut reports: HashMap<Told, Vec<Row>> = HashMap::new();
         for told in combinations() {
             let grouped: Told = std::array::from_fn(|at| told[at] && varies[at]);
-            if !reports.contains_key(&grouped) {
-                let by: Vec<Dimension> = (0..DIMENSIONS.len()).filter(|at| grouped[*at]).map(|at| DIMENSIONS[at]).collect();
-                reports.insert(grouped, asking.report(ReportKind::Concurrency, period, &by).await?);
-            }
-            for row in reports.get(&grouped).into_iter().flatten().filter(|row| row.peak_instances > 0) {
+            let report = match reports.entry(grouped) {
+                Entry::Occupied(made) => made.into_mut(),
+                Entry::Vacant(unmade) => {
+                    let by: Vec<Dimension> = (0..DIMENSIONS.len()).filter(|at| grouped[*at]).map(|at| DIMENSIONS[at]).collect();
+                    unmade.insert(asking.report(ReportKind::Concurrency, period, &by).await?)
+                }
+            };
+            for row in report.iter().filter(|row| row.peak_instances > 0) {
                 let values = row.key();
                 let key = std::array::from_fn(|at| match (told[at], varies[at]) {
                     (false, _) => ANY.to_owned(),
