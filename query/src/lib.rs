@@ -27,6 +27,7 @@ mod functions;
 pub mod ids;
 mod label;
 pub mod limits;
+mod nesting;
 mod parameters;
 pub mod period;
 mod plan;

@@ -47,8 +47,6 @@ pub const SQL_WAITING_MAX: usize = 16;
 /// The stack of a thread that plans questions, in bytes: planning goes as deep as a question is nested, and what overflows ends the process.
 /// Only what is used of it takes memory.
 pub const THREAD_STACK_BYTES: usize = 64 << 20;
-/// Words and signs of a question in SQL, at most. It can be nested as deep as it has words, which the stack of its thread must be enough for.
-pub const SQL_WORDS_MAX: usize = 10_000;
 /// Threads of a lane that read files, beside those that compute.
 pub const LANE_BLOCKING_THREADS_MAX: usize = 32;
 /// Batches that a lane computes ahead of whoever reads them.
@@ -131,3 +129,5 @@ pub const PG_PREPARED_MAX: usize = 500;
 pub const PG_PORTALS_MAX: usize = 50;
 /// How long a user who was let in is taken to be let in still, before it is looked again.
 pub const PG_KNOWN_FOR: Duration = Duration::from_secs(5);
+/// Operators that may follow each other in a query: how deep the tree is that it is parsed to.
+pub const SQL_NESTING_MAX: usize = 1000;

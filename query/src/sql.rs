@@ -12,13 +12,11 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement as SqlStatement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::error::{Limit, QueryError};
-use crate::limits::SQL_WORDS_MAX;
+use crate::nesting;
 use crate::parameters;
 use crate::session::{Limits, session};
 use crate::tables::{SnapshotToken, Tables, View};
@@ -159,23 +157,8 @@ pub(crate) async fn run_plan(context: &SessionContext, plan: LogicalPlan, limits
     Ok(Rows::new(head, Box::pin(stream), limits, deadline))
 }
 
-/// Refuses a text that has too many words to be planned.
-///
-/// # Errors
-/// [`QueryError::Syntax`].
-pub(crate) fn check_length(sql: &str) -> Result<(), QueryError> {
-    // What cannot be read is told by whoever parses it.
-    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return Ok(()) };
-    if tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).count() > SQL_WORDS_MAX {
-        return Err(QueryError::Syntax {
-            message: format!("the query has more than {SQL_WORDS_MAX} words and signs; ask for less at a time"),
-        });
-    }
-    Ok(())
-}
-
 fn read_statement(state: &SessionState, sql: &str, limits: &Limits) -> Result<Statement, QueryError> {
-    check_length(sql)?;
+    nesting::check(sql)?;
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(|error| QueryError::from_datafusion(&error, limits.memory_bytes))?;
     if is_question(&statement) {

@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Next::Stop => return Ok(Some(Wrong::fatal(code::STOPPING, "the server stops"))),
                 Next::Idle => return Ok(Some(Wrong::fatal(code::IDLE, "the connection was idle for too long"))),
                 Next::Message(None | Some(Frontend::Terminate)) => return Ok(None),
-                Next::Message(Some(message)) => match self.answer(message).await {
+                Next::Message(Some(message)) => match Box::pin(self.answer(message)).await {
                     Ok(()) => {}
                     Err(Stop::Wrong(wrong)) => return Ok(Some(wrong)),
                     Err(Stop::Broken(broken)) => return Err(broken),
@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         for command in commands {
             self.begin_statement(&command)?;
             let (started, tag) = (Instant::now(), command.tag());
-            let ran = self.run(command).await;
+            let ran = Box::pin(self.run(command)).await;
             self.observe(tag, started, &ran);
             ran?;
         }

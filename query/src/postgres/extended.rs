@@ -277,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             return Ok(self.wire.put(&Message::EmptyQueryResponse(EmptyQueryResponse::new()))?);
         };
         let started = Instant::now();
-        let ran = self.execute_portal(&command, &mut portal, rows_max).await;
+        let ran = Box::pin(self.execute_portal(&command, &mut portal, rows_max)).await;
         self.observe(command.tag(), started, &ran);
         ran?;
         // The end of a transaction closes its portals.

@@ -2,7 +2,6 @@
 //! sees of the tables as they are then.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -11,6 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -56,33 +56,34 @@ impl Asker {
     }
 
     /// The rows of a question. Dropping the future, or the rows, ends it.
-    pub(super) fn rows(&self, question: Question) -> impl Future<Output = Result<Rows, QueryError>> + Send + 'static {
+    pub(super) fn rows(&self, question: Question) -> BoxFuture<'static, Result<Rows, QueryError>> {
         let asker = self.clone();
-        async move {
+        Box::pin(async move {
             let (queries, limits) = (Arc::clone(&asker.queries), question.limits.clone());
-            let work = async move {
+            // Boxed, as what plans is large, and moved from hand to hand.
+            let work = Box::pin(async move {
                 let (deadline, now) = (Instant::now() + question.limits.time, (asker.now)());
                 let (context, view, plan) = asker.plan(question.statement, &question.viewer, &question.who, now, &question.limits).await?;
                 Ok(run_plan(&context, plan, &question.limits, deadline).await?.of(&view, now))
-            };
+            });
             queries.rows(Lane::Sql, &limits, work).await
-        }
+        })
     }
 
     /// What a question's parameters and rows are.
-    pub(super) fn describe(&self, question: Question) -> impl Future<Output = Result<Described, QueryError>> + Send + 'static {
+    pub(super) fn describe(&self, question: Question) -> BoxFuture<'static, Result<Described, QueryError>> {
         let asker = self.clone();
-        async move {
+        Box::pin(async move {
             let (queries, limits) = (Arc::clone(&asker.queries), question.limits.clone());
-            let work = async move {
+            let work = Box::pin(async move {
                 let count = parameters::count(&question.statement);
                 let statement = sampled(question.statement);
                 let (_, _, plan) = asker.plan(statement, &question.viewer, &question.who, (asker.now)(), &question.limits).await?;
                 let types = plan.get_parameter_types().map_err(|error| QueryError::from_datafusion(&error, 0))?;
                 Ok(Described { parameters: in_order(count, types), schema: Arc::clone(plan.schema().inner()) })
-            };
+            });
             queries.run(Lane::Sql, &limits, work).await
-        }
+        })
     }
 
     async fn plan(

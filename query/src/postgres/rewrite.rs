@@ -44,7 +44,7 @@ pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Stateme
         if let Some(mut statements) = compatible(&text)
             && let (Some(mut rewritten), 0) = (statements.pop(), statements.len())
         {
-            without_array_queries(&mut rewritten);
+            without_lists(&mut rewritten);
             qualified(&mut rewritten);
             return rewritten;
         }
@@ -82,7 +82,7 @@ pub(super) fn arrays_of_texts(statement: &mut Statement) {
 }
 
 /// Functions that stand for tables in queries about the catalogue.
-const FUNCTIONS: [&str; 5] = ["generate_series", "pg_get_keywords", "unnest", "pg_catalog.generate_series", "pg_catalog.pg_get_keywords"];
+const FUNCTIONS: [&str; 2] = ["generate_series", "unnest"];
 
 /// Whether a query asks the catalogue and nothing else.
 fn is_about_catalogue(statement: &Statement) -> bool {
@@ -95,11 +95,11 @@ fn is_about_catalogue(statement: &Statement) -> bool {
 
 fn is_of_catalogue(name: &str) -> bool {
     let bare = name.strip_prefix("cloudigrade.").unwrap_or(name);
-    if bare.starts_with("information_schema.") {
-        return true;
-    }
-    let table = bare.strip_prefix("pg_catalog.").unwrap_or(bare);
-    PG_CATALOG_TABLES.contains(&table) || OWN_TABLES.contains(&table)
+    bare.starts_with("information_schema.")
+        || bare.starts_with("pg_catalog.")
+        || bare == "pg_get_keywords"
+        || PG_CATALOG_TABLES.contains(&bare)
+        || OWN_TABLES.contains(&bare)
 }
 
 /// The names of relations in a query, and of those that it defines itself.
@@ -128,16 +128,22 @@ impl Visitor for Relations {
     }
 }
 
-/// `ARRAY(SELECT ...)`, which tools ask for members of roles and the like, of which there are none.
-fn without_array_queries(statement: &mut Statement) {
+/// Puts constants for what tools ask of the catalogue and DataFusion cannot plan: lists of privileges, options and members, and whether a type
+/// is one of rows. There are none of these.
+fn without_lists(statement: &mut Statement) {
     _ = visit_expressions_mut(statement, |expr| {
-        if let Expr::Function(function) = expr
-            && matches!(function.args, FunctionArguments::Subquery(_))
-            && bare(&function.name) == "array"
-        {
-            *expr = Expr::value(Value::SingleQuotedString("{}".to_owned()));
-        }
-        ControlFlow::<()>::Continue(())
+        let constant = match expr {
+            Expr::Function(function) if bare(&function.name) == "array_to_string" => Value::Null,
+            Expr::Function(function) if bare(&function.name) == "array" && matches!(function.args, FunctionArguments::Subquery(_)) => {
+                Value::SingleQuotedString("{}".to_owned())
+            }
+            Expr::Subquery(query) if query.to_string().starts_with("SELECT c.relkind = 'c' FROM pg_catalog.pg_class") => {
+                Value::Boolean(false)
+            }
+            _ => return ControlFlow::<()>::Continue(()),
+        };
+        *expr = Expr::value(constant);
+        ControlFlow::Continue(())
     });
 }
 

