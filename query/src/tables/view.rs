@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use cloudigrade_schemas::account::AccountState;
@@ -226,7 +226,7 @@ fn only_accounts(rows: &[RecordBatch], own: &[Arc<str>]) -> Result<Vec<RecordBat
         let kept = filter_record_batch(batch, &is_own)?;
         // What is filtered keeps the texts of all; how large they are shows in plans.
         let columns = kept.columns().iter().map(|column| match column.as_string_view_opt() {
-            Some(texts) => Arc::new(texts.gc()),
+            Some(texts) => Arc::new(texts.gc()) as ArrayRef,
             None => Arc::clone(column),
         });
         Ok(RecordBatch::try_new(kept.schema(), columns.collect())?)
