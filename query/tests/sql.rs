@@ -121,7 +121,7 @@ async fn wrong_arguments_are_refused_with_a_reason() {
     ));
     assert!(matches!(refused("usage('2024-02-03', '2024-02-04', 'week')").await, QueryError::Period(PeriodError::Granularity { .. })));
     for (call, reason) in [
-        ("usage('2024-02-03')", "takes 2 to 4 arguments, not 1"),
+        ("usage('2024-02-03')", "takes 2 to 5 arguments, not 1"),
         ("concurrency('2024-02-01', '2024-02-02', 'day', 'UTC', 'colour')", "no dimension \"colour\""),
         ("usage('2024-02-03', NULL)", "takes constants"),
     ] {
