@@ -92,6 +92,16 @@ def collect(program: Program, bucket: TrailBucket) -> None:
     until("EC2 to tell of all images", lambda: not unheard(), 120)
 
 
+def looked_at_all_accounts(program: Program) -> None:
+    """Waits until the first look into each account after a start shows in the tables."""
+    active = {(row["tenant"], row["account_id"]) for row in program.sql("SELECT tenant, account_id FROM accounts WHERE state = 'enabled'")}
+    until("a look into each account", lambda: program.metric("cloudigrade_reconciliations_total") >= len(active), 120)
+    caught_up = "cloudigrade_table_catch_up_seconds_count"
+    before = program.metric(caught_up)
+    # The second one begins after the look.
+    until("the tables to follow", lambda: program.metric(caught_up) >= before + 2)
+
+
 def start(program: Program, aws: Aws, **sections: dict) -> World:
     """A server with all of it, from an empty folder."""
     bucket = TrailBucket.make(aws)
@@ -100,13 +110,14 @@ def start(program: Program, aws: Aws, **sections: dict) -> World:
     collect(program, bucket)
     program.accounts("delete", fleet.GONE, "--tenant", "initech")
     program.stop()
-    # From here on nothing changes by itself.
+    # After the first look nothing changes by itself.
     postgres = free_port()
     program.configure(bucket, accounts={"reconcile_every": "30m"}, serve__postgres={"listen": f"127.0.0.1:{postgres}"}, **sections)
     passwords = {}
     for name, tenant in USERS.items():
         passwords[name] = create_user(program, name, *(["--tenant", tenant] if tenant else ["--superuser"]))
     program.start()
+    looked_at_all_accounts(program)
     scopes = {name: "write" if tenant else "admin" for name, tenant in USERS.items()}
     users = {name: Client(program.url).as_user(name, passwords[name], scopes[name]) for name in USERS}
     return World(program, aws, users, postgres)

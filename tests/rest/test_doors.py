@@ -93,6 +93,9 @@ def nothing_was_changed(world: World) -> Iterator[None]:
         for one in told:
             for moving in ("snapshot", "complete_through"):
                 one.pop(moving, None)
+            # What somebody said and took back changed an image of their own.
+            for row in one.get("rows", []):
+                row.pop("changed_at", None)
             # What was taken back is listed too, and counts for nothing.
             one["items"] = [item for item in one.get("items", []) if item.get("is", True) is not None]
             one.pop("count", None)
@@ -254,6 +257,13 @@ def numbers(client: Client) -> list[Any]:
     return told
 
 
+def but_when(told: Any) -> Any:
+    """The same without when it changed: what was said and taken back was a change."""
+    if isinstance(told, dict):
+        return {name: but_when(value) for name, value in told.items() if name not in ("changed_at", "updated_at")}
+    return [but_when(one) for one in told] if isinstance(told, list) else told
+
+
 @pytest.mark.parametrize("image", [fleet.COMMON, fleet.HIRED])
 @pytest.mark.parametrize("product", ["rhel", "openshift"])
 def test_what_one_tenant_says_of_an_image_moves_nobody_elses_numbers(world: World, image: str, product: str) -> None:
@@ -262,13 +272,16 @@ def test_what_one_tenant_says_of_an_image_moves_nobody_elses_numbers(world: Worl
     path = f"/api/v1/images/{image}/overrides/{product}"
     world.gina.send("PUT", path, {"is": product == "openshift", "reason": "a secret reason"})
     try:
-        assert {user: numbers(world.users[user]) for user in before} == before
+        after = {user: numbers(world.users[user]) for user in before}
+        for user in before:
+            for had, has in zip(before[user], after[user], strict=True):
+                assert has == had
         assert numbers(world.gina) != own
         assert "a secret reason" not in world.ann.ask("GET", f"/api/v1/images/{image}").text
         assert "a secret reason" not in json.dumps(world.ann.sql("SELECT * FROM image_facts")) + json.dumps(world.ann.sql("SELECT * FROM images"))
     finally:
         world.gina.send("DELETE", path, expect=204)
-    assert numbers(world.gina) == own
+    assert but_when(numbers(world.gina)) == but_when(own)
 
 
 @pytest.mark.xfail(strict=True, reason="tags of an image are kept as one set, whichever account set them: see README, What is in an image")
