@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,10 +97,17 @@ def looked_at_all_accounts(program: Program) -> None:
     """Waits until the first look into each account after a start shows in the tables."""
     active = {(row["tenant"], row["account_id"]) for row in program.sql("SELECT tenant, account_id FROM accounts WHERE state = 'enabled'")}
     until("a look into each account", lambda: program.metric("cloudigrade_reconciliations_total") >= len(active), 120)
-    caught_up = "cloudigrade_table_catch_up_seconds_count"
-    before = program.metric(caught_up)
-    # The second one begins after the look.
-    until("the tables to follow", lambda: program.metric(caught_up) >= before + 2)
+
+    def facts() -> list[Any]:
+        return [program.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in ("image_facts", "images", "accounts")]
+
+    def settled() -> bool:
+        before, caught_up = facts(), program.metric("cloudigrade_table_catch_up_seconds_count")
+        # The second one begins after this.
+        until("the tables to follow", lambda: program.metric("cloudigrade_table_catch_up_seconds_count") >= caught_up + 2)
+        return facts() == before
+
+    until("what the look told to be in the tables", settled, 120)
 
 
 def start(program: Program, aws: Aws, **sections: dict) -> World:
