@@ -3,6 +3,9 @@
 //! This package is the only place that knows all parts: it reads the command line, wires the parts together, and turns errors into
 //! messages and exit codes. Data goes to standard output, messages to standard error.
 
+// Where nobody reads standard error, `eprintln!` panics; `output::tell` says the same.
+#![warn(clippy::print_stderr)]
+
 mod aws;
 mod backend;
 mod cli;

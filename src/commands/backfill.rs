@@ -217,7 +217,7 @@ fn consent(args: &Backfill, objects: u64) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(error(Code::Usage, "nothing was read: add --yes to read without being asked, or --dry-run to look only"));
     }
-    eprint!("Read {} objects? [y/N] ", HumanCount(objects));
+    write!(std::io::stderr(), "Read {} objects? [y/N] ", HumanCount(objects))?;
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -20,7 +20,7 @@ use crate::cli::Demo;
 use crate::data::{DataFolder, now};
 use crate::demo::{Fleet, FleetOptions, Measured, Run, plot, simulate};
 use crate::exit::{Code, error};
-use crate::output::{may_colour, print, table_style};
+use crate::output::{may_colour, print, table_style, tell};
 
 /// A file that says that a folder was made by a demo, and may be made anew by one.
 const MARK: &str = ".cloudigrade-demo";
@@ -188,7 +188,7 @@ fn check(fleet: &Fleet, measured: &Measured) -> anyhow::Result<()> {
         return Ok(());
     }
     for difference in differences.iter().take(DIFFERENCES_SHOWN) {
-        eprintln!("  {difference}");
+        tell(format_args!("  {difference}"));
     }
     let message = format!("{} numbers differ from the simulation's truth: this is a fault of cloudigrade", differences.len());
     Err(error(Code::Wrong, message))

@@ -6,6 +6,7 @@ use crate::control::reach;
 use crate::control::wire::OverrideRequest;
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
+use crate::output::tell;
 
 /// Says what is in an image, by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Images, config: &Config) -> anyhow::Result<Code> {
@@ -26,6 +27,6 @@ pub async fn run(data: &DataFolder, args: Images, config: &Config) -> anyhow::Re
     };
     let done = format!("{image}: for {whose}, {} {said}", product.word());
     reach::say_of_image(data, config, OverrideRequest { tenant, by: reach::by(), image_id: image, region, product, is, reason }).await?;
-    eprintln!("{done}");
+    tell(format_args!("{done}"));
     Ok(Code::Done)
 }

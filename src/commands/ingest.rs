@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::cli::{Ingest, SummaryFormat};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
-use crate::output;
+use crate::output::{self, tell};
 
 /// How often the progress line is drawn anew.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -84,10 +84,10 @@ fn read_missing(data: &DataFolder, log: &EmbeddedLog, s3: &S3Options, threads: u
         absent += not_there.load(Ordering::Relaxed);
     }
     if tried.is_empty() {
-        eprintln!("cloudigrade: no objects are known to be missing; `cloudigrade gaps` lists what else is");
+        tell("cloudigrade: no objects are known to be missing; `cloudigrade gaps` lists what else is");
     }
     if absent > 0 {
-        eprintln!("cloudigrade: {absent} of {} missing objects are not where they should be; their gaps stay open", tried.len());
+        tell(format_args!("cloudigrade: {absent} of {} missing objects are not where they should be; their gaps stay open", tried.len()));
     }
     Ok(whole)
 }
@@ -113,7 +113,7 @@ fn read_feeds(data: &DataFolder, log: &EmbeddedLog, feeds: &[Box<dyn Feed>], thr
 /// The first signal stops reading; the second ends the process at once, which harms nothing: the next run goes on.
 async fn stop_on_signal(progress: Arc<Progress>) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        eprintln!("\ncloudigrade: stopping after what is being read; press Ctrl-C again to stop at once");
+        tell("\ncloudigrade: stopping after what is being read; press Ctrl-C again to stop at once");
         progress.stop();
     }
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -179,7 +179,7 @@ fn found_nothing(summary: &Summary) -> bool {
 /// The exit code of a finished run.
 fn judge(summary: &Summary, args: &Ingest) -> anyhow::Result<Code> {
     if summary.interrupted {
-        eprintln!("cloudigrade: interrupted; run the same command again to go on");
+        tell("cloudigrade: interrupted; run the same command again to go on");
         return Ok(Code::Interrupted);
     }
     if found_nothing(summary) && !args.missing {
@@ -189,6 +189,9 @@ fn judge(summary: &Summary, args: &Ingest) -> anyhow::Result<Code> {
         return Ok(Code::Done);
     }
     let what = if summary.dead_letters == 1 { "file or record" } else { "files or records" };
-    eprintln!("cloudigrade: {} {what} could not be used; all others were. `cloudigrade dead-letters list` says why", summary.dead_letters);
+    tell(format_args!(
+        "cloudigrade: {} {what} could not be used; all others were. `cloudigrade dead-letters list` says why",
+        summary.dead_letters
+    ));
     Ok(Code::DeadLetters)
 }

@@ -7,7 +7,7 @@ use rustyline::{Config, Editor};
 use tokio::runtime::Handle;
 
 use super::sql::answer;
-use crate::output::{self, Destination};
+use crate::output::{self, Destination, tell};
 
 /// Queries that the history keeps.
 const HISTORY_MAX: usize = 1_000;
@@ -34,7 +34,7 @@ pub fn run(tables: &Tables, destination: &Destination, limits: &Limits, runtime:
         // A first session has no history yet.
         let _absent = editor.load_history(file);
     }
-    eprintln!("cloudigrade {}: SQL over the tables, read-only. \\? for help.", env!("CARGO_PKG_VERSION"));
+    tell(format_args!("cloudigrade {}: SQL over the tables, read-only. \\? for help.", env!("CARGO_PKG_VERSION")));
     let mut query = String::new();
     loop {
         let prompt = if query.is_empty() { "sql> " } else { "...> " };
@@ -60,18 +60,18 @@ pub fn run(tables: &Tables, destination: &Destination, limits: &Limits, runtime:
         editor.add_history_entry(&text)?;
         match text.split_whitespace().collect::<Vec<_>>()[..] {
             ["\\q"] => break,
-            ["\\?"] => eprintln!("{HELP}"),
-            ["\\e"] => eprintln!("{EXAMPLES}"),
+            ["\\?"] => tell(format_args!("{HELP}")),
+            ["\\e"] => tell(format_args!("{EXAMPLES}")),
             ["\\d"] => ask(tables, "SHOW TABLES", destination, limits, runtime),
             ["\\d", table] => ask(tables, &format!("DESCRIBE {}", table.trim_end_matches(';')), destination, limits, runtime),
-            [command, ..] if command.starts_with('\\') => eprintln!("there is no {command}; \\? for help"),
+            [command, ..] if command.starts_with('\\') => tell(format_args!("there is no {command}; \\? for help")),
             _ => ask(tables, text.trim_end_matches(';'), destination, limits, runtime),
         }
     }
     if let Some(file) = &history
         && let Err(error) = editor.save_history(file)
     {
-        eprintln!("cloudigrade: the history could not be saved to {}: {error}", file.display());
+        tell(format_args!("cloudigrade: the history could not be saved to {}: {error}", file.display()));
     }
     Ok(())
 }
@@ -83,13 +83,13 @@ fn ask(tables: &Tables, query: &str, destination: &Destination, limits: &Limits,
         tokio::select! {
             answered = answer(tables, query, destination, limits) => answered,
             _ = tokio::signal::ctrl_c() => {
-                eprintln!("cancelled");
+                tell("cancelled");
                 Ok(())
             }
         }
     });
     if let Err(error) = answered {
-        eprintln!("{}", output::message(&error));
+        tell(format_args!("{}", output::message(&error)));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::control::reach;
 use crate::control::wire::{UsersAnswer, UsersOperation, UsersRequest};
 use crate::data::DataFolder;
 use crate::exit::Code;
-use crate::output::{print, table_style};
+use crate::output::{print, table_style, tell};
 
 /// Does what is asked, by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Users, config: &Config) -> anyhow::Result<Code> {
@@ -56,7 +56,7 @@ pub async fn run(data: &DataFolder, args: Users, config: &Config) -> anyhow::Res
                 told.tell(&answer)?;
             }
             if let Some(password) = &generated {
-                eprintln!("the password, which is shown this once:");
+                tell("the password, which is shown this once:");
                 print(|out| writeln!(out, "{}", password.reveal()))?;
             }
         }
@@ -92,12 +92,12 @@ impl Telling {
         let Some(UserInfo { name, tenant, superuser, .. }) = answer.users.first() else { return Ok(()) };
         let revoked = answer.revoked;
         match self {
-            Self::Made if *superuser => eprintln!("{name} can log in, sees all tenants and manages users"),
-            Self::Made => eprintln!("{name} can log in, and sees the accounts of the tenant {tenant}"),
-            Self::Disabled => eprintln!("{name} is shut out, and so are their tokens"),
-            Self::Enabled => eprintln!("{name} can log in again"),
-            Self::Reset => eprintln!("{name} has another password; {revoked} tokens were ended"),
-            Self::Revoked => eprintln!("{revoked} tokens of {name} were ended"),
+            Self::Made if *superuser => tell(format_args!("{name} can log in, sees all tenants and manages users")),
+            Self::Made => tell(format_args!("{name} can log in, and sees the accounts of the tenant {tenant}")),
+            Self::Disabled => tell(format_args!("{name} is shut out, and so are their tokens")),
+            Self::Enabled => tell(format_args!("{name} can log in again")),
+            Self::Reset => tell(format_args!("{name} has another password; {revoked} tokens were ended")),
+            Self::Revoked => tell(format_args!("{revoked} tokens of {name} were ended")),
             Self::Tokens => tokens(&answer.tokens)?,
             Self::Nothing => {}
         }
@@ -107,7 +107,7 @@ impl Telling {
 
 fn list(users: &[UserInfo]) -> anyhow::Result<()> {
     if users.is_empty() {
-        eprintln!("no users yet; `cloudigrade users create NAME --superuser` makes the first");
+        tell("no users yet; `cloudigrade users create NAME --superuser` makes the first");
         return Ok(());
     }
     rows(
