@@ -52,6 +52,9 @@ pub const UNMETERED_PERIODS_MAX: usize = 10_000;
 pub const ACCOUNT_PROBLEMS_MAX: usize = 50;
 /// Accounts that use an image that are kept with it, those that used it first; and as many of those that EC2 does not show it to.
 pub const IMAGE_ACCOUNTS_KEPT: usize = 32;
+/// Accounts whose tags of an image are kept, at most: what is above it is counted and left out. It is far more than share an image that needs
+/// a tag, and keeps the state of one that everybody uses below a megabyte.
+pub const IMAGE_TAGGERS_MAX: usize = 1000;
 /// A text of evidence about an image, in characters; what is longer is cut.
 pub const EVIDENCE_CHARS_MAX: usize = 500;
 /// A text of a problem of an account, in bytes; what is longer is cut.

@@ -302,8 +302,8 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
             unavailable(None),
             Fact::Metadata(ImageMetadata { name: Some("n".into()), ..ImageMetadata::default() }),
             unavailable(Some("000000000012")),
-            Fact::Tag { key: "a/b".into(), value: until.map(|_| "v".into()) },
-            Fact::Tag { key: "c".into(), value: None },
+            Fact::Tag { account_id: Some("1".into()), key: "a/b".into(), value: until.map(|_| "v".into()) },
+            Fact::Tag { account_id: None, key: "c".into(), value: None },
         ] {
             let fact = ImageFact { image_id: "ami-1".into(), region: "r".into(), at: UtcSecond(6), source: "describe".into(), fact };
             send(&log, Topic::ImageFacts, &fact.to_key(), &fact);
@@ -326,12 +326,13 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
     assert_eq!(texts(&gaps, "kind"), ["log_files_missing", "silence"]);
     assert_eq!(gaps.column_by_name("closed_at").unwrap().null_count(), 1);
     let facts = current("image_facts");
-    assert_eq!(texts(&facts, "fact"), ["metadata", "tag/a/b", "tag/c", "unavailable/000000000012"]);
+    assert_eq!(texts(&facts, "fact"), ["metadata", "tag//c", "tag/1/a/b", "unavailable/000000000012"]);
     assert_eq!(texts(&facts, "kind"), ["metadata", "tag", "tag", "unavailable"]);
     let [metadata, rest @ ..] = &texts(&facts, "value")[..] else { panic!() };
     assert!(metadata.contains(r#""name":"n""#), "what one account cannot see takes nothing from what is known");
     let gone = r#"{"account_id":"000000000012","over":true}"#;
-    assert_eq!(rest, [r#"{"key":"a/b","value":"v"}"#, r#"{"key":"c","value":null}"#, gone]);
+    let (unnamed, named) = (r#"{"account_id":null,"key":"c","value":null}"#, r#"{"account_id":"1","key":"a/b","value":"v"}"#);
+    assert_eq!(rest, [unnamed, named, gone]);
 }
 
 /// Folds all that a topic holds.

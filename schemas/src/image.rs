@@ -103,8 +103,21 @@ pub struct Evidence {
     pub detail: String,
     /// Where it was learned.
     pub source: String,
+    /// Whose tag it is, where it is one and that was told: it counts for the tenants of that account only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
     /// When it was so.
     pub at: UtcSecond,
+}
+
+impl Evidence {
+    /// The word of [`Evidence::kind`] for tags.
+    pub const TAG: &str = "tag";
+
+    /// Whether it is a tag.
+    pub fn is_tag(&self) -> bool {
+        self.kind == Self::TAG
+    }
 }
 
 /// What somebody says of an image against all evidence. The latest of each tenant and product holds; `is: None` takes it back.
@@ -151,7 +164,57 @@ pub struct ImageUse {
     pub region: String,
 }
 
-/// A machine image as it stands. A message of `images`, keyed by the image; the latest holds.
+/// How an image stands, as far as tags can change it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Standing {
+    /// How far the look into it is.
+    pub status: ImageStatus,
+    /// Why it is so, with what the user can do, in words.
+    pub status_reason: String,
+    /// Whether RHEL is in it, by the evidence.
+    pub rhel_detected: Option<bool>,
+    /// Whether OpenShift is in it, by the evidence.
+    pub openshift_detected: Option<bool>,
+    /// Who is paid.
+    pub billing_model: BillingModel,
+}
+
+impl Standing {
+    /// How it stands for those whose tag says that a product is there. Of an image that is known without, nothing else changes; of others the
+    /// disks need not be read, and who tagged one may not want them read.
+    #[must_use]
+    pub fn tagged(mut self, product: Product) -> Self {
+        match product {
+            Product::Openshift => self.openshift_detected = Some(true),
+            Product::Rhel => {
+                self.rhel_detected = Some(true);
+                if self.billing_model == BillingModel::Unknown {
+                    self.billing_model = BillingModel::Byos;
+                }
+                if self.status != ImageStatus::Inspected {
+                    self.status = ImageStatus::Inspected;
+                    self.status_reason =
+                        format!("Its tag {RHEL_TAG} says that RHEL is in it; its disks are not read. Take the tag away to have them read.");
+                }
+            }
+        }
+        self
+    }
+
+    /// How it stands for those who see some of its tags.
+    #[must_use]
+    pub fn with_tags<'e>(self, tags: impl IntoIterator<Item = &'e Evidence>) -> Self {
+        tags.into_iter().filter(|tag| tag.is_tag() && tag.found).fold(self, |standing, tag| standing.tagged(tag.product))
+    }
+}
+
+/// The tag by which an account says that RHEL is in an image. Its value means nothing.
+pub const RHEL_TAG: &str = "cloudigrade-rhel-present";
+/// The tag by which an account says that OpenShift is in an image. Its value means nothing.
+pub const OPENSHIFT_TAG: &str = "cloudigrade-ocp-present";
+
+/// A machine image as it stands, with the tags of all accounts. A message of `images`, keyed by the image; the latest holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Image {
@@ -183,6 +246,10 @@ pub struct Image {
     pub architecture: Option<String>,
     /// What the system is for.
     pub syspurpose: Option<Syspurpose>,
+    /// How it stands for those who see none of its tags; `None` where it has none that says anything. With [`Standing::with_tags`] it gives how
+    /// it stands for those who see some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untagged: Option<Standing>,
     /// All that says something, in order.
     pub evidence: Vec<Evidence>,
     /// What was said against it; one a tenant and product, in order.

@@ -41,8 +41,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         over: bool,
     },
-    /// A tag was set or taken away.
+    /// A tag was set or taken away. AWS keeps each account's tags of an image for itself, so one image has as many sets of tags as accounts
+    /// tagged it.
     Tag {
+        /// The account whose tag it is. `None` in the messages of earlier versions, and where CloudTrail did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account_id: Option<String>,
         /// The tag's key.
         key: String,
         /// Its value; `None` when the tag was taken away.
@@ -108,13 +112,14 @@ impl Fact {
         }
     }
 
-    /// Which fact of its image it is, as an image has one of each: `metadata`, `unavailable/ACCOUNT`, `tag/KEY`, `override/PRODUCT/TENANT` or
-    /// `findings`. One without an account was written under `metadata`, and stands there until there are metadata.
+    /// Which fact of its image it is, as an image has one of each: `metadata`, `unavailable/ACCOUNT`, `tag/ACCOUNT/KEY`,
+    /// `override/PRODUCT/TENANT` or `findings`. That an unnamed account does not see it was written under `metadata`, and stands there until
+    /// there are metadata; a tag of an unnamed account is `tag//KEY`.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Metadata(_) | Self::Unavailable { account_id: None, .. } => Cow::Borrowed("metadata"),
             Self::Unavailable { account_id: Some(account_id), .. } => Cow::Owned(format!("unavailable/{account_id}")),
-            Self::Tag { key, .. } => Cow::Owned(format!("tag/{key}")),
+            Self::Tag { account_id, key, .. } => Cow::Owned(format!("tag/{}/{key}", account_id.as_deref().unwrap_or_default())),
             Self::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
             Self::Findings(_) => Cow::Borrowed("findings"),
         }
@@ -161,7 +166,10 @@ pub struct ImageTag {
     pub at: UtcSecond,
     /// The object and record index that told it, `uri#index`.
     pub source: String,
-    /// The tag's key; `None` when all tags were taken away.
+    /// The account whose tag it is; `None` where CloudTrail did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// The tag's key; `None` when all tags of the account were taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Its value; `None` when it was taken away.

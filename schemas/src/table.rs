@@ -219,7 +219,7 @@ pub const IMAGE_FACTS: Table = Table {
     columns: &[
         column("image_id", Text, false, "Machine image."),
         column("region", Text, false, "AWS region."),
-        column("fact", Text, false, "Which fact: metadata, unavailable/ACCOUNT, tag/KEY, override/PRODUCT/TENANT, or findings."),
+        column("fact", Text, false, "Which fact: metadata, unavailable/ACCOUNT, tag/ACCOUNT/KEY, override/PRODUCT/TENANT, or findings."),
         column("kind", Text, false, "metadata, unavailable, tag, override or findings."),
         column("at", Timestamp, false, "When it was so."),
         column("source", Text, false, "Where it was learned: the object and record index uri#index, or the API that said it."),
@@ -227,7 +227,7 @@ pub const IMAGE_FACTS: Table = Table {
             "value",
             Text,
             false,
-            "JSON: the metadata; the account that does not see the image, and whether that is over; the tag with its key and value, which is null where the tag was taken away; the override; or the findings.",
+            "JSON: the metadata; the account that does not see the image, and whether that is over; the tag with its account, key and value, which is null where the tag was taken away; the override; or the findings.",
         ),
     ],
     stored: &[],
@@ -265,7 +265,7 @@ pub const IMAGES: Table = Table {
         column("first_seen_at", Timestamp, true, "When it was first seen in use."),
         column("changed_at", Timestamp, true, "The latest moment of all that this follows from."),
     ],
-    stored: &[],
+    stored: &[column("untagged", Text, true, "JSON: how it stands for those who see none of its tags, where it has any.")],
 };
 
 /// The reference data of [`crate::instance_type`].

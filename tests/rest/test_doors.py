@@ -284,7 +284,6 @@ def test_what_one_tenant_says_of_an_image_moves_nobody_elses_numbers(world: Worl
     assert but_when(numbers(world.gina)) == but_when(own)
 
 
-@pytest.mark.xfail(strict=True, reason="tags of an image are kept as one set, whichever account set them: see README, What is in an image")
 def test_a_tag_that_another_tenants_account_gave_an_image_moves_nobody_elses_numbers(world: World) -> None:
     asked = {"start": "2024-04-08", "end": "2024-04-09", "image": fleet.HIRED, "by": "rhel"}
     assert [row["rhel"] for row in world.gina.get("/api/v1/report/usage", **asked)["rows"]] == [True]

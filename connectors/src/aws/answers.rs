@@ -151,12 +151,13 @@ impl DescribedImage {
         }
     }
 
-    /// What it says, with tags that were there before (`tags_before`) and are no longer as taken away. Nothing of an image that is not shown.
-    pub fn facts(&self, tags_before: &[String]) -> Vec<Fact> {
+    /// What it says to an account, with tags of that account that were there before (`tags_before`) and are no longer as taken away. Nothing of an image that is not shown.
+    pub fn facts(&self, account: &str, tags_before: &[String]) -> Vec<Fact> {
         let Self::Known { metadata, tags, .. } = self else { return Vec::new() };
-        let set = tags.iter().map(|(key, value)| Fact::Tag { key: key.clone(), value: Some(value.clone()) });
+        let tag = |key: &String, value| Fact::Tag { account_id: Some(account.to_owned()), key: key.clone(), value };
+        let set = tags.iter().map(|(key, value)| tag(key, Some(value.clone())));
         let gone = tags_before.iter().filter(|key| tags.iter().all(|(there, _)| there != *key));
-        let gone = gone.map(|key| Fact::Tag { key: key.clone(), value: None });
+        let gone = gone.map(|key| tag(key, None));
         std::iter::once(Fact::Metadata((**metadata).clone())).chain(set).chain(gone).collect()
     }
 }
@@ -236,7 +237,7 @@ mod tests {
             .tags(Tag::builder().key("cloudigrade-rhel-present").build())
             .build();
         let described = DescribedImage::of(&image).unwrap();
-        let facts = described.facts(&["old".to_owned(), "cloudigrade-rhel-present".to_owned()]);
+        let facts = described.facts("1", &["old".to_owned(), "cloudigrade-rhel-present".to_owned()]);
         assert_eq!(facts.len(), 3);
         let Fact::Metadata(metadata) = &facts[0] else { panic!("{facts:?}") };
         assert_eq!(metadata.root_snapshot_id.as_deref(), Some("snap-1"));
@@ -244,8 +245,8 @@ mod tests {
         assert_eq!(metadata.product_codes, ["marketplace:abc"]);
         assert_eq!(metadata.platform.as_deref(), Some("windows"));
         assert_eq!(metadata.usage_operation.as_deref(), Some("RunInstances:00g0"));
-        assert_eq!(facts[1], Fact::Tag { key: "cloudigrade-rhel-present".to_owned(), value: Some(String::new()) });
-        assert_eq!(facts[2], Fact::Tag { key: "old".to_owned(), value: None });
+        let tag = |key: &str, value| Fact::Tag { account_id: Some("1".to_owned()), key: key.to_owned(), value };
+        assert_eq!(facts[1..], [tag("cloudigrade-rhel-present", Some(String::new())), tag("old", None)]);
     }
 
     #[test]

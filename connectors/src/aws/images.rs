@@ -58,7 +58,7 @@ pub fn news(
         DescribedImage::Known { tags, metadata, .. } => {
             let digest = Some(digest(&serde_json::json!([metadata, tags]).to_string()));
             let same = known.is_some_and(|known| known.digest == digest);
-            let facts = if same { Vec::new() } else { image.facts(known.map_or(&[], |known| &known.tags)) };
+            let facts = if same { Vec::new() } else { image.facts(account, known.map_or(&[], |known| &known.tags)) };
             (facts, digest, tags.iter().map(|(key, _)| key.clone()).collect())
         }
     };
@@ -105,7 +105,11 @@ mod tests {
         let (second, known) = told(Some(&known), &image("a", &["x"]), 2);
         assert_eq!((second, known.asked_at), (vec![], UtcSecond(2)));
         let (third, _) = told(Some(&known), &image("a", &["y"]), 3);
-        let tag = |key: &str, value: Option<&str>| Fact::Tag { key: key.to_owned(), value: value.map(str::to_owned) };
+        let tag = |key: &str, value: Option<&str>| Fact::Tag {
+            account_id: Some("1".to_owned()),
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+        };
         assert_eq!(third[1..], [tag("y", Some("")), tag("x", None)]);
     }
 
@@ -132,7 +136,7 @@ mod tests {
         let (seen, _) = news(None, &image("a", &["x"]), "1", "r", UtcSecond(1));
         let (unseen, _) = news(None, &DescribedImage::Unavailable("ami-1".to_owned()), "2", "r", UtcSecond(2));
         let keys: Vec<String> = seen.iter().chain(&unseen).map(ImageFact::to_key).collect();
-        assert_eq!(keys, ["r/ami-1/metadata", "r/ami-1/tag/x", "r/ami-1/unavailable/2"]);
+        assert_eq!(keys, ["r/ami-1/metadata", "r/ami-1/tag/1/x", "r/ami-1/unavailable/2"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `image_tags`: what CloudTrail says of the tags of images to the tags that they have.
 //!
-//! Records come in any order, so the newest of each tag is kept: by time, and within a second by value, where one that was set comes before
-//! none. A call that takes all tags away counts for each tag that was ever heard of. So a tag is a function of the set of what was said of it.
+//! Each account's tags of an image are its own, as AWS keeps them. Records come in any order, so the newest of each tag is kept: by time, and
+//! within a second by value, where one that was set comes before none. A call that takes all tags of an account away counts for each that was
+//! ever heard of. So a tag is a function of the set of what was said of it.
 
 use cloudigrade_schemas::image_fact::Fact;
 use cloudigrade_schemas::{ImageFact, ImageTag, Topic, UtcSecond};
@@ -12,7 +13,7 @@ use crate::log::{LogError, Record, Store};
 
 /// The newest of each tag, by [`ImageFact::to_key`].
 const TAGS: Store = Store("images.tags");
-/// When all tags of an image were last taken away, by `region/image`.
+/// When all tags of an image were last taken away, by `region/image/account`.
 const CLEARED: Store = Store("images.tags.cleared");
 
 /// Name of what is counted when a message of `image.tags` cannot be read: it was not written by `extract`.
@@ -53,15 +54,15 @@ impl Operator for ImageTags {
 }
 
 fn fold_tag(cx: &mut Cx<'_>, record: &Record, tag: ImageTag) -> Result<(), LogError> {
-    let ImageTag { image_id, region, at, source, key, value } = tag;
-    let image = format!("{region}/{image_id}");
+    let ImageTag { image_id, region, at, source, account_id, key, value } = tag;
+    let image = format!("{region}/{image_id}/{}", account_id.as_deref().unwrap_or_default());
     let cleared: Option<Cleared> = cx.get_json(CLEARED, record.partition, image.as_bytes())?;
     let fact = |at, source: &str, key: &str, value| ImageFact {
         image_id: image_id.clone(),
         region: region.clone(),
         at,
         source: source.to_owned(),
-        fact: Fact::Tag { key: key.to_owned(), value },
+        fact: Fact::Tag { account_id: account_id.clone(), key: key.to_owned(), value },
     };
     if let Some(key) = key {
         tell(cx, record, fact(at, &source, &key, value))?;

@@ -21,8 +21,16 @@ pub(super) const NAME_CHARS_MAX: usize = 64;
 /// # Errors
 /// [`Unusable`] for one about an image without a readable time, and for names and values that AWS would not take.
 pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<ImageTag>, Unusable> {
-    let [name, service, error, time, region, request] =
-        record.fields(["eventName", "eventSource", "errorCode", "eventTime", "awsRegion", "requestParameters"]);
+    let [name, service, error, time, region, recipient, caller, request] = record.fields([
+        "eventName",
+        "eventSource",
+        "errorCode",
+        "eventTime",
+        "awsRegion",
+        "recipientAccountId",
+        "userIdentity",
+        "requestParameters",
+    ]);
     let text = |value: Option<Json<'_>>| value.and_then(Json::text).map(Cow::into_owned);
     let is_set = match text(name).as_deref() {
         Some("CreateTags") => true,
@@ -40,6 +48,7 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
     }
     let at = event_time(time)?;
     let region = text(region).unwrap_or_default();
+    let account = text(recipient).or_else(|| caller.and_then(|caller| text(caller.fields(["accountId"])[0]))).filter(|id| !id.is_empty());
     let mut named: Vec<(Option<String>, Option<String>)> = Vec::new();
     for item in items(tags) {
         let [key, value] = item.fields(["key", "value"]);
@@ -51,7 +60,7 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
         named.push((None, None));
     }
     let within = |text: &str, limit: usize| text.chars().count() <= limit;
-    let sound = images.iter().chain([&region]).all(|name| within(name, NAME_CHARS_MAX))
+    let sound = images.iter().chain([&region]).chain(&account).all(|name| within(name, NAME_CHARS_MAX))
         && named.iter().all(|(key, value)| {
             key.as_ref().is_none_or(|key| !key.is_empty() && within(key, TAG_KEY_CHARS_MAX))
                 && value.as_ref().is_none_or(|value| within(value, TAG_VALUE_CHARS_MAX))
@@ -66,6 +75,7 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
         region: region.clone(),
         at,
         source: source.clone(),
+        account_id: account.clone(),
         key: key.clone(),
         value: value.clone(),
     };

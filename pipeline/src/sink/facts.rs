@@ -55,7 +55,7 @@ pub(super) fn image_fact_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, A
     let values = texts(rows, |row| match &row.fact {
         Fact::Metadata(metadata) => json!(metadata),
         Fact::Unavailable { account_id, over } => json!({"account_id": account_id, "over": over}),
-        Fact::Tag { key, value } => json!({"key": key, "value": value}),
+        Fact::Tag { account_id, key, value } => json!({"account_id": account_id, "key": key, "value": value}),
         Fact::Override(said) => json!(said),
         Fact::Findings(findings) => json!(findings),
     })?;
@@ -75,6 +75,7 @@ pub(super) fn image_columns(rows: &[&Image]) -> Result<Vec<ArrayRef>, ArrowError
     let evidence = texts(rows, |row| &row.evidence)?;
     let overrides = texts(rows, |row| &row.overrides)?;
     let metadata = texts(rows, |row| &row.metadata)?;
+    let untagged = texts(rows, |row| &row.untagged)?;
     let of_ec2 =
         |of: fn(&ImageMetadata) -> Option<&String>| maybe_text(rows, move |row| row.metadata.as_ref().and_then(of).map(String::as_str));
     let purpose =
@@ -103,10 +104,16 @@ pub(super) fn image_columns(rows: &[&Image]) -> Result<Vec<ArrayRef>, ArrowError
         purpose(|purpose| purpose.service_type.as_ref()),
         text(&evidence, |json| json),
         text(&overrides, |json| json),
-        maybe_text(&metadata, |json| Some(json.as_str()).filter(|json| *json != "null")),
+        maybe_text(&metadata, some_json),
         moment(rows, |row| row.first_seen_at),
         moment(rows, |row| row.changed_at),
+        maybe_text(&untagged, some_json),
     ])
+}
+
+/// JSON that says something.
+fn some_json(json: &String) -> Option<&str> {
+    Some(json.as_str()).filter(|json| *json != "null")
 }
 
 fn texts<'r, R, T: Serialize>(rows: &'r [&R], value: impl Fn(&'r R) -> T) -> Result<Vec<String>, ArrowError> {

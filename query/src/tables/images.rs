@@ -1,7 +1,7 @@
 //! The tables about images, which everybody shares, as one viewer may see them.
 //!
-//! A tenant sees the images that its instances were launched from. Of these it sees what EC2 and the disks say, its own and the operator's
-//! overrides, and of what was learned elsewhere neither where nor, for tags, that it was.
+//! A tenant sees the images that its instances were launched from. Of these it sees what EC2 and the disks say, the tags of its own accounts,
+//! its own and the operator's overrides, and not where anything was learned in accounts that it does not have.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use cloudigrade_schemas::Product;
-use cloudigrade_schemas::image::{BillingModel, Evidence, ImageStatus, Override};
+use cloudigrade_schemas::image::{BillingModel, Evidence, ImageStatus, Override, Standing};
 use cloudigrade_schemas::table::{IMAGE_FACTS, IMAGES};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err, internal_err};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -26,6 +26,8 @@ use super::view::{UsedImages, View};
 
 /// Digits of an AWS account's id.
 const ACCOUNT_DIGITS: usize = 12;
+/// The column that tells how images stand without their tags; it is not shown.
+const UNTAGGED: &str = "untagged";
 
 impl View {
     /// Whether where something was learned tells nothing of accounts that are not seen: it names accounts and all are seen, or it is no
@@ -40,6 +42,11 @@ impl View {
             }
         }
         names_one || !source.contains('/')
+    }
+
+    /// Whether a tag counts for the viewer: one of an account that is seen. The operator sees those of unnamed accounts too.
+    fn may_see_tag(&self, account: Option<&str>) -> bool {
+        self.tenant().is_none() || account.is_some_and(|account| self.sees(account))
     }
 
     /// An override, if it holds for the viewer.
@@ -83,8 +90,10 @@ impl TableProvider for Images {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let used = self.view.used_images(state).await?;
-        let all = (0..self.schema.fields().len()).collect();
-        let scan = self.view.snapshot.files[IMAGES_AT].scan(state, |_| true, all, None, None).await?;
+        let files = &self.view.snapshot.files[IMAGES_AT];
+        let mut read: Vec<usize> = (0..self.schema.fields().len()).collect();
+        read.push(files.schema.index_of(UNTAGGED)?);
+        let scan = files.scan(state, |_| true, read, None, None).await?;
         let shown: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&shown)?);
         let pending = pending_images(&self.view, &used, &self.schema)?.project(&shown)?;
@@ -132,20 +141,45 @@ impl SeenImages<'_> {
     fn of(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let is_used: BooleanArray = texts(batch, "image_id")?.iter().map(|id| id.map(|id| self.used.contains_key(id))).collect();
         let batch = filter_record_batch(batch, &is_used)?;
-        let columns = self.shown.iter().map(|column| self.column(&batch, *column)).collect::<Result<_>>()?;
+        let standings = self.standings(&batch)?;
+        let columns = self.shown.iter().map(|column| self.column(&batch, &standings, *column)).collect::<Result<_>>()?;
         // Where no column is asked for, as by count(*), the rows are still to be counted.
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::new(batch.schema().project(self.shown)?), columns, &options)?)
     }
 
-    fn column(&self, batch: &RecordBatch, column: usize) -> Result<ArrayRef> {
+    /// How each image stands, where tags can change that: with those that are seen.
+    fn standings(&self, batch: &RecordBatch) -> Result<Vec<Option<Standing>>> {
+        let untagged: Vec<Option<Standing>> = parsed(batch, UNTAGGED, "null")?;
+        let standings = untagged.into_iter().zip(self.evidence(batch)?);
+        Ok(standings.map(|(untagged, evidence)| Some(untagged?.with_tags(&evidence))).collect())
+    }
+
+    fn column(&self, batch: &RecordBatch, standings: &[Option<Standing>], column: usize) -> Result<ArrayRef> {
         let ids = texts(batch, "image_id")?;
         let counts = |product: Product| -> ArrayRef {
-            let catalogue = &self.view.labels().catalogue;
-            Arc::new(ids.iter().map(|id| catalogue.get(id?)?.counts(product, self.view.tenant())).collect::<BooleanArray>())
+            let (catalogue, tenant) = (&self.view.labels().catalogue, self.view.tenant());
+            let sees = |tagger: &str| self.view.may_see_tag(Some(tagger));
+            Arc::new(ids.iter().map(|id| catalogue.get(id?)?.counts(product, tenant, sees)).collect::<BooleanArray>())
+        };
+        let stored = batch.column(column);
+        let word = |told: fn(&Standing) -> &str| -> Result<ArrayRef> {
+            let stored = texts(batch, batch.schema().field(column).name())?;
+            let words = standings.iter().zip(stored).map(|(standing, stored)| standing.as_ref().map(told).or(stored));
+            Ok(Arc::new(words.collect::<StringViewArray>()))
+        };
+        let detected = |told: fn(&Standing) -> Option<bool>| -> Result<ArrayRef> {
+            let Some(stored) = stored.as_boolean_opt() else { return internal_err!("a table about images has an unexpected column") };
+            let all = standings.iter().zip(stored).map(|(standing, stored)| standing.as_ref().map_or(stored, told));
+            Ok(Arc::new(all.collect::<BooleanArray>()))
         };
         let moments = |moments: TimestampMicrosecondArray| -> ArrayRef { Arc::new(moments.with_timezone("UTC")) };
         Ok(match batch.schema().field(column).name().as_str() {
+            "status" => word(|standing| standing.status.word())?,
+            "status_reason" => word(|standing| &standing.status_reason)?,
+            "billing_model" => word(|standing| standing.billing_model.word())?,
+            "rhel_detected" => detected(|standing| standing.rhel_detected)?,
+            "openshift_detected" => detected(|standing| standing.openshift_detected)?,
             "rhel" => counts(Product::Rhel),
             "openshift" => counts(Product::Openshift),
             "evidence" => json_column(&self.evidence(batch)?)?,
@@ -160,26 +194,22 @@ impl SeenImages<'_> {
                 });
                 moments(latest.collect())
             }
-            _ => Arc::clone(batch.column(column)),
+            _ => Arc::clone(stored),
         })
     }
 
     fn evidence(&self, batch: &RecordBatch) -> Result<Vec<Vec<Evidence>>> {
         let seen = |mut evidence: Vec<Evidence>| {
-            evidence.retain_mut(|evidence| {
-                let is_seen = self.view.may_see_source(&evidence.source);
-                if !is_seen {
-                    evidence.source.clear();
-                }
-                is_seen || evidence.kind != "tag"
-            });
+            evidence.retain(|evidence| !evidence.is_tag() || self.view.may_see_tag(evidence.account_id.as_deref()));
+            let elsewhere = evidence.iter_mut().filter(|evidence| !self.view.may_see_source(&evidence.source));
+            elsewhere.for_each(|evidence| evidence.source.clear());
             evidence
         };
-        Ok(parsed(batch, "evidence")?.into_iter().map(seen).collect())
+        Ok(parsed(batch, "evidence", "[]")?.into_iter().map(seen).collect())
     }
 
     fn overrides(&self, batch: &RecordBatch) -> Result<Vec<Vec<Override>>> {
-        let mut all: Vec<Vec<Override>> = parsed(batch, "overrides")?;
+        let mut all: Vec<Vec<Override>> = parsed(batch, "overrides", "[]")?;
         all.iter_mut().for_each(|overrides| overrides.retain(|said| self.view.may_see_override(said)));
         Ok(all)
     }
@@ -190,9 +220,10 @@ fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringViewArray> 
     column.ok_or_else(|| internal_datafusion_err!("a table about images lacks {name}"))
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(batch: &RecordBatch, name: &str) -> Result<Vec<T>> {
+/// The JSON of each row; `absent` stands for a null.
+fn parsed<T: serde::de::DeserializeOwned>(batch: &RecordBatch, name: &str, absent: &str) -> Result<Vec<T>> {
     let unreadable = |error: serde_json::Error| DataFusionError::Execution(format!("{name} of an image does not read: {error}"));
-    texts(batch, name)?.iter().map(|text| serde_json::from_str(text.unwrap_or("[]")).map_err(unreadable)).collect()
+    texts(batch, name)?.iter().map(|text| serde_json::from_str(text.unwrap_or(absent)).map_err(unreadable)).collect()
 }
 
 fn json_column<T: serde::Serialize>(rows: &[T]) -> Result<ArrayRef> {
@@ -250,16 +281,22 @@ impl TableProvider for ImageFacts {
     }
 }
 
+/// Whose tag one is, in a value of `image_facts`.
+#[derive(serde::Deserialize)]
+struct Tag {
+    account_id: Option<String>,
+}
+
 /// A tenant's rows of `image_facts`.
 fn seen_facts(view: &View, used: &UsedImages, batch: &RecordBatch) -> Result<RecordBatch> {
     let (ids, kinds) = (texts(batch, "image_id")?, texts(batch, "kind")?);
-    let (sources, values) = (texts(batch, "source")?, texts(batch, "value")?);
+    let values = texts(batch, "value")?;
     let is_seen = |row: usize| {
         let is_own = match kinds.value(row) {
             "override" => serde_json::from_str(values.value(row)).is_ok_and(|said| view.may_see_override(&said)),
             // What EC2 and the disks say of an image is the same for all that use it.
             "metadata" | "unavailable" | "findings" => true,
-            _ => view.may_see_source(sources.value(row)),
+            _ => serde_json::from_str(values.value(row)).is_ok_and(|Tag { account_id }| view.may_see_tag(account_id.as_deref())),
         };
         is_own && used.contains_key(ids.value(row))
     };

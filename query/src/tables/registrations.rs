@@ -1,6 +1,6 @@
 //! Reads from the table `accounts` who registered which account, and when it is not metered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -20,6 +20,29 @@ struct Registration {
     /// In microseconds since 1970.
     created_at: i64,
     unmetered: Vec<Unmetered>,
+}
+
+/// The tenants that have each account.
+#[derive(Debug, Default)]
+pub(crate) struct Holders(HashMap<Arc<str>, Vec<Arc<str>>>);
+
+impl Holders {
+    fn of(&self, account: &str) -> &[Arc<str>] {
+        self.0.get(account).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whose word holds for an account when nobody's in particular is asked for: that of the tenant that registered it first.
+    pub(super) fn first(&self, account: &str) -> Option<&str> {
+        self.of(account).first().map(AsRef::as_ref)
+    }
+
+    /// Whether that tenant has another account too; of an account that nobody has, whether nobody has the other one either.
+    pub(super) fn share(&self, account: &str, other: &str) -> bool {
+        match self.first(account) {
+            Some(tenant) => self.of(other).iter().any(|holder| **holder == *tenant),
+            None => self.of(other).is_empty(),
+        }
+    }
 }
 
 /// All registrations.
@@ -75,15 +98,14 @@ impl Registrations {
         Metered::of(self.all.iter().filter(counts).map(|known| (&*known.account, known.unmetered.clone())))
     }
 
-    /// Whose overrides hold for an account when nobody's in particular are asked for: those of the tenant that registered it first, of
-    /// those that have not deleted it.
-    pub(super) fn owners(&self) -> HashMap<Arc<str>, Arc<str>> {
-        let mut first: BTreeMap<&Arc<str>, (i64, &Arc<str>)> = BTreeMap::new();
-        for known in self.all.iter().filter(|known| !known.is_deleted) {
-            let this = (known.created_at, &known.tenant);
-            let holder = first.entry(&known.account).or_insert(this);
-            *holder = this.min(*holder);
+    /// The tenants that have each account, in the order in which they registered it; those that deleted it left out.
+    pub(super) fn holders(&self) -> Holders {
+        let mut known: Vec<_> = self.all.iter().filter(|known| !known.is_deleted).collect();
+        known.sort_by_key(|known| (known.created_at, &known.tenant));
+        let mut holders: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
+        for Registration { account, tenant, .. } in known {
+            holders.entry(Arc::clone(account)).or_default().push(Arc::clone(tenant));
         }
-        first.into_iter().map(|(account, (_, tenant))| (Arc::clone(account), Arc::clone(tenant))).collect()
+        Holders(holders)
     }
 }

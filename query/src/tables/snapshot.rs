@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::error::ArrowError;
 use cloudigrade_schemas::table::INSTANCE_TYPES;
 use cloudigrade_schemas::{UtcSecond, instance_type};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::prelude::{SessionConfig, SessionContext, col};
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::as_of::{SnapshotToken, number_of_tables};
 use super::catalogue::{self, Catalogue};
 use super::contract::visible_schema;
 use super::files::FileSet;
-use super::providers::{Contract, Seen};
 use super::registrations::Registrations;
 use super::stored::{ACCOUNTS_AT, COVERAGE_AT, FileSets, IMAGES_AT, Versions, no_files};
 use super::view::Parts;
@@ -88,13 +89,17 @@ impl Snapshot {
     }
 }
 
-/// The rows of a table, all of its columns or some.
+/// The rows of a table: all that SQL shows of it, or some of the columns of its files.
 async fn read_all(runtime: &Arc<RuntimeEnv>, files: &Arc<FileSet>, columns: &[&str]) -> Result<Vec<RecordBatch>, QueryError> {
     let session = SessionContext::new_with_config_rt(SessionConfig::new(), Arc::clone(runtime));
     let rows = async {
-        let table = session.read_table(Arc::new(Contract::new(Arc::clone(files), Seen::All)))?;
-        let table = if columns.is_empty() { table } else { table.select(columns.iter().map(|name| col(*name)))? };
-        table.collect().await
+        // The visible columns come first in the files.
+        let read = match columns {
+            [] => (0..files.table.columns.len()).collect(),
+            _ => columns.iter().map(|name| files.schema.index_of(name)).collect::<Result<_, ArrowError>>()?,
+        };
+        let scan = files.scan(&session.state(), |_| true, read, None, None).await?;
+        collect(scan, session.task_ctx()).await
     };
     rows.await.map_err(|error| QueryError::from_reading(&error))
 }

@@ -202,8 +202,11 @@ impl Parts {
             Some(own) => (Arc::new(snapshot.reach.only(own)), only_accounts(&snapshot.coverage, own)?),
         };
         let whose = match viewer {
-            Viewer::Everything => Whose::Owner(snapshot.registrations.owners()),
-            Viewer::Tenant(tenant) => Whose::Tenant(Arc::clone(tenant)),
+            Viewer::Everything => Whose::Holder(snapshot.registrations.holders()),
+            Viewer::Tenant(tenant) => {
+                let accounts = accounts.iter().flatten().map(Arc::clone).collect();
+                Whose::Tenant { tenant: Arc::clone(tenant), accounts }
+            }
         };
         Ok(Self {
             viewer: viewer.clone(),

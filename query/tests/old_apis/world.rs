@@ -64,7 +64,7 @@ pub fn image_rows(images: &[Known]) -> RecordBatch {
     let evidence = |image: &Known| {
         let tag = json!({
             "kind": "tag", "product": "rhel", "found": true, "detail": "cloudigrade-rhel-present", "source": "DescribeImages",
-            "at": "2024-02-01T00:00:00Z",
+            "account_id": SHARED, "at": "2024-02-01T00:00:00Z",
         });
         Some(if image.id == "ami-ocp" { json!([tag]) } else { json!([]) }.to_string())
     };
@@ -95,6 +95,7 @@ pub fn image_rows(images: &[Known]) -> RecordBatch {
         ("metadata", fixed(Some("{\"platform_details\":\"Linux/UNIX\",\"product_codes\":[\"marketplace:x\"]}"))),
         ("first_seen_at", Arc::clone(&time)),
         ("changed_at", time),
+        ("untagged", fixed(None)),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }

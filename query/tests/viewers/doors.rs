@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cloudigrade_query::{Dimension, Limits, Only, QueryError, Tables, Viewer, run_sql};
-use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::account::Unmetered;
+use cloudigrade_schemas::{Product, UtcSecond};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -31,11 +31,18 @@ fn write(root: &Path, others: Others) {
     let mut runs = vec![run_of(SHARED, "i-shared", Some("ami-both")), run_of(SHARED, "i-unknown", Some("ami-unheard"))];
     let mut coverage = vec![(SHARED, "eu-west-1", "2024-02-05T00:00:00Z")];
     let mut accounts = vec![Registered::new("two", SHARED)];
-    let mut both = Known::new("ami-both", Some(true), "byos").tagged(&format!("s3://logs/AWSLogs/{SHARED}/x.json.gz#3"));
+    let mut both =
+        Known::new("ami-both", Some(true), "byos").tagged(Product::Rhel, SHARED, &format!("s3://logs/AWSLogs/{SHARED}/x.json.gz#3"));
     let mut images = Vec::new();
     let mut facts = vec![
         ("ami-both", "metadata", "metadata", "ec2://000000000013/eu-west-1/DescribeImages", json!({"name": "both"})),
-        ("ami-both", "tag/mine", "tag", "s3://logs/AWSLogs/000000000013/x.json.gz#3", json!({"key": "mine", "value": ""})),
+        (
+            "ami-both",
+            "tag/000000000013/mine",
+            "tag",
+            "s3://logs/AWSLogs/000000000013/x.json.gz#3",
+            json!({"account_id": SHARED, "key": "mine", "value": ""}),
+        ),
     ];
     let mut gaps = vec![SHARED];
     if many {
@@ -47,7 +54,11 @@ fn write(root: &Path, others: Others) {
         let paused = Unmetered { from: UtcSecond(at("2024-02-01T06:00:00Z")), until: None };
         accounts.push(Registered { unmetered: vec![paused], ..Registered::new("one", SHARED) });
         accounts.push(Registered { state: "deleted", ..Registered::new("two", DELETED) });
-        both = both.overridden(Some("one"), false).tagged(&format!("s3://secret-bucket/AWSLogs/{OF_ONE}/y.json.gz#1"));
+        both = both.overridden(Some("one"), false).tagged(
+            Product::Openshift,
+            OF_ONE,
+            &format!("s3://secret-bucket/AWSLogs/{OF_ONE}/y.json.gz#1"),
+        );
         images.push(Known::new("ami-secret", Some(true), "payg"));
         facts.push((
             "ami-both",
@@ -58,10 +69,10 @@ fn write(root: &Path, others: Others) {
         ));
         facts.push((
             "ami-both",
-            "tag/secret",
+            "tag/000000000012/secret",
             "tag",
             "s3://secret-bucket/AWSLogs/000000000012/y.json.gz#1",
-            json!({"key": "secret", "value": ""}),
+            json!({"account_id": OF_ONE, "key": "secret", "value": ""}),
         ));
         facts.push(("ami-secret", "metadata", "metadata", "ec2://000000000014/eu-west-1/DescribeImages", json!({"name": "secret"})));
         gaps.push(OF_ONE);

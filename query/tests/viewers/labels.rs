@@ -81,6 +81,40 @@ fn sums<'a>(rows: impl IntoIterator<Item = &'a Row>) -> [i64; 4] {
     })
 }
 
+#[test]
+fn a_tag_counts_for_the_accounts_of_the_tenant_whose_account_gave_it() {
+    let [one, anothers, unregistered] = ACCOUNTS;
+    let second = "000000000016";
+    let fleet: Vec<Run> = [one, second, anothers, unregistered].map(|account| run_of(account, "i-1", Some("ami-tagged"))).into();
+    let folder = tempfile::tempdir().unwrap();
+    write_tables(folder.path(), &fleet, COVERAGE);
+    let later = Registered { created_at: 1, ..Registered::new("two", one) };
+    let accounts = [Registered::new("one", one), Registered::new("one", second), Registered::new("two", anothers), later];
+    write_registrations(folder.path(), &accounts);
+    let counted = |by: &[&str], viewer: &Viewer| {
+        let plain = Known::new("ami-tagged", None, "unknown");
+        let image = by.iter().fold(plain, |image, tagger| image.tagged(Product::Rhel, tagger, "DescribeImages"));
+        write_images(folder.path(), &[image]);
+        let tables = wait(Tables::open_dir(folder.path())).unwrap();
+        let by = [Dimension::Account, Dimension::Rhel, Dimension::BillingModel];
+        let report = usage(&tables, viewer, &days("2024-02-01", "2024-02-02"), &by, Only::default());
+        let rhel = rows(&report, 3).into_iter().filter(|(_, key, _)| key[1..] == [Some("true".to_owned()), Some("byos".to_owned())]);
+        let mut accounts: Vec<String> = rhel.filter_map(|(_, key, _)| key[0].clone()).collect();
+        accounts.sort_unstable();
+        accounts
+    };
+    let tenant = Viewer::tenant;
+    assert_eq!(counted(&[second], &Viewer::Everything), [one, second]);
+    assert_eq!(counted(&[second], &tenant("one")), [one, second]);
+    assert_eq!(counted(&[second], &tenant("two")), [""; 0]);
+    assert_eq!(counted(&[one], &tenant("two")), [one, anothers], "it registered that account too");
+    assert_eq!(counted(&[one], &Viewer::Everything), [one, anothers, second], "what tenants are told is what the operator is told");
+    assert_eq!(counted(&[unregistered], &Viewer::Everything), [unregistered]);
+    assert_eq!(counted(&["000000000099"], &Viewer::Everything), [unregistered], "nobody has either of them");
+    assert_eq!(counted(&[anothers, unregistered], &tenant("one")), [""; 0]);
+    assert_eq!(counted(&[anothers, unregistered], &Viewer::Everything), [anothers, unregistered]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -9,9 +9,10 @@ use cloudigrade_query::{
     Dimension, Format, Granularity, Limits, Only, Period, QueryError, Report, ReportKind, ReportRequest, RowWriter, Tables, Viewer,
     run_report, run_sql,
 };
-use cloudigrade_schemas::UtcSecond;
 use cloudigrade_schemas::account::Unmetered;
+use cloudigrade_schemas::image::{BillingModel, Standing};
 use cloudigrade_schemas::table::{ACCOUNTS, GAPS, IMAGE_FACTS, IMAGES};
+use cloudigrade_schemas::{Product, UtcSecond};
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -80,11 +81,12 @@ pub struct Known {
     pub role: Option<&'static str>,
     pub overrides: Value,
     pub evidence: Value,
+    pub untagged: Option<Standing>,
 }
 
 impl Known {
     pub fn new(id: &'static str, rhel: Option<bool>, billing_model: &'static str) -> Self {
-        Self { id, rhel, openshift: Some(false), billing_model, role: None, overrides: json!([]), evidence: json!([]) }
+        Self { id, rhel, openshift: Some(false), billing_model, role: None, overrides: json!([]), evidence: json!([]), untagged: None }
     }
 
     pub fn overridden(self, tenant: Option<&str>, is: bool) -> Self {
@@ -95,13 +97,19 @@ impl Known {
         Self { overrides: all, ..self }
     }
 
-    pub fn tagged(self, source: &str) -> Self {
-        let mut all = self.evidence.clone();
-        all.as_array_mut().unwrap().push(json!({
-            "kind": "tag", "product": "openshift", "found": true, "detail": format!("tag told by {source}"), "source": source,
-            "at": "2024-01-02T00:00:00Z",
+    /// With a tag of an account.
+    pub fn tagged(mut self, product: Product, account: &str, source: &str) -> Self {
+        self.evidence.as_array_mut().unwrap().push(json!({
+            "kind": "tag", "product": product, "found": true, "detail": format!("tag told by {source}"), "source": source,
+            "account_id": account, "at": "2024-01-02T00:00:00Z",
         }));
-        Self { evidence: all, ..self }
+        let billing_model = BillingModel::ALL.into_iter().find(|model| model.word() == self.billing_model).unwrap();
+        let (rhel_detected, openshift_detected) = (self.rhel, self.openshift);
+        let standing = Standing { rhel_detected, openshift_detected, billing_model, ..Standing::default() };
+        let tagged = standing.clone().tagged(product);
+        (self.rhel, self.openshift, self.billing_model) = (tagged.rhel_detected, tagged.openshift_detected, tagged.billing_model.word());
+        self.untagged.get_or_insert(standing);
+        self
     }
 }
 
@@ -138,6 +146,7 @@ pub fn add_images(writer: &mut TableWriter, rows: &[Known]) {
         ("metadata", fixed(None)),
         ("first_seen_at", Arc::clone(&time)),
         ("changed_at", time),
+        ("untagged", texts(&|row| row.untagged.as_ref().map(|untagged| json!(untagged).to_string()))),
     ];
     writer.add_file(&[], &RecordBatch::try_from_iter(columns).unwrap());
 }

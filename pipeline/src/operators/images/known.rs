@@ -5,18 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use cloudigrade_schemas::image::{ImageUse, Override};
+use cloudigrade_schemas::image::{ImageUse, OPENSHIFT_TAG, Override, Product, RHEL_TAG};
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
 use cloudigrade_schemas::{ImageFact, ImageSighting, UtcSecond};
 use serde::{Deserialize, Serialize};
 
 use super::disks::Disks;
-use crate::limits::IMAGE_ACCOUNTS_KEPT;
-
-/// The tag by which an image's owner says that RHEL is in it. Its value means nothing.
-pub(super) const RHEL_TAG: &str = "cloudigrade-rhel-present";
-/// The tag by which an image's owner says that OpenShift is in it. Its value means nothing.
-pub(super) const OPENSHIFT_TAG: &str = "cloudigrade-ocp-present";
+use crate::limits::{IMAGE_ACCOUNTS_KEPT, IMAGE_TAGGERS_MAX};
 
 /// Something that is so, when and where that was learned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,10 +31,10 @@ pub(super) struct Known {
     /// The accounts that EC2 does not show it to, and those that it shows it to after all (`false`); empty once there are metadata. What one
     /// account sees is known, whoever does not see it, and stays known when nobody sees it any more.
     pub(super) unavailable: BTreeMap<String, Told<bool>>,
-    /// Whether it has [`RHEL_TAG`].
-    pub(super) rhel_tag: Option<Told<bool>>,
-    /// Whether it has [`OPENSHIFT_TAG`].
-    pub(super) openshift_tag: Option<Told<bool>>,
+    /// Whether it has [`RHEL_TAG`], by account; the empty one is unnamed.
+    pub(super) rhel_tags: BTreeMap<String, Told<bool>>,
+    /// Whether it has [`OPENSHIFT_TAG`], by account.
+    pub(super) openshift_tags: BTreeMap<String, Told<bool>>,
     /// What was said against the evidence, by product and tenant.
     pub(super) overrides: BTreeMap<String, Told<Override>>,
     /// What its disks hold.
@@ -73,8 +68,16 @@ impl Known {
         self.metadata.is_none() && !self.unavailable.is_empty() && self.unavailable.values().all(|told| told.what)
     }
 
-    /// Takes a fact into account.
-    pub(super) fn hear(&mut self, fact: ImageFact) {
+    /// The tags that say that a product is there, by account.
+    pub(super) fn tags(&self, product: Product) -> &BTreeMap<String, Told<bool>> {
+        match product {
+            Product::Rhel => &self.rhel_tags,
+            Product::Openshift => &self.openshift_tags,
+        }
+    }
+
+    /// Takes a fact into account; whether there was room for it.
+    pub(super) fn hear(&mut self, fact: ImageFact) -> bool {
         let ImageFact { region, at, source, fact, .. } = fact;
         match fact {
             Fact::Metadata(what) => {
@@ -90,13 +93,15 @@ impl Known {
                     self.unavailable.pop_last();
                 }
             }
-            Fact::Tag { key, value } => {
-                let tag = match key.as_str() {
-                    RHEL_TAG => &mut self.rhel_tag,
-                    OPENSHIFT_TAG => &mut self.openshift_tag,
-                    _ => return,
+            Fact::Tag { account_id, key, value } => {
+                let tags = match key.as_str() {
+                    RHEL_TAG => &mut self.rhel_tags,
+                    OPENSHIFT_TAG => &mut self.openshift_tags,
+                    _ => return true,
                 };
-                tell(tag, Told { at, source, region, what: value.is_some() });
+                tell_of(tags, account_id.unwrap_or_default(), Told { at, source, region, what: value.is_some() });
+                // As above, which are kept does not depend on the order of arrival.
+                return tags.len() <= IMAGE_TAGGERS_MAX || tags.pop_last().is_none();
             }
             Fact::Override(what) => {
                 let key = format!("{}/{}", what.product.word(), what.tenant.as_deref().unwrap_or_default());
@@ -104,6 +109,7 @@ impl Known {
             }
             Fact::Findings(findings) => tell(&mut self.disks, Told { at, source, region, what: Disks::of(&findings) }),
         }
+        true
     }
 
     /// Takes into account that an account used it.
@@ -127,8 +133,8 @@ impl Known {
             self.uses.first().map(|first| &first.region),
             self.unavailable.values().next().map(|told| &told.region),
             self.disks.as_ref().map(|told| &told.region),
-            self.rhel_tag.as_ref().map(|told| &told.region),
-            self.openshift_tag.as_ref().map(|told| &told.region),
+            self.rhel_tags.values().next().map(|told| &told.region),
+            self.openshift_tags.values().next().map(|told| &told.region),
             self.overrides.values().next().map(|told| &told.region),
         ];
         told.into_iter().flatten().find(|region| !region.is_empty()).map_or("", String::as_str)
@@ -136,15 +142,11 @@ impl Known {
 
     /// The latest moment of all that holds.
     pub(super) fn changed_at(&self) -> Option<UtcSecond> {
-        let facts = [
-            self.metadata.as_ref().map(|told| told.at),
-            self.rhel_tag.as_ref().map(|told| told.at),
-            self.openshift_tag.as_ref().map(|told| told.at),
-            self.disks.as_ref().map(|told| told.at),
-        ];
+        let facts = [self.metadata.as_ref().map(|told| told.at), self.disks.as_ref().map(|told| told.at)];
+        let tags = Product::ALL.into_iter().flat_map(|product| self.tags(product).values()).map(|told| told.at);
         let unavailable = self.unavailable.values().map(|told| told.at);
         let overrides = self.overrides.values().map(|told| told.at);
         let uses = self.uses.iter().map(|used| used.since);
-        facts.into_iter().flatten().chain(unavailable).chain(overrides).chain(uses).max()
+        facts.into_iter().flatten().chain(tags).chain(unavailable).chain(overrides).chain(uses).max()
     }
 }

@@ -26,6 +26,8 @@ const KNOWN: Store = Store("images.known");
 
 /// Name of what is counted when a message cannot be read: it was not written by this program.
 const UNREADABLE: &str = "unreadable_image_facts";
+/// Name of what is counted when more accounts tagged an image than are kept.
+const LEFT_OUT: &str = "image_tags_left_out";
 
 /// The operator.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +91,11 @@ fn fold_image(cx: &mut Cx<'_>, partition: u32, image_id: &str, arrivals: Arrival
     let mut after = before.clone().unwrap_or_default();
     for told in arrivals.told {
         match told {
-            Told::Fact(fact) => after.hear(*fact),
+            Told::Fact(fact) => {
+                if !after.hear(*fact) {
+                    cx.count(LEFT_OUT, 1);
+                }
+            }
             Told::Sighting(sighting) => after.see(sighting),
         }
     }

@@ -3,7 +3,7 @@
 use cloudigrade_schemas::findings::Inspected;
 use cloudigrade_schemas::image::{BillingModel, ImageStatus};
 
-use super::known::{Known, RHEL_TAG};
+use super::known::Known;
 use super::verdict::Description;
 
 /// What remains to do where a disk cannot be read.
@@ -11,7 +11,7 @@ const SAY_IT: &str = "Say yourself whether RHEL is in it: by an override, or by 
 /// What follows from paying by the hour.
 const NOT_COUNTED: &str = "so it is not counted as RHEL. If you bring your own subscription for it, say so by an override.";
 
-/// What is known without reading disks comes first: nobody has to read them then, and who tagged an image may not want it read.
+/// What is known without reading disks comes first: nobody has to read them then. For those who tagged it, what their tags say comes on top.
 pub(super) fn status_of(known: &Known, described: &Description<'_>) -> (ImageStatus, String) {
     let disks = known.disks.as_ref().map(|told| &told.what);
     let inspected = |reason: String| (ImageStatus::Inspected, reason);
@@ -42,11 +42,6 @@ pub(super) fn status_of(known: &Known, described: &Description<'_>) -> (ImageSta
             ));
         }
         _ => {}
-    }
-    if known.rhel_tag.as_ref().is_some_and(|tag| tag.what) {
-        return inspected(format!(
-            "Its tag {RHEL_TAG} says that RHEL is in it; its disks are not read. Take the tag away to have them read."
-        ));
     }
     let error = |reason: String| (ImageStatus::Error, reason);
     if let Some(disks) = disks {

@@ -2,10 +2,11 @@
 
 use cloudigrade_schemas::billing::{self, BilledSystem, BillingCode};
 use cloudigrade_schemas::findings::Inspected;
-use cloudigrade_schemas::image::{BillingModel, Evidence, Image, Product};
+use cloudigrade_schemas::image::{BillingModel, Evidence, Image, OPENSHIFT_TAG, Product, RHEL_TAG, Standing};
 use cloudigrade_schemas::image_fact::ImageMetadata;
 
-use super::known::{Known, OPENSHIFT_TAG, RHEL_TAG, Told};
+use super::disks::Disks;
+use super::known::{Known, Told};
 use super::reason::status_of;
 
 /// The platform of images that nothing is looked for in.
@@ -48,33 +49,43 @@ impl<'k> Description<'k> {
     }
 }
 
-/// The image as it stands.
+/// The image as it stands: what it is without its tags, and what they say on top.
 pub(super) fn image_of(image_id: &str, known: &Known) -> Image {
     let metadata = known.metadata.as_ref().map(|told| &told.what);
     let described = metadata.map(Description::of).unwrap_or_default();
     let disks = known.disks.as_ref().map(|told| &told.what);
+    let tags = tags_of(known);
     let evidence = evidence_of(known, &described);
     let rhel_detected = rhel(&evidence);
     let (status, status_reason) = status_of(known, &described);
+    let untagged = Standing {
+        status,
+        status_reason,
+        rhel_detected,
+        openshift_detected: openshift(disks, &described),
+        billing_model: billing_model(&described, rhel_detected),
+    };
+    let standing = untagged.clone().with_tags(&tags);
     let version = disks.and_then(|disks| disks.rhel_version.clone()).or_else(|| described.vendor.and(metadata).and_then(version_in_name));
     Image {
         image_id: image_id.to_owned(),
         region: known.region().to_owned(),
-        status,
-        status_reason,
+        status: standing.status,
+        status_reason: standing.status_reason,
         metadata: metadata.cloned(),
         is_encrypted: metadata.is_some_and(|metadata| metadata.encrypted == Some(true)),
         is_marketplace: described.product_code.is_some() || described.vendor == Some(BillingModel::Payg) || described.is_billed_as_rhel(),
         is_cloud_access: described.vendor == Some(BillingModel::Byos),
-        rhel_detected,
-        openshift_detected: openshift(known, &described),
+        rhel_detected: standing.rhel_detected,
+        openshift_detected: standing.openshift_detected,
         rhel_version: version.filter(|_| rhel_detected == Some(true)),
-        billing_model: billing_model(&described, rhel_detected),
+        billing_model: standing.billing_model,
         architecture: disks
             .and_then(|disks| disks.architecture.clone())
             .or_else(|| metadata.and_then(|metadata| metadata.architecture.clone())),
         syspurpose: disks.and_then(|disks| disks.syspurpose.clone()),
-        evidence,
+        untagged: (!tags.is_empty()).then_some(untagged),
+        evidence: tags.into_iter().chain(evidence).collect(),
         overrides: known.overrides.values().map(|told| told.what.clone()).collect(),
         first_seen_at: known.uses.first().map(|first| first.since),
         changed_at: known.changed_at(),
@@ -82,12 +93,21 @@ pub(super) fn image_of(image_id: &str, known: &Known) -> Image {
     }
 }
 
-/// All that says something, each by itself.
+/// The tags that say something, each by itself.
+fn tags_of(known: &Known) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    for (product, key) in [(Product::Rhel, RHEL_TAG), (Product::Openshift, OPENSHIFT_TAG)] {
+        all.extend(known.tags(product).iter().filter(|(_, tag)| tag.what).map(|(account, tag)| {
+            let account_id = Some(account.clone()).filter(|account| !account.is_empty());
+            Evidence { account_id, ..evidence(Evidence::TAG, product, true, key.to_owned(), tag) }
+        }));
+    }
+    all
+}
+
+/// All else that says something, each by itself.
 fn evidence_of(known: &Known, described: &Description<'_>) -> Vec<Evidence> {
     let mut all = Vec::new();
-    for (product, key, tag) in [(Product::Rhel, RHEL_TAG, &known.rhel_tag), (Product::Openshift, OPENSHIFT_TAG, &known.openshift_tag)] {
-        all.extend(tag.as_ref().filter(|tag| tag.what).map(|tag| evidence("tag", product, true, key.to_owned(), tag)));
-    }
     if let Some(told) = &known.metadata {
         all.extend(of_metadata(told, described));
     }
@@ -120,24 +140,22 @@ fn of_metadata(told: &Told<ImageMetadata>, described: &Description<'_>) -> Vec<E
 }
 
 fn evidence<T>(kind: &str, product: Product, found: bool, detail: String, told: &Told<T>) -> Evidence {
-    Evidence { kind: kind.to_owned(), product, found, detail, source: told.source.clone(), at: told.at }
+    Evidence { kind: kind.to_owned(), product, found, detail, source: told.source.clone(), account_id: None, at: told.at }
 }
 
-/// What the evidence says of RHEL. What disks hold decides only by their inspector's verdict, and a product code decides nothing: who sells an image
+/// What all but tags says of RHEL. What disks hold decides only by their inspector's verdict, and a product code decides nothing: who sells an image
 /// there says little of what is in it.
 fn rhel(evidence: &[Evidence]) -> Option<bool> {
     let decides = |evidence: &&Evidence| {
-        let kinds = ["tag", "platform", "cloud_access", "hourly_image", "billing_code", "inspection"];
+        let kinds = ["platform", "cloud_access", "hourly_image", "billing_code", "inspection"];
         evidence.product == Product::Rhel && kinds.contains(&evidence.kind.as_str())
     };
     evidence.iter().filter(decides).map(|evidence| evidence.found).max()
 }
 
-/// What the evidence says of OpenShift. That nothing was found counts where somebody could look, and where what is in the image is known.
-fn openshift(known: &Known, described: &Description<'_>) -> Option<bool> {
-    let tagged = known.openshift_tag.as_ref().is_some_and(|tag| tag.what);
-    let disks = known.disks.as_ref().map(|told| &told.what);
-    if tagged || disks.is_some_and(|disks| disks.openshift.is_some()) {
+/// What all but tags says of OpenShift. That nothing was found counts where somebody could look, and where what is in the image is known.
+fn openshift(disks: Option<&Disks>, described: &Description<'_>) -> Option<bool> {
+    if disks.is_some_and(|disks| disks.openshift.is_some()) {
         return Some(true);
     }
     let looked = disks.is_some_and(|disks| disks.inspected == Inspected::Complete);

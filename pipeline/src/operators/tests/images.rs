@@ -1,12 +1,12 @@
 //! Images, from sightings and facts.
 
 use cloudigrade_schemas::findings::{Distribution, ImageFindings, Inspected, Product as Certificate};
-use cloudigrade_schemas::image::{BillingModel, ImageStatus, ImageUse, Override};
+use cloudigrade_schemas::image::{BillingModel, ImageStatus, ImageUse, Override, Standing};
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
 use cloudigrade_schemas::{ImageSighting, Product};
 
 use super::*;
-use crate::limits::IMAGE_ACCOUNTS_KEPT;
+use crate::limits::{IMAGE_ACCOUNTS_KEPT, IMAGE_TAGGERS_MAX};
 
 const RHEL_TAG: &str = "cloudigrade-rhel-present";
 const RED_HAT: &str = "309956199498";
@@ -62,7 +62,11 @@ fn sold(operation: &str) -> Fact {
 }
 
 fn tag(key: &str, is_set: bool) -> Fact {
-    Fact::Tag { key: key.to_owned(), value: is_set.then(String::new) }
+    tag_of("1", key, is_set)
+}
+
+fn tag_of(account: &str, key: &str, is_set: bool) -> Fact {
+    Fact::Tag { account_id: Some(account.to_owned()), key: key.to_owned(), value: is_set.then(String::new) }
 }
 
 fn unavailable(account: Option<&str>, over: bool) -> Fact {
@@ -179,6 +183,35 @@ fn what_disks_hold_decides_by_the_inspectors_verdict_and_a_failure_to_look_is_no
 }
 
 #[test]
+fn a_tag_stands_for_the_account_that_gave_it_and_takes_none_of_anothers_away() {
+    let both = image(vec![tag_of("1", RHEL_TAG, true), tag_of("2", "cloudigrade-ocp-present", true), tag_of("2", RHEL_TAG, false)]);
+    let taggers: Vec<_> = both.evidence.iter().map(|evidence| (evidence.product, evidence.account_id.as_deref())).collect();
+    assert_eq!(taggers, [(Product::Rhel, Some("1")), (Product::Openshift, Some("2"))]);
+    let for_account = |account: &str| {
+        let seen = both.evidence.iter().filter(|evidence| evidence.account_id.as_deref() == Some(account));
+        both.untagged.clone().unwrap().with_tags(seen)
+    };
+    let told = |standing: Standing| (standing.status, standing.rhel_detected, standing.openshift_detected, standing.billing_model);
+    assert_eq!(told(for_account("1")), (ImageStatus::Inspected, Some(true), None, BillingModel::Byos));
+    assert_eq!(told(for_account("2")), (ImageStatus::Pending, None, Some(true), BillingModel::Unknown));
+    assert_eq!(told(for_account("3")), (ImageStatus::Pending, None, None, BillingModel::Unknown));
+    assert_eq!((both.status, both.rhel_detected, both.openshift_detected), (ImageStatus::Inspected, Some(true), Some(true)));
+    assert_eq!(image(vec![tag_of("1", RHEL_TAG, true), tag_of("1", RHEL_TAG, false)]).untagged, None);
+    assert_eq!(image(vec![sold("RunInstances"), tag(RHEL_TAG, true)]).billing_model, BillingModel::Payg, "who is paid is told without it");
+}
+
+#[test]
+fn tags_of_more_accounts_than_are_kept_are_counted() {
+    let tags: Vec<Output> =
+        (0..=IMAGE_TAGGERS_MAX).map(|account| told(&fact("ami-1", 1, tag_of(&format!("{account:012}"), RHEL_TAG, true)))).collect();
+    let (mut pipeline, mut reversed) = (Pipeline::default(), Pipeline::default());
+    pipeline.hear(&tags);
+    assert_eq!((pipeline.images["ami-1"].evidence.len(), pipeline.counters.get("image_tags_left_out")), (IMAGE_TAGGERS_MAX, 1));
+    reversed.hear(&tags.iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(pipeline.images, reversed.images);
+}
+
+#[test]
 fn version_purpose_and_architecture_come_from_disks_else_from_what_ec2_says() {
     let disks = ImageFindings {
         distribution: Some(Distribution { id: "rhel".into(), version: Some("9.4".into()), name: None }),
@@ -283,6 +316,8 @@ fn any_fact() -> impl Strategy<Value = (String, Fact)> {
         sold("RunInstances"),
         tag(RHEL_TAG, true),
         tag(RHEL_TAG, false),
+        tag_of("2", RHEL_TAG, true),
+        tag_of("2", RHEL_TAG, false),
         tag("cloudigrade-ocp-present", true),
         tag("team", true),
         unavailable(Some("1"), false),

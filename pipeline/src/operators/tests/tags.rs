@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A call of 2024-03-01 at `time`.
+/// A call of 2024-03-01 at `time`, of account 000000000001.
 fn call(name: &str, time: &str, resources: &[&str], tags: Option<&[(&str, Option<&str>)]>) -> Value {
     let resources: Vec<Value> = resources.iter().map(|id| json!({"resourceId": id})).collect();
     let mut request = json!({"resourcesSet": {"items": resources}});
@@ -23,11 +23,11 @@ fn tags(records: &[Value]) -> Vec<String> {
 }
 
 fn set(key: &str, value: &str) -> String {
-    format!("Tag {{ key: {key:?}, value: Some({value:?}) }}")
+    format!("Tag {{ account_id: Some(\"000000000001\"), key: {key:?}, value: Some({value:?}) }}")
 }
 
 fn unset(key: &str) -> String {
-    format!("Tag {{ key: {key:?}, value: None }}")
+    format!("Tag {{ account_id: Some(\"000000000001\"), key: {key:?}, value: None }}")
 }
 
 #[test]
@@ -36,15 +36,39 @@ fn each_tag_of_each_image_that_a_call_names_is_a_fact_and_other_resources_are_no
     assert_eq!(
         tags(&records),
         [
-            format!("us-east-1/ami-1/tag/a/b: 09:00 {}", set("a/b", "1")),
-            format!("us-east-1/ami-1/tag/c: 09:00 {}", set("c", "")),
-            format!("us-east-1/ami-1/tag/d: 09:00 {}", set("d", "")),
-            format!("us-east-1/ami-2/tag/a/b: 09:00 {}", set("a/b", "1")),
-            format!("us-east-1/ami-2/tag/c: 09:00 {}", set("c", "")),
-            format!("us-east-1/ami-2/tag/d: 09:00 {}", set("d", "")),
+            format!("us-east-1/ami-1/tag/000000000001/a/b: 09:00 {}", set("a/b", "1")),
+            format!("us-east-1/ami-1/tag/000000000001/c: 09:00 {}", set("c", "")),
+            format!("us-east-1/ami-1/tag/000000000001/d: 09:00 {}", set("d", "")),
+            format!("us-east-1/ami-2/tag/000000000001/a/b: 09:00 {}", set("a/b", "1")),
+            format!("us-east-1/ami-2/tag/000000000001/c: 09:00 {}", set("c", "")),
+            format!("us-east-1/ami-2/tag/000000000001/d: 09:00 {}", set("d", "")),
         ]
     );
     assert!(tags(&[call("CreateTags", "09:00", &["i-1", "vol-1"], Some(&[("a", Some("ami-1"))]))]).is_empty());
+}
+
+/// The same call, of another account.
+fn of_another(mut call: Value) -> Value {
+    call["recipientAccountId"] = json!("000000000002");
+    call["eventID"] = json!(format!("{} of another", call["eventID"]));
+    call
+}
+
+#[test]
+fn an_account_sets_and_takes_away_its_own_tags_only() {
+    let on = call("CreateTags", "09:00", &["ami-1"], Some(&[("k", Some("v"))]));
+    let off = of_another(call("DeleteTags", "10:00", &["ami-1"], Some(&[("k", None)])));
+    let all_off = of_another(call("DeleteTags", "11:00", &["ami-1"], None));
+    let of_one = format!("us-east-1/ami-1/tag/000000000001/k: 09:00 {}", set("k", "v"));
+    let of_two = format!("us-east-1/ami-1/tag/000000000002/k: 11:00 {}", unset("k").replace("000000000001", "000000000002"));
+    assert_eq!(tags(&[on.clone(), off.clone(), all_off.clone()]), [of_one.clone(), of_two.clone()]);
+    assert_eq!(tags(&[all_off, off, on]), [of_one, of_two]);
+    let unnamed = json!({"recipientAccountId": null, "userIdentity": {"accountId": "000000000003"}});
+    let mut by_caller = call("CreateTags", "09:00", &["ami-1"], Some(&[("k", Some("v"))]));
+    for (key, value) in unnamed.as_object().unwrap() {
+        by_caller[key] = value.clone();
+    }
+    assert!(tags(&[by_caller])[0].starts_with("us-east-1/ami-1/tag/000000000003/k"));
 }
 
 #[test]
@@ -53,9 +77,9 @@ fn of_two_calls_the_later_holds_in_whichever_order_they_are_read() {
     let again = call("CreateTags", "10:00", &["ami-1"], Some(&[("k", Some("new"))]));
     let off = call("DeleteTags", "11:00", &["ami-1"], Some(&[("k", None)]));
     for records in [vec![on.clone(), again.clone()], vec![again.clone(), on.clone()]] {
-        assert_eq!(tags(&records), [format!("us-east-1/ami-1/tag/k: 10:00 {}", set("k", "new"))]);
+        assert_eq!(tags(&records), [format!("us-east-1/ami-1/tag/000000000001/k: 10:00 {}", set("k", "new"))]);
     }
-    assert_eq!(tags(&[off, on, again]), [format!("us-east-1/ami-1/tag/k: 11:00 {}", unset("k"))]);
+    assert_eq!(tags(&[off, on, again]), [format!("us-east-1/ami-1/tag/000000000001/k: 11:00 {}", unset("k"))]);
 }
 
 #[test]
@@ -66,7 +90,10 @@ fn all_tags_taken_away_are_those_that_were_set_before() {
     for records in [[before.clone(), all.clone(), after.clone()], [all.clone(), after.clone(), before.clone()], [after, before, all]] {
         assert_eq!(
             tags(&records),
-            [format!("us-east-1/ami-1/tag/a: 10:00 {}", unset("a")), format!("us-east-1/ami-1/tag/b: 11:00 {}", set("b", "3"))]
+            [
+                format!("us-east-1/ami-1/tag/000000000001/a: 10:00 {}", unset("a")),
+                format!("us-east-1/ami-1/tag/000000000001/b: 11:00 {}", set("b", "3"))
+            ]
         );
     }
 }
@@ -92,8 +119,9 @@ fn any_call() -> impl Strategy<Value = Value> {
     let tag = (key, prop::option::of(proptest::sample::select(vec!["1", "2"])));
     let tags = prop::option::of(prop::collection::vec(tag, 0..3));
     let images = subsequence(vec!["ami-1", "ami-2", "i-1"], 1..=3);
-    (any::<bool>(), 0..6_u32, images, tags).prop_map(|(is_set, minute, images, tags)| {
-        call(if is_set { "CreateTags" } else { "DeleteTags" }, &format!("09:0{minute}"), &images, tags.as_deref())
+    (any::<[bool; 2]>(), 0..6_u32, images, tags).prop_map(|([is_set, is_anothers], minute, images, tags)| {
+        let call = call(if is_set { "CreateTags" } else { "DeleteTags" }, &format!("09:0{minute}"), &images, tags.as_deref());
+        if is_anothers { of_another(call) } else { call }
     })
 }
 
