@@ -104,16 +104,16 @@ pub(super) fn image_columns(rows: &[&Image]) -> Result<Vec<ArrayRef>, ArrowError
         purpose(|purpose| purpose.service_type.as_ref()),
         text(&evidence, |json| json),
         text(&overrides, |json| json),
-        maybe_text(&metadata, some_json),
+        maybe_text(&metadata, |json| some_json(json)),
         moment(rows, |row| row.first_seen_at),
         moment(rows, |row| row.changed_at),
-        maybe_text(&untagged, some_json),
+        maybe_text(&untagged, |json| some_json(json)),
     ])
 }
 
 /// JSON that says something.
-fn some_json(json: &String) -> Option<&str> {
-    Some(json.as_str()).filter(|json| *json != "null")
+fn some_json(json: &str) -> Option<&str> {
+    Some(json).filter(|json| *json != "null")
 }
 
 fn texts<'r, R, T: Serialize>(rows: &'r [&R], value: impl Fn(&'r R) -> T) -> Result<Vec<String>, ArrowError> {
