@@ -1,6 +1,8 @@
 //! The command line.
 
+mod accounts;
 mod backfill;
+mod users;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,11 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{AsOf, Dimension, Granularity};
 use cloudigrade_schemas::Product;
-use cloudigrade_schemas::account::{TENANT_CHARS_MAX, is_tenant};
-use cloudigrade_schemas::arn::is_account_id;
 
+pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat};
 pub use self::backfill::Backfill;
-use crate::control::wire::Operation;
+pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
 #[derive(Debug, Parser)]
@@ -303,84 +304,6 @@ pub struct Serve {
     pub read_only: bool,
 }
 
-#[derive(Debug, Args)]
-#[command(
-    after_help = "A user belongs to a tenant and sees the AWS accounts of that tenant; a superuser sees all. While a server runs on the same --data,\nit is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade users create ann --superuser\n  cloudigrade users create bob --tenant acme --generate\n  cloudigrade users disable bob"
-)]
-pub struct Users {
-    /// How to print
-    #[arg(long, global = true, value_enum, default_value_t = SummaryFormat::Table)]
-    pub format: SummaryFormat,
-    #[command(subcommand)]
-    pub command: UsersCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum UsersCommand {
-    /// Make a user; the name is never given to another
-    Create {
-        /// What they log in as
-        name: String,
-        /// Whose AWS accounts they see [default: a tenant of their own, of the same name]
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-        /// Where they can be written to
-        #[arg(long, value_name = "ADDRESS")]
-        email: Option<String>,
-        /// Let them see all tenants and manage users
-        #[arg(long)]
-        superuser: bool,
-        #[command(flatten)]
-        password: PasswordFrom,
-    },
-    /// All users
-    List,
-    /// Shut a user out at once, tokens included
-    Disable {
-        /// Whom
-        name: String,
-    },
-    /// Let a user in again
-    Enable {
-        /// Whom
-        name: String,
-    },
-    /// Give a user another password; all their tokens end
-    Reset {
-        /// Whom
-        name: String,
-        #[command(flatten)]
-        password: PasswordFrom,
-    },
-    /// The tokens of a user that work, by their hashes
-    Tokens {
-        /// Whose
-        name: String,
-    },
-    /// End tokens of a user
-    Revoke {
-        /// Whose
-        name: String,
-        /// The beginning of a token's hash, as `tokens` shows it
-        #[arg(required_unless_present = "all", value_name = "HASH")]
-        hash: Option<String>,
-        /// All of them
-        #[arg(long, conflicts_with = "hash")]
-        all: bool,
-    },
-}
-
-/// Where a password comes from; asked for on the terminal without any of these.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct PasswordFrom {
-    /// Read the password from the first line of standard input
-    #[arg(long, conflicts_with = "generate")]
-    pub password_stdin: bool,
-    /// Make a password, and print it once
-    #[arg(long)]
-    pub generate: bool,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum Images {
     /// Say whether a product is in an image, whatever the evidence; the latest word holds
@@ -421,63 +344,6 @@ pub enum Answer {
 
 fn product(text: &str) -> Result<Product, String> {
     Product::ALL.into_iter().find(|product| product.word() == text).ok_or_else(|| "it is rhel or openshift".to_owned())
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "ACCOUNT is an AWS account id or a name. While a server runs on the same --data, it is asked; otherwise the data folder is opened.\n\nExamples:\n  cloudigrade accounts policy --format cloudformation --principal 123456789012 > role.json\n  cloudigrade accounts register arn:aws:iam::123456789012:role/cloudigrade --name production\n  cloudigrade accounts list"
-)]
-pub struct Accounts {
-    /// Whose accounts
-    #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "CLOUDIGRADE_TENANT", value_parser = tenant)]
-    pub tenant: String,
-    /// How to print: table or json; for `policy` json, cloudformation or terraform
-    #[arg(long, global = true, value_enum, hide_possible_values = true)]
-    pub format: Option<AccountsFormat>,
-    #[command(subcommand)]
-    pub command: AccountsCommand,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AccountsFormat {
-    /// For people
-    Table,
-    /// One JSON object, as schemas/json/accounts.schema.json describes its accounts; of a policy, what IAM's console takes
-    Json,
-    /// A CloudFormation template; of a policy
-    Cloudformation,
-    /// A Terraform configuration; of a policy
-    Terraform,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum AccountsCommand {
-    /// Print what an account must allow: a role, whom it trusts, and what that may do
-    Policy {
-        /// The AWS account that cloudigrade runs in; by default that of its credentials
-        #[arg(long, value_name = "ACCOUNT_ID", value_parser = account_id)]
-        principal: Option<String>,
-        /// With what reading the disks of machine images takes
-        #[arg(long)]
-        with_disks: bool,
-    },
-    /// All else is asked of whoever has the log.
-    #[command(flatten)]
-    Ask(Operation),
-}
-
-fn tenant(text: &str) -> Result<String, String> {
-    if !is_tenant(text) {
-        return Err(format!("a tenant's name is made of at most {TENANT_CHARS_MAX} letters, digits and ._@+-"));
-    }
-    Ok(text.to_owned())
-}
-
-fn account_id(text: &str) -> Result<String, String> {
-    if !is_account_id(text) {
-        return Err("an AWS account id has twelve digits".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -82,6 +82,10 @@ pub const DESCRIBE_PAGE: i32 = 1_000;
 pub const DESCRIBE_PAGES_MAX: usize = 500;
 /// Images that one `DescribeImages` asks for.
 pub const IMAGES_PER_CALL: usize = 100;
+/// Images of accounts and regions that are remembered from what was told of launches.
+pub const SIGHTED_IMAGES_MAX: usize = 500_000;
+/// Images of one region that one round asks about because of what was told of launches; the next one goes on.
+pub const SIGHTED_IMAGES_PER_ROUND_MAX: usize = 2_000;
 /// How long a description of an image is good for before EC2 is asked again.
 pub const IMAGE_REFRESH_SECONDS: i64 = 24 * 3600;
 /// Events of one page of `LookupEvents`, which AWS limits to 50.

@@ -127,7 +127,7 @@ pub const PG_STATEMENTS_AT_ONCE_MAX: usize = 100;
 pub const PG_PREPARED_MAX: usize = 500;
 /// Portals and cursors that a connection keeps.
 pub const PG_PORTALS_MAX: usize = 50;
-/// How long a user who was let in is taken to be let in still, before it is looked again.
-pub const PG_KNOWN_FOR: Duration = Duration::from_secs(5);
+/// How often is looked, besides at each statement, whether a user whose connection is open is let in still.
+pub const PG_LET_IN_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Operators that may follow each other in a query: how deep the tree is that it is parsed to.
 pub const SQL_NESTING_MAX: usize = 1000;

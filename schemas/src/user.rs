@@ -31,6 +31,10 @@ pub struct User {
     pub disabled: bool,
     /// Tokens made before this moment no longer work: the last change of password.
     pub tokens_from: UtcSecond,
+    /// How often all connections that were let in by the password were ended: by another password, by shutting the user out, by ending all
+    /// tokens.
+    #[serde(default)]
+    pub logins_ended: u64,
 }
 
 /// What a token lets its bearer do.

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
-use cloudigrade_query::rest::principal::Principal;
+use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::account::is_tenant;
 use cloudigrade_schemas::{Account, AccountState, Token, TokenScope};
 use serde_json::Value;
@@ -111,8 +111,13 @@ impl Backend for LogBackend {
         self.directory()?.log_in(name, Secret::new(password), scope, label, from).await
     }
 
-    async fn check_password(&self, name: &str, password: &str, from: Option<IpAddr>) -> Result<Principal, Refused> {
+    async fn check_password(&self, name: &str, password: &str, from: Option<IpAddr>) -> Result<Login, Refused> {
         self.directory()?.check_login(name, Secret::new(password), from).await
+    }
+
+    fn is_let_in(&self, login: &Login) -> bool {
+        // A server that stops ends connections itself.
+        self.directory().map_or(true, |directory| directory.is_let_in(login))
     }
 
     fn bearer(&self, token: &str) -> Option<Principal> {
@@ -183,7 +188,7 @@ impl Backend for LogBackend {
         let registering = async move {
             let registered = registration::register(&service, &tenant, &arn, name, &by).await.map_err(refused_registration);
             // Whoever asked may have stopped waiting: then this alone tells.
-            let account = registered.inspect_err(|refused| tracing::info!(tenant, by, %refused, "an account was not registered"))?;
+            let account = registered.inspect_err(|refused| tracing::info!(tenant, arn, by, %refused, "an account was not registered"))?;
             tracing::info!(tenant, account = account.account_id, by, "an account was registered");
             service.show().await.map_err(refused)?;
             Ok(account)

@@ -4,6 +4,7 @@
 //! with the nearest one that is: a typing error must not be a setting that silently does nothing.
 
 mod duration;
+mod faults;
 mod load;
 pub mod moment;
 mod sections;

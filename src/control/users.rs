@@ -38,7 +38,7 @@ pub(super) async fn answer(service: &Service, UsersRequest { by, operation }: Us
         }
         UsersOperation::Revoke { name, hash: None } => {
             let user = find(&name)?;
-            UsersAnswer { revoked: directory.revoke_all(&name).await?, ..one(user) }
+            UsersAnswer { revoked: directory.revoke_all(&name, &by).await?, ..one(user) }
         }
         UsersOperation::Revoke { name, hash: Some(beginning) } => {
             let user = find(&name)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudigrade_connectors::aws::fleet::Overview;
-use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory};
+use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory, Sighted};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look, open_gaps};
 use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
@@ -85,7 +85,7 @@ impl Finding<'_> {
         accounts: watch::Receiver<Arc<Vec<Account>>>,
     ) -> watch::Receiver<Overview> {
         let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
-        let collector = Collector::new(checker.clone(), self.committer.clone(), memory, now);
+        let collector = Collector::new(checker.clone(), self.committer.clone(), memory, Sighted::of(self.log.clone()), now);
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
         let (log, partitions) = (self.log.clone(), self.log.partitions());
         let external_ids = Arc::new(move |tenant: &str| {

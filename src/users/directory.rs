@@ -8,12 +8,12 @@ use cloudigrade_connectors::source::Committer;
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_query::rest::backend::{NewToken, NewUser, Refused, UserInfo};
-use cloudigrade_query::rest::principal::Principal;
+use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::{Token, TokenScope, User, UtcSecond};
 use tokio::sync::OwnedMutexGuard;
 
 use super::attempts::Attempts;
-use super::known::{Known, principal};
+use super::known::{Known, login, principal};
 use super::password::{self, Hasher};
 use super::rules;
 use super::secret::Secret;
@@ -120,13 +120,17 @@ impl Directory {
         }
     }
 
-    /// Checks a name and a password, for who logs in without a token: they may do all that the user may.
+    /// Checks a name and a password, for who logs in without a token.
     ///
     /// # Errors
     /// Those of [`Self::check_password`].
-    pub async fn check_login(&self, name: &str, password: Secret, from: Option<IpAddr>) -> Result<Principal, Refused> {
-        let user = self.check_password(name, password, from).await?;
-        Ok(principal(&user, if user.superuser { TokenScope::Admin } else { TokenScope::Write }))
+    pub async fn check_login(&self, name: &str, password: Secret, from: Option<IpAddr>) -> Result<Login, Refused> {
+        Ok(login(&self.check_password(name, password, from).await?))
+    }
+
+    /// Whether a login was not ended since.
+    pub fn is_let_in(&self, known: &Login) -> bool {
+        self.known(|all| all.user(&known.principal.name).is_some_and(|user| !user.disabled && login(user) == *known))
     }
 
     /// Whom a token stands for, if it works.
@@ -165,16 +169,17 @@ impl Directory {
         self.write(changing, vec![Edit::Revoke(token, now)]).await
     }
 
-    /// Ends all tokens of a user; gives how many.
+    /// Ends all tokens of a user, and their logins; gives how many tokens.
     ///
     /// # Errors
     /// [`Refused::NotFound`] where there is no such user.
-    pub async fn revoke_all(self: &Arc<Self>, name: &str) -> Result<usize, Refused> {
+    pub async fn revoke_all(self: &Arc<Self>, name: &str, by: &str) -> Result<usize, Refused> {
         let changing = self.change().await;
-        self.user(name).ok_or(Refused::NotFound { what: "user" })?;
+        let user = self.user(name).ok_or(Refused::NotFound { what: "user" })?;
         let now = (self.now)();
-        let edits: Vec<Edit> = self.tokens(name).into_iter().map(|token| Edit::Revoke(token, now)).collect();
+        let mut edits: Vec<Edit> = self.tokens(name).into_iter().map(|token| Edit::Revoke(token, now)).collect();
         let revoked = edits.len();
+        edits.push(Edit::PutUser(User { changed_at: now, changed_by: by.to_owned(), ..logins_ended(user) }));
         self.write(changing, edits).await?;
         Ok(revoked)
     }
@@ -216,26 +221,28 @@ impl Directory {
             changed_by: by.to_owned(),
             disabled: false,
             tokens_from: now,
+            logins_ended: 0,
         };
         let made = info(&user);
         self.write(changing, vec![Edit::PutUser(user)]).await?;
         Ok(made)
     }
 
-    /// Shuts a user out, or lets them in again.
+    /// Shuts a user out, which ends their logins, or lets them in again.
     ///
     /// # Errors
     /// [`Refused::NotFound`].
     pub async fn disable(self: &Arc<Self>, name: &str, disabled: bool, by: &str) -> Result<UserInfo, Refused> {
         let changing = self.change().await;
         let user = self.user(name).ok_or(Refused::NotFound { what: "user" })?;
+        let user = if disabled { logins_ended(user) } else { user };
         let user = User { disabled, changed_at: (self.now)(), changed_by: by.to_owned(), ..user };
         let changed = info(&user);
         self.write(changing, vec![Edit::PutUser(user)]).await?;
         Ok(changed)
     }
 
-    /// Gives a user another password. All their tokens end.
+    /// Gives a user another password. All their tokens and logins end.
     ///
     /// # Errors
     /// [`Refused::NotFound`], and [`Refused::Invalid`] for what can be no password.
@@ -248,7 +255,8 @@ impl Directory {
         let user = self.user(name).ok_or_else(unknown)?;
         let now = (self.now)();
         let mut edits: Vec<Edit> = self.tokens(name).into_iter().map(|token| Edit::Revoke(token, now)).collect();
-        edits.push(Edit::PutUser(User { password_hash, tokens_from: now, changed_at: now, changed_by: by.to_owned(), ..user }));
+        let changed = User { password_hash, tokens_from: now, changed_at: now, changed_by: by.to_owned(), ..logins_ended(user) };
+        edits.push(Edit::PutUser(changed));
         self.write(changing, edits).await
     }
 
@@ -345,6 +353,11 @@ fn make_room(known: &Known, user: &str, now: UtcSecond) -> Result<Vec<Edit>, Ref
         });
     }
     Ok(edits)
+}
+
+/// The same user, whose logins of before hold no longer.
+fn logins_ended(user: User) -> User {
+    User { logins_ended: user.logins_ended.saturating_add(1), ..user }
 }
 
 fn info(user: &User) -> UserInfo {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cloudigrade_query::rest::principal::Principal;
-use cloudigrade_schemas::{Token, User, UtcSecond};
+use cloudigrade_query::rest::principal::{Login, Principal};
+use cloudigrade_schemas::{Token, TokenScope, User, UtcSecond};
 
 use super::token;
 
@@ -99,6 +99,12 @@ impl Known {
 }
 
 /// Somebody who has proved to be a user.
-pub fn principal(user: &User, scope: cloudigrade_schemas::TokenScope) -> Principal {
+pub fn principal(user: &User, scope: TokenScope) -> Principal {
     Principal { name: Arc::from(user.name.as_str()), tenant: Arc::from(user.tenant.as_str()), superuser: user.superuser, scope }
+}
+
+/// Somebody who has given their password: they may do all that the user may.
+pub fn login(user: &User) -> Login {
+    let scope = if user.superuser { TokenScope::Admin } else { TokenScope::Write };
+    Login { principal: principal(user, scope), ended_before: user.logins_ended }
 }

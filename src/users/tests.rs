@@ -175,6 +175,39 @@ async fn another_password_ends_all_tokens_and_the_password_of_before() {
 }
 
 #[tokio::test]
+async fn a_login_ends_with_the_password_the_user_and_all_tokens_and_with_nothing_less() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut place = Place::open(&folder);
+    place.create("ann", true).await.unwrap();
+    let log_in = |place: &Place, password: &'static str| {
+        let directory = Arc::clone(&place.directory);
+        async move { directory.check_login("ann", Secret::new(password), None).await.unwrap() }
+    };
+    let first = log_in(&place, PASSWORD).await;
+    assert_eq!((&*first.principal.name, first.principal.scope), ("ann", TokenScope::Admin));
+    let token = place.log_in("ann").await.unwrap();
+    place.directory.revoke(&token.token).await.unwrap();
+    place.directory.disable("ann", false, "test").await.unwrap();
+    place.close();
+    place = Place::open(&folder);
+    assert!(place.directory.is_let_in(&first), "neither another token nor a restart ends it");
+
+    place.directory.revoke_all("ann", "test").await.unwrap();
+    assert!(!place.directory.is_let_in(&first));
+    let second = log_in(&place, PASSWORD).await;
+    place.directory.disable("ann", true, "test").await.unwrap();
+    assert!(!place.directory.is_let_in(&second));
+    place.directory.disable("ann", false, "test").await.unwrap();
+    assert!(!place.directory.is_let_in(&second), "who is let in again logs in again");
+    let third = log_in(&place, PASSWORD).await;
+    place.directory.reset_password("ann", Secret::new("another password"), "test").await.unwrap();
+    assert!(!place.directory.is_let_in(&third));
+    let fourth = log_in(&place, "another password").await;
+    assert!(place.directory.is_let_in(&fourth));
+    place.close();
+}
+
+#[tokio::test]
 async fn a_token_is_revoked_by_itself_or_by_its_hash_by_nobody_but_its_user() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::open(&folder);

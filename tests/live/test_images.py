@@ -3,7 +3,7 @@
 import json
 
 import trail
-from aws import REGION, Aws, TrailBucket, until
+from aws import OTHER_REGION, REGION, Aws, TrailBucket, until
 from cloud import Cloud
 from program import Program
 
@@ -53,6 +53,34 @@ def test_the_images_of_launches_that_only_the_logs_tell_of_are_described_too(aws
     assert known["value"]["name"] == "short-lived"
 
 
+def test_the_images_of_instances_that_ec2_never_showed_us_are_described_too_in_their_own_regions(
+    aws: Aws, bucket: TrailBucket, program: Program, account: str
+) -> None:
+    """An instance that lived for minutes between two looks; one that ran before there was an account; and EC2 is asked once about each."""
+    before, between, gone = (f"ami-0bb0bb0bb0bb0bb1{number}" for number in range(3))
+    for image, region in ((before, REGION), (between, OTHER_REGION)):
+        aws.admin("images", {"account": account, "region": region, "id": image, "name": f"of {region}"})
+
+    def told(image: str, region: str) -> None:
+        Cloud(aws, bucket, account, region).deliver(trail.run(account, region, trail.seconds(AT), [f"i-0{image[-16:]}"], "m5.large", image))
+
+    program.configure(bucket, accounts={"reconcile_every": "2s"}).start()
+    told(before, REGION)
+    bucket.drained()
+    program.enroll(aws, account)
+    told(between, OTHER_REGION)
+    told(gone, REGION)
+    for image, region in ((before, REGION), (between, OTHER_REGION)):
+        known = until("what EC2 says", lambda image=image: facts(program, image).get("metadata"))
+        assert (known["region"], known["value"]["name"], known["source"]) == (region, f"of {region}", f"ec2://{account}/{region}/{image}")
+    until("what EC2 does not say", lambda: f"unavailable/{account}" in facts(program, gone))
+    looks = program.metric("cloudigrade_reconciliations_total")
+    until("two more looks", lambda: program.metric("cloudigrade_reconciliations_total") >= looks + 2)
+    asked = [call["params"] for call in aws.calls(action="DescribeImages", account=account)]
+    # An image that is not there makes EC2 refuse a question about several.
+    assert all(sum(image in json.dumps(params) for params in asked) <= 2 for image in (before, between, gone)), asked
+
+
 def test_tags_of_images_are_facts_and_the_latest_holds(aws: Aws, bucket: TrailBucket, program: Program, account: str) -> None:
     program.configure(bucket).start()
     cloud, image = Cloud(aws, bucket, account), "ami-0bb0bb0bb0bb0bb04"
@@ -68,9 +96,9 @@ def test_tags_of_images_are_facts_and_the_latest_holds(aws: Aws, bucket: TrailBu
     tagged("CreateTags", "2024-03-01T11:00:00Z", {"key": "x", "value": "y"}, resource="i-00000000000000001")
     found = until("the tags", lambda: len(found := facts(program, image)) == 2 and found)
     bucket.drained()
-    until("the latest", lambda: facts(program, image)["tag/cloudigrade-rhel-present"]["at"] == "2024-03-01T12:00:00Z")
-    assert found["tag/team"]["value"] == {"key": "team", "value": "a"}
-    assert facts(program, image)["tag/cloudigrade-rhel-present"]["value"].get("value") is None
+    until("the latest", lambda: facts(program, image)[f"tag/{account}/cloudigrade-rhel-present"]["at"] == "2024-03-01T12:00:00Z")
+    assert found[f"tag/{account}/team"]["value"] == {"account_id": account, "key": "team", "value": "a"}
+    assert facts(program, image)[f"tag/{account}/cloudigrade-rhel-present"]["value"].get("value") is None
     assert program.sql("SELECT count(*) AS n FROM image_facts WHERE image_id NOT LIKE 'ami-%'") == [{"n": 0}]
 
 

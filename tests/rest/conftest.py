@@ -94,12 +94,19 @@ def collect(program: Program, bucket: TrailBucket) -> None:
 
 
 def looked_at_all_accounts(program: Program) -> None:
-    """Waits until the first look into each account after a start shows in the tables."""
+    """Waits until the first look into each account after a start shows in the tables, and all of their history: how far it is read is how far
+    data reaches, and rows of reports are provisional until then."""
     active = {(row["tenant"], row["account_id"]) for row in program.sql("SELECT tenant, account_id FROM accounts WHERE state = 'enabled'")}
     until("a look into each account", lambda: program.metric("cloudigrade_reconciliations_total") >= len(active), 120)
 
+    def unread() -> list[str]:
+        told = [program.accounts("list", "--tenant", tenant).stderr.decode() for tenant in sorted({tenant for tenant, _ in active})]
+        return [line for of_tenant in told for line in of_tenant.splitlines() if "history is being read" in line]
+
+    until("all history to be read", lambda: not unread(), 240)
+
     def facts() -> list[Any]:
-        return [program.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in ("image_facts", "images", "accounts")]
+        return [program.sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in ("image_facts", "images", "accounts", "coverage")]
 
     def settled() -> bool:
         before, caught_up = facts(), program.metric("cloudigrade_table_catch_up_seconds_count")

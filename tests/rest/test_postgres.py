@@ -8,9 +8,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,151 +16,12 @@ import cloudigrade
 import psycopg
 import pytest
 from conftest import create_user, free_port
+from demo_server import ANSWER_SECONDS, Server, code, one, root, server  # noqa: F401
 from program import Program
 
-ANSWER_SECONDS = 60
 # A join that takes far longer than any limit, and one that holds far more than it may.
 ENDLESS = "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 300000) b WHERE a.value * b.value % 7 = 3"
 HUGE = "SELECT array_agg(a.value) FROM generate_series(1, 20000) a, generate_series(1, 20000) b"
-
-
-@dataclass
-class Server:
-    """A server that speaks Postgres, and who may ask it: root sees all, ann a tenant without accounts."""
-
-    program: Program
-    port: int
-    passwords: dict[str, str]
-
-    def connect(self, user: str = "root", **more: object) -> psycopg.Connection:
-        """A connection of a user."""
-        with_user = {"host": "127.0.0.1", "port": self.port, "user": user, "password": self.passwords[user], "dbname": "cloudigrade"}
-        return psycopg.connect(**{**with_user, "connect_timeout": ANSWER_SECONDS, **more})
-
-    def psql(self, *commands: str, user: str = "root", expect: int = 0, args: tuple[str, ...] = ()) -> str:
-        """What psql prints."""
-        binary = shutil.which("psql")
-        if binary is None:
-            absent = "psql is missing: sudo apt-get install postgresql-client"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
-        env = {**os.environ, "PGPASSWORD": self.passwords[user], "PAGER": "cat", "LC_ALL": "C.UTF-8"}
-        listed = [word for command in commands for word in ("-c", command)]
-        command = [binary, "-X", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", "cloudigrade", *args, *listed]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL)
-        assert done.returncode == expect, f"{commands} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over the demo's data."""
-    folder = tmp_path_factory.mktemp("postgres")
-    cloudigrade.run("demo", "--folder", folder / "demo", "--days", 10, "--seed", 7)
-    (folder / "demo" / "data").rename(folder / "data")
-    program = Program(folder, "http://127.0.0.1:9")
-    port = free_port()
-    program.configure(serve__postgres={"listen": f"127.0.0.1:{port}"})
-    program.config.pop("accounts")
-    program.config_file.write_text(f'[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:{port}"\n')
-    passwords = {"root": create_user(program, "root", "--superuser"), "ann": create_user(program, "ann")}
-    program.start()
-    try:
-        yield Server(program, port, passwords)
-    finally:
-        program.end()
-
-
-@pytest.fixture
-def root(server: Server) -> Iterator[psycopg.Connection]:
-    """A connection of who sees all, each statement by itself."""
-    with server.connect(autocommit=True) as connection:
-        yield connection
-
-
-def one(connection: psycopg.Connection, query: str, *parameters: object, **more: object) -> object:
-    """The only value of a query."""
-    ((value,),) = connection.execute(query, parameters or None, **more).fetchall()
-    return value
-
-
-def code(connection: psycopg.Connection, query: str, *parameters: object) -> str:
-    """The SQLSTATE that a query fails with."""
-    with pytest.raises(psycopg.Error) as failure:
-        connection.execute(query, parameters or None).fetchall()
-    return str(failure.value.sqlstate)
-
-
-# What tools ask.
-
-
-@pytest.mark.parametrize(
-    ("command", "shows"),
-    [
-        (r"\d", "instance_intervals"),
-        (r"\dt", "power_events"),
-        (r"\d instance_intervals", "started_at"),
-        (r"\d+ instance_intervals", "started_at"),
-        (r"\d sys.gaps", "missing_from"),
-        (r"\dv sys.*", "reconciled"),
-        (r"\l", "cloudigrade"),
-        (r"\dn", "public"),
-        (r"\df usage", "functions"),
-        (r"\du", "root"),
-        (r"\dT", "types"),
-        (r"\conninfo", "root"),
-        (r"\encoding", "UTF8"),
-        (r"\l+", "cloudigrade"),
-        (r"\dn+", "public"),
-        (r"\dp", "accounts"),
-        (r"\copy (SELECT 1 AS a, 'x,y' AS b) to stdout with (format csv, header true)", 'a,b\n1,"x,y"'),
-    ],
-)
-def test_psql_describes_what_there_is(server: Server, command: str, shows: str) -> None:
-    """The commands that people begin with."""
-    assert shows in server.psql(command)
-
-
-def test_psql_prints_rows(server: Server) -> None:
-    """As a table, and as CSV."""
-    assert server.psql("SELECT count(*) AS runs FROM instance_intervals", args=("-At",)).strip().isdigit()
-    assert server.psql("SELECT 1 AS a, NULL AS b", "SHOW server_version", args=("--csv",)).startswith("a,b\n1,\n")
-
-
-CATALOGUE = {
-    "Grafana's version": "SELECT current_setting('server_version_num')::int/100 AS version",
-    "Grafana's tables": "SELECT CASE WHEN quote_ident(table_schema) IN ('public') THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' "
-    "|| quote_ident(table_name) END AS \"table\" FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog')",
-    "Grafana's columns": "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns WHERE table_name = 'accounts'",
-    "DBeaver's session": "SELECT current_schema(), session_user",
-    "DBeaver's databases": "SELECT db.oid, db.* FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate ORDER BY db.datname",
-    "DBeaver's schemas": "SELECT n.oid, n.*, d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d ON "
-    "d.objoid = n.oid AND d.objsubid = 0 AND d.classoid = 'pg_namespace'::regclass ORDER BY nspname",
-    "DBeaver's types": "SELECT t.oid, t.*, c.relkind, format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_type_name FROM pg_catalog.pg_type t "
-    "LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid = t.typrelid WHERE t.typname IS NOT NULL LIMIT 5",
-    "pgAdmin's activity": "SELECT pid, datname, usename, application_name, state FROM pg_stat_activity",
-    "the version": "SELECT version()",
-    "who": "SELECT current_user, current_database(), current_schema",
-    "settings": "SELECT name, setting FROM pg_settings WHERE name = 'server_version'",
-    "roles": "SELECT rolname, rolsuper FROM pg_roles",
-    "JDBC's tables": "SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c "
-    "WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'v') AND n.nspname = 'public' ORDER BY 3",
-    "columns of a table": "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-    "WHERE c.relname = 'accounts' AND a.attnum > 0 ORDER BY a.attnum",
-}
-
-
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_tools_find_what_they_look_for(root: psycopg.Connection, name: str) -> None:
-    """Queries about the catalogue that tools begin with have an answer."""
-    assert root.execute(CATALOGUE[name]).fetchall()
-
-
-def test_numbers_of_the_catalogue_stay_the_same(server: Server) -> None:
-    """Tools ask for a table's number on one connection and for its columns by that on another."""
-    with server.connect() as first, server.connect() as second:
-        number = one(first, "SELECT oid FROM pg_class WHERE relname = 'coverage'")
-        columns = second.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 ORDER BY attnum", (number,)).fetchall()
-    assert columns == [("account_id",), ("region",), ("complete_through",)]
 
 
 # Values.

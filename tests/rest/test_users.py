@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import select
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -284,18 +285,45 @@ def test_an_identity_header_of_somebody_who_is_no_trusted_proxy_is_nothing(progr
     assert Client(program.url).ask("GET", "/api/cloudigrade/v2/accounts/", headers=identity(account_number="123456")).status_code == 401
 
 
-def test_who_is_shut_out_is_shut_out_of_postgres_too_connections_included(program: Program) -> None:
+ENDLESS = "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 300000) b WHERE a.value * b.value % 7 = 3"
+
+
+def ended(connection: psycopg.Connection, query: str) -> None:
+    """Holds that the server ended a connection, whose client is told why."""
+    with pytest.raises(psycopg.OperationalError, match="let in no longer"):
+        connection.execute(query).fetchall()
+    assert connection.closed
+
+
+@pytest.mark.parametrize(
+    ("command", "may_come_back"),
+    [(("disable", "ann"), False), (("reset", "ann", "--generate", "--format", "json"), False), (("revoke", "ann", "--all"), True)],
+    ids=lambda given: given[0] if isinstance(given, tuple) else None,
+)
+def test_what_ends_all_tokens_of_a_user_ends_their_connections_idle_and_busy_and_nobody_elses(
+    program: Program, command: tuple[str, ...], may_come_back: bool
+) -> None:
     port = free_port()
     program.configure(serve__postgres={"listen": f"127.0.0.1:{port}"}).start()
-    password = create_user(program, "ann")
-    connect = {"host": "127.0.0.1", "port": port, "user": "ann", "password": password, "dbname": "cloudigrade", "connect_timeout": 30, "autocommit": True}
-    with psycopg.connect(**connect) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-        program.run("users", "disable", "ann")
-        # A user who was let in is looked at again every few seconds.
-        deadline = time.monotonic() + 30
-        with pytest.raises(psycopg.Error):
-            while time.monotonic() < deadline:
-                connection.execute("SELECT 1").fetchone()
+    passwords = {name: create_user(program, name) for name in ("ann", "bob")}
+
+    def connect(name: str, password: str) -> psycopg.Connection:
+        return psycopg.connect(host="127.0.0.1", port=port, user=name, password=password, dbname="cloudigrade", connect_timeout=30, autocommit=True)
+
+    with connect("ann", passwords["ann"]) as idle, connect("ann", passwords["ann"]) as busy, connect("bob", passwords["bob"]) as bob, ThreadPoolExecutor() as pool:
+        assert idle.execute("SELECT 1").fetchone() == (1,)
+        running = pool.submit(ended, busy, ENDLESS)
+        said = program.run("users", *command).stdout
+        # Nobody asks anything: what comes is the server's own doing.
+        readable, _, _ = select.select([idle.fileno()], [], [], 30)
+        assert readable
+        ended(idle, "SELECT 1")
+        running.result(30)
+        assert bob.execute("SELECT 1").fetchone() == (1,)
+    if may_come_back:
+        connect("ann", passwords["ann"]).close()
+        return
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(**connect)
+        connect("ann", passwords["ann"])
+    if command[0] == "reset":
+        connect("ann", json.loads(said)["password"]).close()

@@ -18,6 +18,7 @@ use super::memory::{Memory, put};
 use super::obstacles::Obstacles;
 use super::reconcile::{Known, reconcile};
 use super::session::Session;
+use super::sighted::Sighted;
 use crate::limits::{IMAGES_PER_CALL, OBSERVATIONS_PER_ENTRY, REGIONS_AT_ONCE_MAX};
 use crate::source::committer::{Committer, Entry, Message, NotCommitted};
 
@@ -82,14 +83,15 @@ pub struct Collector {
     checker: Checker,
     pub(super) committer: Committer,
     pub(super) memory: Memory,
+    sighted: Sighted,
     /// The wall clock.
     pub(super) now: fn() -> UtcSecond,
 }
 
 impl Collector {
     /// A collector that puts what it finds into a log. `now` is the wall clock.
-    pub fn new(checker: Checker, committer: Committer, memory: Memory, now: fn() -> UtcSecond) -> Self {
-        Self { checker, committer, memory, now }
+    pub fn new(checker: Checker, committer: Committer, memory: Memory, sighted: Sighted, now: fn() -> UtcSecond) -> Self {
+        Self { checker, committer, memory, sighted, now }
     }
 
     /// What is configured.
@@ -129,6 +131,7 @@ impl Collector {
     /// What lets no region be compared, and failures of the log.
     pub async fn reconcile_once(&self, account: &Account, external_id: &str) -> Result<Round, CollectError> {
         let (session, regions) = self.regions(account, external_id).await?;
+        self.sighted.catch_up().await?;
         let mut outcomes = futures::stream::iter(regions)
             .map(|region| async { (self.reconcile_region(&session, &region).await, region) })
             .buffer_unordered(REGIONS_AT_ONCE_MAX);
@@ -166,7 +169,7 @@ impl Collector {
                 let history = RegionHistory { collector: self, session, region: &region, since, progress };
                 let read = async {
                     let images = history.read().await?;
-                    self.describe_images(session, &region, &images).await
+                    self.describe_images(session, &region, &images, &BTreeSet::new()).await
                 };
                 (read.await, region)
             })
@@ -219,18 +222,24 @@ impl Collector {
             self.committer.commit(Entry { state, ..Entry::default() }).await?;
         }
         let images = description.instances.into_iter().filter_map(|instance| instance.image_id).collect();
-        self.describe_images(session, region, &images).await?;
+        self.describe_images(session, region, &images, &self.sighted.images(account, region)).await?;
         Ok(count)
     }
 
-    /// Asks about the images that are due, and writes what is new.
-    async fn describe_images(&self, session: &Session, region: &str, images: &BTreeSet<String>) -> Result<(), CollectError> {
+    /// Asks about the images that are due, and writes what is new. See [`due`].
+    async fn describe_images(
+        &self,
+        session: &Session,
+        region: &str,
+        seen: &BTreeSet<String>,
+        sighted: &BTreeSet<String>,
+    ) -> Result<(), CollectError> {
         let account = &session.target().account_id;
         let place = format!("{account}/{region}");
         let known: BTreeMap<String, KnownImage> = self.memory.scan(IMAGES, &place, &format!("{place}/")).await?.into_iter().collect();
         let asked_at = (self.now)();
         // Each answer is durable before the next one is asked for: a history may name thousands.
-        for ids in due(&known, images, asked_at).chunks(IMAGES_PER_CALL) {
+        for ids in due(&known, seen, sighted, asked_at).chunks(IMAGES_PER_CALL) {
             let mut entry = Entry::default();
             for image in describe::images(session, region, ids).await? {
                 let (facts, now_known) = news(known.get(image.id()), &image, account, region, asked_at);

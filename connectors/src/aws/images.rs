@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::answers::DescribedImage;
-use crate::limits::IMAGE_REFRESH_SECONDS;
+use crate::limits::{IMAGE_REFRESH_SECONDS, SIGHTED_IMAGES_PER_ROUND_MAX};
 
 /// What is known of images, by `account/region/image`, in the partition of `account/region`.
 pub const IMAGES: Store = Store("collect.images");
@@ -33,11 +33,15 @@ pub struct KnownImage {
     pub tags: Vec<String>,
 }
 
-/// The images to ask about: new ones, and those that were asked about too long ago. Tags set before we were told of changes, and what
-/// becomes of images, show only so.
-pub fn due(known: &BTreeMap<String, KnownImage>, wanted: &BTreeSet<String>, now: UtcSecond) -> Vec<String> {
+/// The images to ask about. Of those that instances are seen to have now: new ones, and those that were asked about too long ago, as tags set
+/// before we were told of changes, and what becomes of images, show only so. Of those that were `sighted`, which may have been used years ago
+/// and be many: new ones, so many at once.
+pub fn due(known: &BTreeMap<String, KnownImage>, seen: &BTreeSet<String>, sighted: &BTreeSet<String>, now: UtcSecond) -> Vec<String> {
+    let is_image = |id: &&String| id.starts_with("ami-");
     let is_due = |id: &&String| known.get(*id).is_none_or(|known| now.0 - known.asked_at.0 >= IMAGE_REFRESH_SECONDS);
-    wanted.iter().filter(|id| id.starts_with("ami-")).filter(is_due).cloned().collect()
+    let is_new = |id: &&String| !known.contains_key(*id) && !seen.contains(*id);
+    let of_sighted = sighted.iter().filter(is_image).filter(is_new).take(SIGHTED_IMAGES_PER_ROUND_MAX);
+    seen.iter().filter(is_image).filter(is_due).chain(of_sighted).cloned().collect()
 }
 
 /// The facts to write, and what is known then.
@@ -143,7 +147,21 @@ mod tests {
     fn only_new_images_and_those_asked_about_long_ago_are_asked_about() {
         let asked = |at| KnownImage { asked_at: UtcSecond(at), digest: None, unavailable: true, tags: vec![] };
         let known = BTreeMap::from([("ami-1".to_owned(), asked(0)), ("ami-2".to_owned(), asked(IMAGE_REFRESH_SECONDS))]);
-        let wanted = ["ami-1", "ami-2", "ami-3", "aki-kernel"].map(str::to_owned).into_iter().collect();
-        assert_eq!(due(&known, &wanted, UtcSecond(IMAGE_REFRESH_SECONDS)), ["ami-1", "ami-3"]);
+        let seen = ids(&["ami-1", "ami-2", "ami-3", "aki-kernel"]);
+        assert_eq!(due(&known, &seen, &BTreeSet::new(), UtcSecond(IMAGE_REFRESH_SECONDS)), ["ami-1", "ami-3"]);
+    }
+
+    fn ids(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn images_that_were_only_told_of_are_asked_about_once_and_never_too_many_at_once() {
+        let asked = KnownImage { asked_at: UtcSecond(0), digest: None, unavailable: true, tags: vec![] };
+        let known = BTreeMap::from([("ami-1".to_owned(), asked)]);
+        let sighted = ids(&["ami-1", "ami-2", "ami-3", "aki-kernel", ""]);
+        assert_eq!(due(&known, &ids(&["ami-3"]), &sighted, UtcSecond(IMAGE_REFRESH_SECONDS)), ["ami-3", "ami-2"]);
+        let many = (0..=SIGHTED_IMAGES_PER_ROUND_MAX).map(|number| format!("ami-{number:08}")).collect();
+        assert_eq!(due(&known, &BTreeSet::new(), &many, UtcSecond(0)).len(), SIGHTED_IMAGES_PER_ROUND_MAX);
     }
 }

@@ -71,7 +71,7 @@ fn read<T: DeserializeOwned>(store: Store, value: &[u8]) -> Result<T, LogError> 
 }
 
 /// Reading may wait for a disk.
-async fn off_the_runtime<T: Send + 'static>(read: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+pub(super) async fn off_the_runtime<T: Send + 'static>(read: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
         Err(LogError::Storage { doing: "reading what a finder remembers", cause: error.to_string(), help: "start the program again" })
     })

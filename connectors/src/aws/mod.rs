@@ -2,7 +2,7 @@
 //!
 //! * [`clients`], [`session`], [`pace`], [`error`]: how AWS is called: one configuration, a session for each role, a pace, one classification
 //! * [`policy`], [`permissions`], [`trail`], [`checker`]: what an account's owner lets us do, whether that is so, and what delivers events
-//! * [`describe`], [`answers`], [`reconcile`], [`state_change`], [`images`]: what EC2 says, and what that adds to what is known
+//! * [`describe`], [`answers`], [`reconcile`], [`state_change`], [`images`], [`sighted`]: what EC2 says, what it is asked about, and what that adds to what is known
 //! * [`history`]: what happened before
 //! * [`collector`], [`fleet`]: all of it for one account, and for all of them for as long as the program runs
 
@@ -24,6 +24,7 @@ pub mod permissions;
 pub mod policy;
 pub mod reconcile;
 pub mod session;
+pub mod sighted;
 pub mod state_change;
 pub mod target;
 pub mod trail;
@@ -38,4 +39,5 @@ pub use history::HistoryProgress;
 pub use memory::Memory;
 pub use policy::{PolicyFor, PolicyFormat, policy_text};
 pub use session::Session;
+pub use sighted::Sighted;
 pub use target::Target;

@@ -26,6 +26,8 @@ struct Canceller {
 pub(super) struct Registered {
     pub(super) pid: i32,
     pub(super) key: i32,
+    /// Tells that its user is let in no longer, which ends the statement that runs as well.
+    pub(super) shut_out: CancellationToken,
     canceller: Arc<Canceller>,
     all: Arc<Cancellers>,
 }
@@ -49,7 +51,7 @@ impl Cancellers {
         };
         known.insert(pid, Arc::clone(&canceller));
         drop(known);
-        Ok(Registered { pid, key: canceller.key, canceller, all: Arc::clone(self) })
+        Ok(Registered { pid, key: canceller.key, shut_out: CancellationToken::new(), canceller, all: Arc::clone(self) })
     }
 
     /// Ends what a connection is doing, if the key is its own. Nobody is told whether it was.
@@ -64,7 +66,7 @@ impl Cancellers {
 impl Registered {
     /// A statement begins: what tells that it is to end. Who asked before asked for an earlier one.
     pub(super) fn begin(&self) -> CancellationToken {
-        let token = CancellationToken::new();
+        let token = self.shut_out.child_token();
         *self.canceller.current.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
         token
     }
@@ -91,6 +93,15 @@ mod tests {
         all.cancel(one.pid, one.key);
         assert!(first.is_cancelled() && !of_other.is_cancelled());
         assert!(!one.begin().is_cancelled());
+    }
+
+    #[test]
+    fn who_is_shut_out_runs_no_statement_any_more() {
+        let all = Arc::new(Cancellers::default());
+        let (one, other) = (all.register().unwrap(), all.register().unwrap());
+        let (running, of_other) = (one.begin(), other.begin());
+        one.shut_out.cancel();
+        assert!(running.is_cancelled() && one.begin().is_cancelled() && !of_other.is_cancelled());
     }
 
     #[test]

@@ -32,23 +32,28 @@ pub(super) const CATALOGUE: &str = "cloudigrade";
 const SCHEMA: &str = "pg_catalog";
 
 /// Tables of the catalogue that are told here: of the own connection, or empty.
-pub(super) const OWN_TABLES: [&str; 16] = [
+pub(super) const OWN_TABLES: [&str; 21] = [
     "pg_authid",
     "pg_available_extensions",
     "pg_cursors",
     "pg_group",
     "pg_indexes",
     "pg_locks",
+    "pg_parameter_acl",
+    "pg_policies",
     "pg_prepared_statements",
     "pg_prepared_xacts",
     "pg_roles",
+    "pg_rules",
     "pg_sequences",
     "pg_settings",
     "pg_shadow",
     "pg_stat_activity",
     "pg_stat_database",
     "pg_timezone_names",
+    "pg_ts_config_map",
     "pg_user",
+    "pg_user_mappings",
 ];
 
 /// Whose connection it is.
@@ -92,7 +97,9 @@ impl Catalogue {
         context.register_udtf("pg_get_keywords", Arc::clone(&self.keywords) as _);
         CoerceIntArgsToBigInt::widen(context);
         let state = context.state();
-        let state = SessionStateBuilder::new_from_existing(state).with_type_planner(Arc::new(PgOidTypePlanner)).build();
+        let mut state = SessionStateBuilder::new_from_existing(state).with_type_planner(Arc::new(PgOidTypePlanner)).build();
+        // As clients are told: a time with its zone is in UTC.
+        state.config_mut().options_mut().execution.time_zone = Some("UTC".to_owned());
         *context.state_ref().write() = state;
         Ok(())
     }
@@ -319,9 +326,14 @@ fn own_tables(who: &Who) -> Result<BTreeMap<&'static str, Arc<dyn TableProvider>
         ("pg_cursors", empty(&["name", "statement", "is_holdable", "is_binary", "is_scrollable", "creation_time"])?),
         ("pg_indexes", empty(&["schemaname", "tablename", "indexname", "tablespace", "indexdef"])?),
         ("pg_locks", empty(&["locktype", "database", "relation", "transactionid", "virtualtransaction", "pid", "mode", "granted"])?),
+        ("pg_parameter_acl", empty(&["oid", "parname", "paracl"])?),
+        ("pg_policies", empty(&["schemaname", "tablename", "policyname", "permissive", "roles", "cmd", "qual", "with_check"])?),
         ("pg_prepared_statements", empty(&["name", "statement", "prepare_time", "parameter_types", "from_sql"])?),
         ("pg_prepared_xacts", empty(&["transaction", "gid", "prepared", "owner", "database"])?),
+        ("pg_rules", empty(&["schemaname", "tablename", "rulename", "definition"])?),
         ("pg_sequences", empty(&["schemaname", "sequencename", "sequenceowner", "data_type", "start_value", "last_value"])?),
+        ("pg_ts_config_map", empty(&["mapcfg", "maptokentype", "mapseqno", "mapdict"])?),
+        ("pg_user_mappings", empty(&["umid", "srvid", "srvname", "umuser", "usename", "umoptions"])?),
         ("pg_stat_database", empty(&["datid", "datname", "numbackends", "xact_commit", "xact_rollback", "blks_read", "blks_hit"])?),
     ]))
 }

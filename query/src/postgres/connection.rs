@@ -4,17 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::StreamExt;
 use pgwire::messages::PgWireBackendMessage as Message;
-use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::cancel::Registered;
@@ -25,18 +21,18 @@ use super::question::Question;
 use super::running::Running;
 use super::server::Server;
 use super::settings::Settings;
-use super::statement::{self, Command, CopyFormat};
+use super::statement::{self, Command};
 use super::wire::{Broken, Wire};
 use super::wrong::{Wrong, code};
-use crate::limits::PG_KNOWN_FOR;
-use crate::rest::principal::Principal;
+use crate::limits::PG_LET_IN_LOOK_EVERY;
+use crate::rest::principal::Login;
 use crate::session::Limits;
 
 /// A connection of a user.
 pub(super) struct Connection<S> {
     pub(super) wire: Wire<S>,
     pub(super) server: Arc<Server>,
-    principal: Principal,
+    login: Login,
     pub(super) settings: Settings,
     registered: Registered,
     _permit: OwnedSemaphorePermit,
@@ -48,7 +44,6 @@ pub(super) struct Connection<S> {
     pub(super) is_skipping: bool,
     /// Tells that the statement that runs is to end.
     pub(super) ending: CancellationToken,
-    known_at: Instant,
 }
 
 /// Why a statement was not answered.
@@ -76,6 +71,7 @@ impl From<Broken> for Stop {
 enum Next {
     Message(Option<Frontend>),
     Stop,
+    ShutOut,
     Idle,
     Expired,
 }
@@ -84,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     pub(super) fn new(
         wire: Wire<S>,
         server: Arc<Server>,
-        principal: Principal,
+        login: Login,
         settings: Settings,
         registered: Registered,
         permit: OwnedSemaphorePermit,
@@ -93,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Self {
             wire,
             server,
-            principal,
+            login,
             settings,
             registered,
             _permit: permit,
@@ -102,12 +98,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             portals: HashMap::new(),
             is_skipping: false,
             ending,
-            known_at: Instant::now(),
         }
     }
 
-    /// Answers until the client or the server ends it.
-    pub(super) async fn serve(mut self) -> Result<(), Broken> {
+    /// Answers until the client or the server ends it, or its user is let in no longer.
+    pub(super) async fn serve(self) -> Result<(), Broken> {
+        let (server, login, shut_out) = (Arc::clone(&self.server), self.login.clone(), self.registered.shut_out.clone());
+        let mut answered = Box::pin(self.answer_until_told());
+        tokio::select! {
+            biased;
+            answered = &mut answered => answered,
+            () = until_shut_out(&server, &login) => {
+                shut_out.cancel();
+                answered.await
+            }
+        }
+    }
+
+    async fn answer_until_told(mut self) -> Result<(), Broken> {
         let served = self.answer_all().await;
         let told = match &served {
             Ok(None) | Err(Broken::Gone | Broken::Io(_) | Broken::Stalled) => return served.map(|_| ()),
@@ -130,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     continue;
                 }
                 Next::Stop => return Ok(Some(Wrong::fatal(code::STOPPING, "the server stops"))),
+                Next::ShutOut => return Ok(Some(Wrong::shut_out())),
                 Next::Idle => return Ok(Some(Wrong::fatal(code::IDLE, "the connection was idle for too long"))),
                 Next::Message(None | Some(Frontend::Terminate)) => return Ok(None),
                 Next::Message(Some(message)) => match Box::pin(self.answer(message)).await {
@@ -149,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         tokio::select! {
             biased;
             () = self.server.stop.cancelled() => Ok(Next::Stop),
+            () = self.registered.shut_out.cancelled() => Ok(Next::ShutOut),
             message = self.wire.next() => Ok(Next::Message(message?)),
             () = sleep_until(since + idle) => Ok(Next::Idle),
             () = sleep_until(expiry.unwrap_or(since)), if expiry.is_some() => Ok(Next::Expired),
@@ -198,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.send_whole(running, tag).await
             }
             Command::Show(name) => {
-                let running = Running::of(self.shown(name.as_deref())?, &[])?;
+                let running = Running::of(self.settings.shown(name.as_deref())?, &[])?;
                 self.send_whole(running, tag).await
             }
             Command::CopyOut { query, format } => {
@@ -210,26 +220,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    /// Sends all rows of a question with a description of them.
-    async fn send_whole(&mut self, mut running: Running, tag: &str) -> Result<(), Stop> {
-        self.wire.put(&Message::RowDescription(running.description()))?;
-        let (sent, _) = self.send(&mut running, usize::MAX).await?;
-        self.complete(tag, Some(sent))
-    }
-
     /// What must hold before a statement is run.
     pub(super) fn begin_statement(&mut self, command: &Command) -> Result<(), Wrong> {
         self.ending = self.registered.begin();
-        if self.known_at.elapsed() > PG_KNOWN_FOR {
-            let tenant = if self.principal.superuser { None } else { Some(&*self.principal.tenant) };
-            let users = self.server.backend.users(tenant);
-            let is_same = |user: &crate::rest::backend::UserInfo| {
-                user.name == *self.principal.name && !user.disabled && user.superuser == self.principal.superuser
-            };
-            if !users.iter().any(is_same) {
-                return Err(Wrong::fatal(code::STOPPING, "this user is let in no longer"));
-            }
-            self.known_at = Instant::now();
+        if !self.server.backend.is_let_in(&self.login) {
+            return Err(Wrong::shut_out());
         }
         if self.status == TransactionStatus::Error && !command.ends_failure() {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
@@ -250,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         metrics::histogram!("cloudigrade_postgres_statement_seconds", "kind" => tag).record(elapsed.as_secs_f64());
         tracing::info!(
             target: "cloudigrade::access",
-            user = &*self.principal.name,
+            user = &*self.login.principal.name,
             pid = self.registered.pid,
             kind = tag,
             outcome,
@@ -263,12 +258,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     pub(super) fn question(&self, statement: Statement) -> Question {
         let settings: BTreeMap<String, String> = self.settings.all().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
         let who = Who {
-            user: Arc::clone(&self.principal.name),
-            is_superuser: self.principal.superuser,
+            user: Arc::clone(&self.login.principal.name),
+            is_superuser: self.login.principal.superuser,
             pid: self.registered.pid,
             settings: Arc::new(settings),
         };
-        Question { statement, viewer: self.principal.viewer(), who, limits: self.limits() }
+        Question { statement, viewer: self.login.principal.viewer(), who, limits: self.limits() }
     }
 
     fn limits(&self) -> Limits {
@@ -286,90 +281,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(Running::new(rows, formats, expires)?)
     }
 
+    /// What was ended is told as.
+    pub(super) fn ended(&self) -> Wrong {
+        if self.registered.shut_out.is_cancelled() { Wrong::shut_out() } else { Wrong::cancelled() }
+    }
+
     /// Waits for something, unless the client wants it no longer, or has gone.
     pub(super) async fn unless_ended<T>(&mut self, waiting: impl Future<Output = T>) -> Result<T, Stop> {
         let ending = self.ending.clone();
         tokio::select! {
             biased;
-            () = ending.cancelled() => Err(Wrong::cancelled().into()),
+            () = ending.cancelled() => Err(self.ended().into()),
             done = waiting => Ok(done),
             () = self.wire.gone() => Err(Broken::Gone.into()),
         }
-    }
-
-    /// Sends rows, so many at most. Tells how many, and whether these were the last.
-    pub(super) async fn send(&mut self, running: &mut Running, rows_max: usize) -> Result<(usize, bool), Stop> {
-        let mut sent = 0;
-        while sent < rows_max {
-            if let Some(row) = running.next_row() {
-                self.wire.put(&Message::DataRow(row?))?;
-                sent += 1;
-                self.flush_if_full().await?;
-            } else if !self.more(running).await? {
-                return Ok((sent, true));
-            }
-        }
-        Ok((sent, false))
-    }
-
-    /// Waits for more rows; false if there are none.
-    async fn more(&mut self, running: &mut Running) -> Result<bool, Stop> {
-        let Some(rows) = &mut running.rows else { return Ok(false) };
-        let Some(batch) = self.unless_ended(rows.next()).await?.transpose()? else {
-            running.rows = None;
-            return Ok(false);
-        };
-        running.add(batch);
-        Ok(true)
-    }
-
-    async fn flush_if_full(&mut self) -> Result<(), Stop> {
-        if !self.wire.is_full() {
-            return Ok(());
-        }
-        let ending = self.ending.clone();
-        tokio::select! {
-            biased;
-            () = ending.cancelled() => Err(Wrong::cancelled().into()),
-            flushed = self.wire.flush() => Ok(flushed?),
-        }
-    }
-
-    /// Sends rows as the lines of a file.
-    pub(super) async fn copy_out(&mut self, mut running: Running, format: &CopyFormat) -> Result<(), Stop> {
-        let columns = running.fields().len();
-        let count = i16::try_from(columns).map_err(|_| Wrong::new(code::LIMIT, "there are too many columns"))?;
-        self.wire.put(&Message::CopyOutResponse(CopyOutResponse::new(0, count, vec![0; columns])))?;
-        if let Some(header) = format.header(running.fields()) {
-            self.wire.put(&Message::CopyData(CopyData::new(header.into())))?;
-        }
-        let mut sent = 0;
-        loop {
-            if let Some(row) = running.next_row() {
-                self.wire.put(&Message::CopyData(CopyData::new(format.row(row?).into())))?;
-                sent += 1;
-                self.flush_if_full().await?;
-            } else if !self.more(&mut running).await? {
-                break;
-            }
-        }
-        self.wire.put(&Message::CopyDone(CopyDone::new()))?;
-        self.complete("COPY", Some(sent))
-    }
-
-    /// Sends rows of a cursor.
-    pub(super) async fn fetch(&mut self, cursor: &str, count: usize, formats: &[i16], is_described: bool) -> Result<(), Stop> {
-        let mut portal = self.portals.remove(cursor).ok_or_else(|| no_such_cursor(cursor))?;
-        let running = portal.running()?;
-        if !formats.is_empty() {
-            running.reformat(formats)?;
-        }
-        if is_described {
-            self.wire.put(&Message::RowDescription(running.description()))?;
-        }
-        let (sent, _) = self.send(running, count).await?;
-        self.portals.insert(cursor.to_owned(), portal);
-        self.complete("FETCH", Some(sent))
     }
 
     /// Does what gives no rows.
@@ -431,23 +356,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(())
     }
 
-    /// The value of a setting as rows, or of all.
-    pub(super) fn shown(&self, name: Option<&str>) -> Result<RecordBatch, Wrong> {
-        let columns: Vec<(&str, Vec<String>)> = match name {
-            Some(name) => {
-                let missing = || Wrong::new(code::NO_SUCH_SETTING, format!("unrecognized configuration parameter \"{name}\""));
-                vec![(name, vec![self.settings.get(name).ok_or_else(missing)?.to_owned()])]
-            }
-            None => {
-                let (names, values) = self.settings.all().map(|(name, value)| (name.to_owned(), value.to_owned())).unzip();
-                vec![("name", names), ("setting", values)]
-            }
-        };
-        let schema = Schema::new(columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>());
-        let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as _).collect();
-        RecordBatch::try_new(Arc::new(schema), arrays).map_err(Wrong::internal)
-    }
-
     /// Tells that a statement is done.
     pub(super) fn complete(&mut self, tag: &str, rows: Option<usize>) -> Result<(), Stop> {
         let tag = match (tag, rows) {
@@ -473,6 +381,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
         self.wire.put(&Message::ReadyForQuery(ReadyForQuery::new(self.status)))?;
         Ok(self.wire.flush().await?)
+    }
+}
+
+/// Waits until somebody is let in no longer.
+async fn until_shut_out(server: &Server, login: &Login) {
+    while server.backend.is_let_in(login) {
+        sleep(PG_LET_IN_LOOK_EVERY).await;
     }
 }
 

@@ -1,10 +1,23 @@
-//! Rows as COPY writes them: lines of text or of CSV.
+//! COPY to the client: what is copied, and rows as it writes them, lines of text or of CSV.
 
 use bytes::{Buf, BytesMut};
+use datafusion::sql::sqlparser::ast::{CopyOption, Ident, ObjectName, Query, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use pgwire::api::results::FieldInfo;
 use pgwire::messages::data::DataRow;
 
-use super::statement::CopyFormat;
+use super::statement::not_supported;
+use super::wrong::Wrong;
+
+/// How COPY writes rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CopyFormat {
+    pub(super) is_csv: bool,
+    pub(super) has_header: bool,
+    pub(super) delimiter: char,
+    pub(super) null: String,
+}
 
 impl CopyFormat {
     /// The names of the columns as a line, if one is asked for.
@@ -73,6 +86,38 @@ impl CopyFormat {
             line.extend_from_slice(&[b'\\', letter]);
         }
     }
+}
+
+/// `SELECT` of a table's columns.
+pub(super) fn selection(table: &ObjectName, columns: &[Ident]) -> Result<Box<Query>, Wrong> {
+    let columns = if columns.is_empty() { "*".to_owned() } else { columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") };
+    let sql = format!("SELECT {columns} FROM {table}");
+    match Parser::parse_sql(&PostgreSqlDialect {}, &sql).ok().and_then(|mut statements| statements.pop()) {
+        Some(Statement::Query(query)) => Ok(query),
+        _ => Err(not_supported("COPY of this")),
+    }
+}
+
+/// How COPY is asked to write.
+pub(super) fn copy_format(options: Vec<CopyOption>) -> Result<CopyFormat, Wrong> {
+    let mut format = CopyFormat { is_csv: false, has_header: false, delimiter: '\0', null: String::new() };
+    let mut null = None;
+    for option in options {
+        match option {
+            CopyOption::Format(name) if name.value.eq_ignore_ascii_case("csv") => format.is_csv = true,
+            CopyOption::Format(name) if name.value.eq_ignore_ascii_case("text") => format.is_csv = false,
+            CopyOption::Header(header) => format.has_header = header,
+            CopyOption::Delimiter(delimiter) if delimiter.is_ascii() && !"\r\n\"\\".contains(delimiter) => format.delimiter = delimiter,
+            CopyOption::Null(text) if !text.contains(['\r', '\n']) => null = Some(text),
+            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("utf-8") => {}
+            other => return Err(not_supported(format!("COPY with {other}"))),
+        }
+    }
+    format.null = null.unwrap_or_else(|| if format.is_csv { String::new() } else { "\\N".to_owned() });
+    if format.delimiter == '\0' {
+        format.delimiter = if format.is_csv { ',' } else { '\t' };
+    }
+    Ok(format)
 }
 
 #[cfg(test)]

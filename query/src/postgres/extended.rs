@@ -218,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.wire.put(&Message::ParameterDescription(ParameterDescription::new(types.iter().map(Type::oid).collect())))?;
         let rows = match (self.prepared(name)?.command.as_ref(), described) {
             (Some(Command::Ask(_)), Some(described)) => Some(description(&fields(&described.schema, &[])?)),
-            (Some(Command::Show(name)), _) => Some(Running::of(self.shown(name.as_deref())?, &[])?.description()),
+            (Some(Command::Show(name)), _) => Some(Running::of(self.settings.shown(name.as_deref())?, &[])?.description()),
             (Some(Command::Fetch { cursor, .. }), _) => {
                 let portal = self.portals.get(cursor).ok_or_else(|| no_such_cursor(cursor))?;
                 match &portal.state {
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.begin_statement(command)?;
                 self.start((**statement).clone(), &portal.formats).await?
             }
-            Command::Show(name) => Running::of(self.shown(name.as_deref())?, &portal.formats)?,
+            Command::Show(name) => Running::of(self.settings.shown(name.as_deref())?, &portal.formats)?,
             _ => return Ok(()),
         };
         let is_as_told = |told: &Vec<Type>| told.iter().eq(running.fields().iter().map(|field| field.datatype()));

@@ -18,7 +18,7 @@ use super::server::Server;
 use super::settings::{Settings, of_options};
 use super::wire::{Broken, Wire};
 use super::wrong::{Wrong, code};
-use crate::rest::principal::Principal;
+use crate::rest::principal::Login;
 
 /// Requests before the first message proper, at most: one about TLS and one about GSSAPI.
 const REQUESTS_MAX: usize = 2;
@@ -69,7 +69,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send>(
             refuse(wire, Wrong::fatal(code::PROTOCOL, broken.to_string())).await
         }
         Err(broken) => Err(broken),
-        Ok(Ok((principal, settings, permit))) => {
+        Ok(Ok((login, settings, permit))) => {
             let registered = match server.cancellers.register() {
                 Ok(registered) => registered,
                 Err(error) => return refuse(wire, Wrong { is_fatal: true, ..Wrong::internal(error) }).await,
@@ -81,8 +81,8 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send>(
             wire.put(&Message::BackendKeyData(BackendKeyData::new(registered.pid, SecretKey::I32(registered.key))))?;
             wire.put(&Message::ReadyForQuery(ReadyForQuery::new(TransactionStatus::Idle)))?;
             wire.flush().await?;
-            tracing::info!(target: "cloudigrade::access", user = &*principal.name, from = %peer, pid = registered.pid, "postgres connection");
-            Ok(Some(Connection::new(wire, Arc::clone(server), principal, settings, registered, permit)))
+            tracing::info!(target: "cloudigrade::access", user = &*login.principal.name, from = %peer, pid = registered.pid, "postgres connection");
+            Ok(Some(Connection::new(wire, Arc::clone(server), login, settings, registered, permit)))
         }
         Ok(Err(wrong)) => refuse(wire, wrong).await,
     }
@@ -95,7 +95,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin, T>(mut wire: Wire<S>, wrong: 
     Ok(None)
 }
 
-type LetIn = (Principal, Settings, OwnedSemaphorePermit);
+type LetIn = (Login, Settings, OwnedSemaphorePermit);
 
 /// Finds out who it is. The outer error is that of the connection, the inner one what the client is told.
 async fn let_in<S: AsyncRead + AsyncWrite + Unpin>(
@@ -131,14 +131,14 @@ async fn let_in<S: AsyncRead + AsyncWrite + Unpin>(
         Some(_) => return Err(Malformed("a password is expected").into()),
         None => return Err(Broken::Gone),
     };
-    let principal = match server.backend.check_password(&user, &password, Some(peer)).await {
-        Ok(principal) => principal,
+    let login = match server.backend.check_password(&user, &password, Some(peer)).await {
+        Ok(login) => login,
         Err(refused) => return Ok(Err(refused.into())),
     };
-    if !principal.may(TokenScope::Read) {
+    if !login.principal.may(TokenScope::Read) {
         return Ok(Err(Wrong::fatal(code::NOT_LET_IN, "this user may not read")));
     }
-    Ok(Ok((principal, settings, permit)))
+    Ok(Ok((login, settings, permit)))
 }
 
 /// Who it says it is, and the settings that it begins with.

@@ -4,8 +4,8 @@
 //! long and on which threads is decided here. A connection belongs to a user, and each of its statements is planned in a session of its
 //! own over what this user sees: no statement can reach another's, nor leave anything behind.
 //!
-//! * [`statement`]: which statements there are; all else is refused
-//! * [`connection`], [`extended`]: what a client asks, and its answers
+//! * [`statement`], [`set`]: which statements there are; all else is refused
+//! * [`connection`], [`extended`], [`sending`]: what a client asks, and its answers
 //! * [`question`]: asking it; [`rewrite`]: in words that DataFusion knows
 //! * [`catalogue`], [`functions`], [`settings`]: what tools look for
 //! * [`login`], [`cancel`], [`server`]: connections
@@ -22,7 +22,9 @@ mod login;
 mod question;
 mod rewrite;
 mod running;
+mod sending;
 mod server;
+mod set;
 mod settings;
 mod statement;
 mod tls;

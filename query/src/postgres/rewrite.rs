@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, Statement, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut, visit_expressions_mut,
+    AccessExpr, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Statement,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions_mut,
 };
 use datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
@@ -39,6 +39,8 @@ static FAITHFUL: LazyLock<Vec<Box<dyn SqlStatementRewriteRule>>> = LazyLock::new
 
 /// Puts a question in words that DataFusion knows. `text` is what it was read from, if it was that alone.
 pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Statement {
+    let is_changed = schemas_of_path(&mut statement) | names_of_functions(&mut statement);
+    let text = text.filter(|_| !is_changed);
     if is_about_catalogue(&statement) {
         let text = text.map_or_else(|| statement.to_string(), str::to_owned);
         if let Some(mut statements) = compatible(&text)
@@ -55,6 +57,48 @@ pub(super) fn rewritten(mut statement: Statement, text: Option<&str>) -> Stateme
     }
     qualified(&mut statement);
     statement
+}
+
+/// The functions that the search path is taken apart by.
+const TAKING_APART: [&str; 2] = ["generate_series", "string_to_array"];
+
+/// Puts the schema that is looked in by itself, in the place of a query that takes the setting apart, as Grafana's does. Says whether there was
+/// one.
+fn schemas_of_path(statement: &mut Statement) -> bool {
+    let mut is_changed = false;
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::InSubquery { expr: tested, subquery, negated } = expr {
+            let mut relations = Relations::default();
+            _ = Visit::visit(subquery.as_ref(), &mut relations);
+            let is_of_path = !relations.named.is_empty() && relations.named.iter().all(|name| TAKING_APART.contains(&name.as_str()));
+            if is_of_path && subquery.to_string().to_lowercase().contains("current_setting('search_path')") {
+                let list = vec![Expr::value(Value::SingleQuotedString("public".to_owned()))];
+                *expr = Expr::InList { expr: tested.clone(), list, negated: *negated };
+                is_changed = true;
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    is_changed
+}
+
+/// Puts the names of functions that are looked for by them, `'pg_catalog.array_in'::regproc`: the catalogue has functions by their names. Says
+/// whether there was one.
+fn names_of_functions(statement: &mut Statement) -> bool {
+    let mut is_changed = false;
+    _ = visit_expressions_mut(statement, |expr| {
+        if let Expr::Cast { expr: named, data_type: DataType::Custom(kind, _), .. } = expr
+            && last(kind) == "regproc"
+            && let Expr::Value(value) = named.as_ref()
+            && let Value::SingleQuotedString(name) = &value.value
+        {
+            let name = name.rsplit('.').next().unwrap_or_default().to_owned();
+            *expr = Expr::value(Value::SingleQuotedString(name));
+            is_changed = true;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    is_changed
 }
 
 /// Reads queries about the catalogue that are not SQL as the parser knows it, but as the rules of others do.
@@ -113,6 +157,11 @@ fn bare(name: &ObjectName) -> String {
     name.to_string().replace('"', "").to_lowercase()
 }
 
+/// A name without its schema.
+fn last(name: &ObjectName) -> String {
+    bare(name).rsplit('.').next().unwrap_or_default().to_owned()
+}
+
 impl Visitor for Relations {
     type Break = ();
 
@@ -128,12 +177,25 @@ impl Visitor for Relations {
     }
 }
 
-/// Puts constants for what tools ask of the catalogue and DataFusion cannot plan: lists of privileges, options and members, and whether a type
-/// is one of rows. There are none of these.
+/// Puts constants for what tools ask of the catalogue and DataFusion cannot plan: lists of privileges, options and members, whether a type is
+/// one of rows, and the table that a row is of, by which descriptions are found. There are none of these.
 fn without_lists(statement: &mut Statement) {
+    let is_table_of_row = |name: &Ident| name.value.eq_ignore_ascii_case("tableoid");
     _ = visit_expressions_mut(statement, |expr| {
         let constant = match expr {
-            Expr::Function(function) if bare(&function.name) == "array_to_string" => Value::Null,
+            Expr::CompoundIdentifier(names) if names.last().is_some_and(is_table_of_row) => Value::Null,
+            Expr::Function(function) if NOT_TO_BE_HAD.contains(&last(&function.name).as_str()) => Value::Null,
+            // Of `(current_schemas(true))[1]` an element can be had; of columns of the catalogue, which are texts, and of rows it cannot.
+            Expr::CompoundFieldAccess { root, access_chain } if !is_element_of_function(root, access_chain) => Value::Null,
+            // So `x = ANY(column)` is written by the rules of others. Lists in columns are texts as well, and there is nothing that has one.
+            Expr::Function(function) if bare(&function.name) == "array_contains" && is_of_column(function) => Value::Boolean(false),
+            Expr::CompoundIdentifier(names) => {
+                // As it is called in later versions, of which the catalogue is.
+                if let Some(name) = names.last_mut().filter(|name| name.value.eq_ignore_ascii_case("colliculocale")) {
+                    *name = Ident::new("colllocale");
+                }
+                return ControlFlow::Continue(());
+            }
             Expr::Function(function) if bare(&function.name) == "array" && matches!(function.args, FunctionArguments::Subquery(_)) => {
                 Value::SingleQuotedString("{}".to_owned())
             }
@@ -145,6 +207,23 @@ fn without_lists(statement: &mut Statement) {
         *expr = Expr::value(constant);
         ControlFlow::Continue(())
     });
+}
+
+/// Functions of the catalogue that would give lists, or texts made of them.
+const NOT_TO_BE_HAD: [&str; 3] = ["array_to_string", "format", "_pg_expandarray"];
+
+fn is_of_column(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let first = list.args.first();
+    matches!(first, Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(_) | Expr::Identifier(_)))))
+}
+
+fn is_element_of_function(root: &Expr, access: &[AccessExpr]) -> bool {
+    let is_function = match root {
+        Expr::Nested(nested) => matches!(**nested, Expr::Function(_)),
+        root => matches!(root, Expr::Function(_)),
+    };
+    is_function && access.iter().all(|access| matches!(access, AccessExpr::Subscript(_)))
 }
 
 /// Puts the schema before tables of the catalogue that the rules of others do not know.
@@ -247,6 +326,38 @@ mod tests {
         assert_eq!(rewritten(parse(sql), None).to_string(), sql);
         let sql = "SELECT * FROM accounts WHERE name = ANY('{a,\"b,c\"}')";
         assert_eq!(rewritten(parse(sql), None).to_string(), "SELECT * FROM accounts WHERE name = ANY(ARRAY['a', 'b,c'])");
+    }
+
+    #[test]
+    fn the_search_path_is_the_one_schema_that_is_looked_in_and_other_queries_stay() {
+        let path = "string_to_array(current_setting('search_path'), ',')";
+        let asked = |of: &str| {
+            format!("SELECT x FROM y WHERE x IN (SELECT trim(s[i]) FROM generate_series(1, array_upper({of}, 1)) AS i, {of} AS s)")
+        };
+        assert_eq!(rewritten(parse(&asked(path)), None).to_string(), "SELECT x FROM y WHERE x IN ('public')");
+        let other = asked("string_to_array(z, ',')");
+        assert_eq!(rewritten(parse(&other), None).to_string(), parse(&other).to_string());
+    }
+
+    #[test]
+    fn functions_are_looked_for_by_their_names() {
+        let sql = "SELECT typinput = 'pg_catalog.array_in'::regproc FROM pg_catalog.pg_type";
+        assert_eq!(rewritten(parse(sql), Some(sql)).to_string(), "SELECT typinput = 'array_in' FROM pg_catalog.pg_type");
+    }
+
+    #[test]
+    fn what_the_catalogue_lacks_is_null_there_and_nowhere_else() {
+        let catalogue = "SELECT format('%s', c.oid), c.colliculocale FROM pg_catalog.pg_collation AS c WHERE c.tableoid = 1";
+        let told = rewritten(parse(catalogue), None).to_string();
+        assert_eq!(told, "SELECT NULL, c.colllocale FROM pg_catalog.pg_collation AS c WHERE NULL = 1");
+        let keys = "SELECT (information_schema._pg_expandarray(i.indkey)).n, k.conkey[1], (pg_catalog.current_schemas(true))[1] FROM pg_catalog.pg_index AS i, pg_catalog.pg_constraint AS k";
+        let told = rewritten(parse(keys), None).to_string();
+        assert!(told.starts_with("SELECT NULL, NULL, (current_schemas(true))[1] FROM"), "{told}");
+        let lists = "SELECT 'd' = ANY(es.stxkind), n.nspname = ANY(current_schemas(true)) FROM pg_catalog.pg_statistic_ext AS es, pg_catalog.pg_namespace AS n";
+        let told = rewritten(parse(lists), None).to_string();
+        assert!(told.starts_with("SELECT false, ") && told.contains("current_schemas(true)"), "{told}");
+        let usage = "SELECT format('%s', c.tableoid) FROM accounts AS c";
+        assert_eq!(rewritten(parse(usage), None).to_string(), usage);
     }
 
     #[test]

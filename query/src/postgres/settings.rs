@@ -1,7 +1,11 @@
 //! Settings of a connection: those that clients set as they begin. Each belongs to one connection, and none reaches DataFusion's own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::wrong::{Wrong, code};
 
@@ -163,6 +167,23 @@ impl Settings {
     pub(super) fn reported(&self) -> Vec<(&'static str, String)> {
         let reported = SETTINGS.iter().filter(|setting| setting.is_reported);
         reported.map(|setting| (setting.told_as, self.values.get(setting.name).cloned().unwrap_or_default())).collect()
+    }
+
+    /// The value of a setting as rows, or of all.
+    pub(super) fn shown(&self, name: Option<&str>) -> Result<RecordBatch, Wrong> {
+        let columns: Vec<(&str, Vec<String>)> = match name {
+            Some(name) => {
+                let missing = || Wrong::new(code::NO_SUCH_SETTING, format!("unrecognized configuration parameter \"{name}\""));
+                vec![(name, vec![self.get(name).ok_or_else(missing)?.to_owned()])]
+            }
+            None => {
+                let (names, values) = self.all().map(|(name, value)| (name.to_owned(), value.to_owned())).unzip();
+                vec![("name", names), ("setting", values)]
+            }
+        };
+        let schema = Schema::new(columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>());
+        let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as _).collect();
+        RecordBatch::try_new(Arc::new(schema), arrays).map_err(Wrong::internal)
     }
 
     /// A time that is set, if it is.

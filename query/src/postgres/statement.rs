@@ -2,13 +2,15 @@
 //! before DataFusion sees anything.
 
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyOption, CopySource, CopyTarget, DeclareType, DiscardObject, Expr, FetchDirection, FetchPosition,
-    Ident, ObjectName, Query, Reset, Set, SetExpr, Statement, UnaryOperator, Value, ValueWithSpan,
+    CloseCursor, CopySource, CopyTarget, DeclareType, DiscardObject, FetchDirection, FetchPosition, Ident, Query, Reset, SetExpr,
+    Statement, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use super::copy::{CopyFormat, copy_format, selection};
 use super::rewrite::{read_about_catalogue, rewritten};
+use super::set::{lowered, setting};
 use super::wrong::{Wrong, code};
 use crate::limits::PG_STATEMENTS_AT_ONCE_MAX;
 use crate::nesting;
@@ -57,15 +59,6 @@ pub(super) enum Command {
     Deallocate(Option<String>),
     /// Done by doing nothing; its tag.
     Nothing(&'static str),
-}
-
-/// How COPY writes rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CopyFormat {
-    pub(super) is_csv: bool,
-    pub(super) has_header: bool,
-    pub(super) delimiter: char,
-    pub(super) null: String,
 }
 
 impl Command {
@@ -159,7 +152,7 @@ fn refused(what: &str) -> Wrong {
     Wrong::new(code::READ_ONLY, message)
 }
 
-fn not_supported(what: impl std::fmt::Display) -> Wrong {
+pub(super) fn not_supported(what: impl std::fmt::Display) -> Wrong {
     Wrong::new(code::NOT_SUPPORTED, format!("{what} is not supported"))
 }
 
@@ -260,87 +253,6 @@ fn only_asks(query: &Query) -> bool {
     query.locks.is_empty() && body(&query.body) && with.into_iter().all(|table| only_asks(&table.query))
 }
 
-/// `SELECT` of a table's columns.
-fn selection(table: &ObjectName, columns: &[Ident]) -> Result<Box<Query>, Wrong> {
-    let columns = if columns.is_empty() { "*".to_owned() } else { columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") };
-    let sql = format!("SELECT {columns} FROM {table}");
-    match Parser::parse_sql(&PostgreSqlDialect {}, &sql).ok().and_then(|mut statements| statements.pop()) {
-        Some(Statement::Query(query)) => Ok(query),
-        _ => Err(not_supported("COPY of this")),
-    }
-}
-
-fn copy_format(options: Vec<CopyOption>) -> Result<CopyFormat, Wrong> {
-    let mut format = CopyFormat { is_csv: false, has_header: false, delimiter: '\0', null: String::new() };
-    let mut null = None;
-    for option in options {
-        match option {
-            CopyOption::Format(name) if name.value.eq_ignore_ascii_case("csv") => format.is_csv = true,
-            CopyOption::Format(name) if name.value.eq_ignore_ascii_case("text") => format.is_csv = false,
-            CopyOption::Header(header) => format.has_header = header,
-            CopyOption::Delimiter(delimiter) if delimiter.is_ascii() && !"\r\n\"\\".contains(delimiter) => format.delimiter = delimiter,
-            CopyOption::Null(text) if !text.contains(['\r', '\n']) => null = Some(text),
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("utf-8") => {}
-            other => return Err(not_supported(format!("COPY with {other}"))),
-        }
-    }
-    format.null = null.unwrap_or_else(|| if format.is_csv { String::new() } else { "\\N".to_owned() });
-    if format.delimiter == '\0' {
-        format.delimiter = if format.is_csv { ',' } else { '\t' };
-    }
-    Ok(format)
-}
-
-fn lowered(name: &ObjectName) -> String {
-    name.to_string().replace('"', "").to_lowercase()
-}
-
-fn setting(set: Set) -> Result<Command, Wrong> {
-    let of = |name: &str, value: Option<String>, is_local| Command::Set { name: name.to_owned(), value, is_local };
-    match set {
-        Set::SingleAssignment { scope, hivevar: false, variable, values } => {
-            let is_local = matches!(scope, Some(ContextModifier::Local));
-            let values = values.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-            let name = lowered(&variable);
-            match values.as_slice() {
-                [Some(_), ..] => {
-                    let listed: Vec<String> = values.into_iter().flatten().collect();
-                    Ok(of(&name, Some(listed.join(", ")), is_local))
-                }
-                _ => Ok(of(&name, None, is_local)),
-            }
-        }
-        Set::SetTimeZone { local, value: zone } => {
-            let zone = value(&zone)?.filter(|zone| !zone.eq_ignore_ascii_case("local"));
-            Ok(of("timezone", zone, local))
-        }
-        Set::SetNames { charset_name, .. } => Ok(of("client_encoding", Some(charset_name.value), false)),
-        Set::SetNamesDefault {} => Ok(of("client_encoding", None, false)),
-        // Whatever is asked for: each statement sees what is committed, and nothing is written.
-        Set::SetTransaction { .. } => Ok(Command::Nothing("SET")),
-        _ => Err(Wrong::new(code::NO_SUCH_SETTING, "this cannot be set here")),
-    }
-}
-
-/// The text of a value; `None` for DEFAULT.
-fn value(expr: &Expr) -> Result<Option<String>, Wrong> {
-    let wrong = || Wrong::new(code::INVALID_PARAMETER, format!("{expr} is no value of a setting: it is a constant or a name"));
-    match expr {
-        Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default") => Ok(None),
-        Expr::Identifier(name) => Ok(Some(name.value.clone())),
-        Expr::CompoundIdentifier(names) => Ok(Some(names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join("."))),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Ok(value(expr)?.map(|number| format!("-{number}"))),
-        Expr::Value(ValueWithSpan { value, .. }) => match value {
-            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::EscapedStringLiteral(text) => Ok(Some(text.clone())),
-            Value::Number(number, _) => Ok(Some(number.clone())),
-            Value::Boolean(is) => Ok(Some(if *is { "on" } else { "off" }.to_owned())),
-            _ => Err(wrong()),
-        },
-        Expr::Interval(interval) => value(&interval.value),
-        _ => Err(wrong()),
-    }
-}
-
 fn rows_of(direction: &FetchDirection) -> Result<usize, Wrong> {
     let number = |limit: &ValueWithSpan| match &limit.value {
         Value::Number(number, _) => number.parse::<usize>().map_err(|_| not_supported("FETCH backwards")),
@@ -428,22 +340,6 @@ mod tests {
         for (sql, expected) in known {
             assert_eq!(one(sql).unwrap(), expected, "{sql}");
         }
-    }
-
-    #[test]
-    fn settings_are_read_in_all_their_spellings() {
-        let set = |name: &str, value: Option<&str>, is_local| Command::Set { name: name.into(), value: value.map(Into::into), is_local };
-        assert_eq!(one("SET statement_timeout = '5s'").unwrap(), set("statement_timeout", Some("5s"), false));
-        assert_eq!(one("SET LOCAL statement_timeout TO 500").unwrap(), set("statement_timeout", Some("500"), true));
-        assert_eq!(one("SET SESSION DateStyle = ISO, MDY").unwrap(), set("datestyle", Some("ISO, MDY"), false));
-        assert_eq!(one("SET search_path TO \"$user\", public").unwrap(), set("search_path", Some("$user, public"), false));
-        assert_eq!(one("SET TIME ZONE 'UTC'").unwrap(), set("timezone", Some("UTC"), false));
-        assert_eq!(one("SET x TO DEFAULT").unwrap(), set("x", None, false));
-        assert_eq!(one("SET extra_float_digits = -1").unwrap(), set("extra_float_digits", Some("-1"), false));
-        assert_eq!(one("RESET statement_timeout").unwrap(), set("statement_timeout", None, false));
-        assert_eq!(one("SHOW TRANSACTION ISOLATION LEVEL").unwrap(), Command::Show(Some("transaction_isolation".into())));
-        assert_eq!(one("SHOW server_version").unwrap(), Command::Show(Some("server_version".into())));
-        assert_eq!(one("DISCARD ALL").unwrap(), Command::DiscardAll);
     }
 
     #[test]

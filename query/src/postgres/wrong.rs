@@ -50,6 +50,11 @@ impl Wrong {
         Self::new(code::CANCELLED, "canceling statement due to user request")
     }
 
+    /// Why the connection of a user ends who was let in before.
+    pub(super) fn shut_out() -> Self {
+        Self::fatal(code::STOPPING, "this user is let in no longer, or has another password: log in again")
+    }
+
     /// What an account with a server that cannot be told to its clients comes to. The server's log says more.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "a statement over the protocol of Postgres failed");

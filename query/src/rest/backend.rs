@@ -8,7 +8,7 @@ use cloudigrade_schemas::{Account, Product, Token, TokenScope, UtcSecond};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::principal::Principal;
+use super::principal::{Login, Principal};
 
 /// Why something was not done. Its text is for the one who asked; internals are in the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,7 +147,9 @@ pub trait Backend: Send + Sync {
         from: Option<IpAddr>,
     ) -> Result<NewToken, Refused>;
     /// Checks a name and a password without making a token, with the same limits; for protocols that log in at each connection.
-    async fn check_password(&self, name: &str, password: &str, from: Option<IpAddr>) -> Result<Principal, Refused>;
+    async fn check_password(&self, name: &str, password: &str, from: Option<IpAddr>) -> Result<Login, Refused>;
+    /// Whether somebody who was let in so is let in still: they were not shut out since, nor given another password. Cheap.
+    fn is_let_in(&self, login: &Login) -> bool;
     /// Whom a token stands for, if it works.
     fn bearer(&self, token: &str) -> Option<Principal>;
     /// Whom an identity of a trusted proxy stands for: the tenant of the account number, else of the organisation. `None` where neither is

@@ -1,6 +1,7 @@
 //! JSON Schemas in a few words, for the descriptions of endpoints.
 
 use cloudigrade_schemas::account::TENANT_CHARS_MAX;
+use cloudigrade_schemas::image::ImageStatus;
 use cloudigrade_schemas::table::{Column, ColumnType, Table};
 use serde_json::{Map, Value, json};
 
@@ -12,6 +13,12 @@ pub(super) fn text() -> Value {
 /// Text of one of some words.
 pub(super) fn one_of(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
+}
+
+/// How far the look into an image is.
+pub(super) fn image_statuses() -> [&'static str; 6] {
+    use ImageStatus::{Error, Inspected, Inspecting, Pending, Preparing, Unavailable};
+    [Pending, Preparing, Inspecting, Inspected, Error, Unavailable].map(ImageStatus::word)
 }
 
 /// A whole number.

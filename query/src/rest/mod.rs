@@ -16,6 +16,7 @@ mod dispatch;
 pub mod endpoint;
 mod hygiene;
 mod identify;
+mod links;
 mod observe;
 mod openapi;
 mod options;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::PROBLEM_JSON;
 use super::endpoint::{Access, Answer, Dialect, Endpoint, In, Parameter};
-use super::{ROUTER, sql};
+use super::{ROUTER, links, sql};
 
 /// Where the second API's paths begin.
 const V2: &str = "/api/cloudigrade/v2/";
@@ -170,7 +170,11 @@ fn responses(endpoint: &Endpoint) -> Value {
         responses.insert(status.to_string(), json!({"$ref": reference}));
     }
     for answer in &endpoint.operation.answers {
-        responses.insert(answer.status.to_string(), success(endpoint.dialect, answer));
+        let mut told = success(endpoint.dialect, answer);
+        if let Some(links) = links::of_answer(endpoint.operation.id, answer.status) {
+            told["links"] = links;
+        }
+        responses.insert(answer.status.to_string(), told);
     }
     Value::Object(responses)
 }

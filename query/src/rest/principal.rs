@@ -19,6 +19,15 @@ pub struct Principal {
     pub scope: TokenScope,
 }
 
+/// Somebody who was let in by a password for as long as a connection lasts, or until that login is ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Who it is.
+    pub principal: Principal,
+    /// How often logins of this user had been ended by then.
+    pub ended_before: u64,
+}
+
 impl Principal {
     /// What they see: all, if they are a superuser.
     pub fn viewer(&self) -> Viewer {

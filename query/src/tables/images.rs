@@ -281,9 +281,9 @@ impl TableProvider for ImageFacts {
     }
 }
 
-/// Whose tag one is, in a value of `image_facts`.
+/// Which account a fact is of, in a value of `image_facts`.
 #[derive(serde::Deserialize)]
-struct Tag {
+struct OfAccount {
     account_id: Option<String>,
 }
 
@@ -294,9 +294,9 @@ fn seen_facts(view: &View, used: &UsedImages, batch: &RecordBatch) -> Result<Rec
     let is_seen = |row: usize| {
         let is_own = match kinds.value(row) {
             "override" => serde_json::from_str(values.value(row)).is_ok_and(|said| view.may_see_override(&said)),
-            // What EC2 and the disks say of an image is the same for all that use it.
-            "metadata" | "unavailable" | "findings" => true,
-            _ => serde_json::from_str(values.value(row)).is_ok_and(|Tag { account_id }| view.may_see_tag(account_id.as_deref())),
+            // What EC2 and the disks say of an image is the same for all that use it. To whom EC2 does not show it is told to these alone.
+            "metadata" | "findings" => true,
+            _ => serde_json::from_str(values.value(row)).is_ok_and(|OfAccount { account_id }| view.may_see_tag(account_id.as_deref())),
         };
         is_own && used.contains_key(ids.value(row))
     };

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
-use cloudigrade_query::rest::principal::Principal;
+use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::account::AccountState;
 use cloudigrade_schemas::{Account, Token, TokenScope, UtcSecond};
 use serde_json::{Value, json};
@@ -21,17 +21,32 @@ pub const READER: &str = "00000000000000000000000000000000000000ff";
 pub const ACME_ACCOUNT: &str = "000000000012";
 pub const BETA_ACCOUNT: &str = "000000000034";
 
+/// What an override does besides being noted.
+type Overrides = Box<dyn FnMut(Option<&str>, &OverrideRequest, &str) -> Result<(), Refused> + Send>;
+
 /// A backend in memory.
-#[derive(Default)]
 pub struct FakeBackend {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     accounts: Vec<Account>,
     users: Vec<UserInfo>,
+    overrides: Overrides,
+    /// What the next registration, change or deletion of an account is answered with.
+    refusal: Option<Refused>,
     asked: Vec<String>,
+}
+
+impl State {
+    fn refused(&mut self) -> Result<(), Refused> {
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+
+    fn find(&mut self, tenant: &str, account_id: &str) -> Result<&mut Account, Refused> {
+        let found = self.accounts.iter_mut().find(|account| account.tenant == tenant && account.account_id == account_id);
+        found.ok_or(Refused::NotFound { what: "account" })
+    }
 }
 
 pub fn account(tenant: &str, account_id: &str) -> Account {
@@ -58,22 +73,26 @@ impl FakeBackend {
     pub fn new() -> Self {
         let accounts = vec![account("acme", ACME_ACCOUNT), account("beta", BETA_ACCOUNT)];
         let users = vec![user("root", "operator", true), user("alice", "acme", false), user("bob", "beta", false)];
-        Self { state: Mutex::new(State { accounts, users, asked: Vec::new() }) }
+        Self::of(users, accounts, Box::new(|_, _, _| Ok(())))
+    }
+
+    /// One with other users and accounts, whose overrides do something.
+    pub fn of(users: Vec<UserInfo>, accounts: Vec<Account>, overrides: Overrides) -> Self {
+        Self { state: Mutex::new(State { accounts, users, overrides, refusal: None, asked: Vec::new() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    /// What was asked to be changed, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.state().asked.clone()
+    /// Has the next registration, change or deletion of an account refused.
+    pub fn refuse(&self, why: Refused) {
+        self.state().refusal = Some(why);
     }
 
-    fn found(&self, tenant: &str, account_id: &str) -> Result<Account, Refused> {
-        let state = self.state();
-        let found = state.accounts.iter().find(|account| account.tenant == tenant && account.account_id == account_id);
-        found.cloned().ok_or(Refused::NotFound { what: "account" })
+    /// What was asked to be changed since this was last asked, in order.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().asked)
     }
 }
 
@@ -99,15 +118,20 @@ impl Backend for FakeBackend {
         if password == "too often" {
             return Err(Refused::TooManyAttempts { seconds: 30 });
         }
-        let principal = self.check_password(name, password, from).await?;
+        let Login { principal, .. } = self.check_password(name, password, from).await?;
+        self.state().asked.push(format!("log in {name} to {}", scope.word()));
         Ok(NewToken { token: ALICE.to_owned(), kept: kept(name, scope, label), principal })
     }
 
-    async fn check_password(&self, name: &str, password: &str, _: Option<IpAddr>) -> Result<Principal, Refused> {
+    async fn check_password(&self, name: &str, password: &str, _: Option<IpAddr>) -> Result<Login, Refused> {
         if (name, password) != ("alice", "correct horse") {
             return Err(Refused::Credentials);
         }
-        Ok(principal("alice", "acme", false, TokenScope::Write))
+        Ok(Login { principal: principal("alice", "acme", false, TokenScope::Write), ended_before: 0 })
+    }
+
+    fn is_let_in(&self, login: &Login) -> bool {
+        login.ended_before == 0
     }
 
     fn bearer(&self, token: &str) -> Option<Principal> {
@@ -125,7 +149,8 @@ impl Backend for FakeBackend {
         known.then(|| principal("acme", "acme", false, TokenScope::Read))
     }
 
-    async fn revoke(&self, _: &str) -> Result<(), Refused> {
+    async fn revoke(&self, token: &str) -> Result<(), Refused> {
+        self.state().asked.push(format!("revoke {token}"));
         Ok(())
     }
 
@@ -172,6 +197,7 @@ impl Backend for FakeBackend {
     }
 
     async fn register(&self, tenant: &str, arn: &str, name: Option<String>, by: &str) -> Result<Account, Refused> {
+        self.state().refused()?;
         let Some(account_id) = arn.strip_prefix("arn:aws:iam::").and_then(|rest| rest.get(..12)) else {
             let message = "Invalid ARN.".to_owned();
             return Err(Refused::Invalid { field: Some("account_arn"), code: "invalid_arn".to_owned(), message, details: Vec::new() });
@@ -184,19 +210,24 @@ impl Backend for FakeBackend {
     }
 
     async fn change_account(&self, tenant: &str, account_id: &str, change: AccountChange, by: &str) -> Result<Account, Refused> {
-        let found = self.found(tenant, account_id)?;
-        self.state().asked.push(format!("{change:?} {tenant}/{account_id} by {by}"));
-        Ok(match change {
-            AccountChange::Rename(name) => Account { name, ..found },
-            AccountChange::Pause => Account { state: AccountState::Paused, ..found },
-            AccountChange::Disable => Account { state: AccountState::Disabled, ..found },
-            AccountChange::Enable | AccountChange::Resume | AccountChange::Verify => found,
-        })
+        let mut state = self.state();
+        state.refused()?;
+        state.find(tenant, account_id)?;
+        state.asked.push(format!("{change:?} {tenant}/{account_id} by {by}"));
+        let account = state.find(tenant, account_id)?;
+        match change {
+            AccountChange::Rename(name) => account.name = name,
+            AccountChange::Pause => account.state = AccountState::Paused,
+            AccountChange::Disable => account.state = AccountState::Disabled,
+            AccountChange::Enable | AccountChange::Resume | AccountChange::Verify => account.state = AccountState::Enabled,
+        }
+        Ok(account.clone())
     }
 
     async fn delete_account(&self, tenant: &str, account_id: &str, by: &str) -> Result<(), Refused> {
-        self.found(tenant, account_id)?;
         let mut state = self.state();
+        state.refused()?;
+        state.find(tenant, account_id)?;
         state.asked.push(format!("delete {tenant}/{account_id} by {by}"));
         state.accounts.retain(|account| account.tenant != tenant || account.account_id != account_id);
         Ok(())
@@ -215,9 +246,10 @@ impl Backend for FakeBackend {
     }
 
     async fn override_image(&self, tenant: Option<&str>, said: OverrideRequest, by: &str) -> Result<(), Refused> {
-        let OverrideRequest { image_id, product, is, .. } = said;
-        self.state().asked.push(format!("override {image_id} {} {is:?} of {tenant:?} by {by}", product.word()));
-        Ok(())
+        let OverrideRequest { image_id, product, is, .. } = &said;
+        let mut state = self.state();
+        state.asked.push(format!("override {image_id} {} {is:?} of {tenant:?} by {by}", product.word()));
+        (state.overrides)(tenant, &said, by)
     }
 
     async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused> {

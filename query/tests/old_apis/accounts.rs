@@ -20,7 +20,7 @@ async fn who_logs_in_gets_a_token_and_who_cannot_is_told_so_in_words_of_then() {
     let (path, server) = ("/auth/token/create/", &world.server);
     let right = json!({"username": "alice", "password": "correct horse"});
     assert_eq!(server.ask("POST", path, "", Some(&right)).await.ok(200), json!({"auth_token": ALICE, "is_superuser": false}));
-    assert_eq!(world.memory.asked(), ["log in alice to write"]);
+    assert_eq!(world.server.backend.asked(), ["log in alice to write"]);
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     server.send("POST", path, form, b"username=alice&password=correct+horse").await.ok(200);
 
@@ -44,9 +44,9 @@ async fn who_logs_in_gets_a_token_and_who_cannot_is_told_so_in_words_of_then() {
         world.get("/auth/me/", ALICE).await,
         json!({"username": "alice", "email": "alice@example.com", "id": ids::user_id("alice")})
     );
-    world.memory.asked();
+    world.server.backend.asked();
     assert_eq!(server.ask("POST", "/auth/token/destroy/", &ALICE.to_uppercase(), None).await.status, 204);
-    assert_eq!(world.memory.asked(), [format!("revoke {ALICE}")]);
+    assert_eq!(world.server.backend.asked(), [format!("revoke {ALICE}")]);
     world.refuses("/auth/me/", "0000000000000000000000000000000000000000", 401, json!({"detail": "Invalid token."})).await;
     world.refuses("/auth/me/", "", 401, json!({"detail": "Authentication credentials were not provided."})).await;
     assert_eq!(server.ask("OPTIONS", LIST, "", None).await.status, 200);
@@ -104,7 +104,7 @@ async fn an_account_is_registered_or_it_is_told_what_is_wrong_with_which_field()
     let made = world.server.ask("POST", LIST, ALICE, Some(&body)).await.ok(201);
     assert_eq!((&made["account_arn"], &made["aws_account_id"], &made["name"]), (&json!(arn), &json!("000000000090"), &json!("new one")));
     assert_eq!((&made["id"], &made["user_id"]), (&json!(acme("000000000090")), &json!(ids::user_id("alice"))));
-    assert_eq!(world.memory.asked(), ["register acme/000000000090 by alice"]);
+    assert_eq!(world.server.backend.asked(), ["register acme/000000000090 by alice"]);
 
     let posts = async |body: Value, status: u16, told: Value| {
         let answer = world.server.ask("POST", LIST, ALICE, Some(&body)).await;
@@ -145,10 +145,10 @@ async fn an_account_is_registered_or_it_is_told_what_is_wrong_with_which_field()
         (invalid("external_id_not_required", &[]), 400, of_arn("what to do")),
         (Refused::StillWorking { message: "look again".to_owned() }, 202, json!({"detail": "look again"})),
     ] {
-        world.memory.refuse(refusal);
+        world.server.backend.refuse(refusal);
         posts(body.clone(), status, told).await;
     }
-    assert_eq!(world.memory.asked(), [""; 0]);
+    assert_eq!(world.server.backend.asked(), [""; 0]);
     assert_eq!(world.server.ask("POST", LIST, READER, Some(&body)).await.status, 403);
 }
 
@@ -168,7 +168,7 @@ async fn of_an_account_only_the_name_can_be_changed_and_it_can_be_forgotten() {
     assert_eq!(asks("PUT", ALICE, again.clone(), 200).await["name"], "third");
     // What changes nothing asks for nothing.
     asks("PUT", ALICE, again, 200).await;
-    let asked = world.memory.asked();
+    let asked = world.server.backend.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");
     assert!(asked[0].contains("Rename(Some(\"other\")) acme/000000000012 by alice"), "{asked:?}");
 
@@ -180,7 +180,7 @@ async fn of_an_account_only_the_name_can_be_changed_and_it_can_be_forgotten() {
         assert_eq!(asks(method, BOB, other.clone(), 404).await, json!({"detail": "Not found."}), "{method}");
     }
     assert_eq!(asks("PUT", ALICE, json!({"resourcetype": "AwsAccount", "name": "x"}), 400).await, json!({"account_arn": [REQUIRED]}));
-    world.memory.refuse(Refused::Invalid {
+    world.server.backend.refuse(Refused::Invalid {
         field: Some("name"),
         code: "duplicate_name".into(),
         message: String::new(),
@@ -190,8 +190,8 @@ async fn of_an_account_only_the_name_can_be_changed_and_it_can_be_forgotten() {
     assert_eq!(told, json!({"non_field_errors": ["Account with name 'staging' for user 'alice' already exists"]}));
 
     assert_eq!(world.server.ask("DELETE", &path, BOB, None).await.status, 404);
-    assert_eq!(world.memory.asked(), [""; 0]);
+    assert_eq!(world.server.backend.asked(), [""; 0]);
     assert_eq!(world.server.ask("DELETE", &path, ALICE, None).await.status, 204);
-    assert_eq!(world.memory.asked(), ["delete acme/000000000012 by alice"]);
+    assert_eq!(world.server.backend.asked(), ["delete acme/000000000012 by alice"]);
     world.refuses(&path, ALICE, 404, json!({"detail": "Not found."})).await;
 }

@@ -78,14 +78,14 @@ async fn a_challenge_inverts_what_is_detected_at_once_for_ones_own_tenant_alone(
     let (before, bobs) = (rhel_seconds(&world, ALICE).await, rhel_seconds(&world, BOB).await);
     let image = challenge("PATCH", "ami-rhel", ALICE, json!({"rhel_challenged": true})).await;
     assert_eq!(flags(&image, "rhel"), [Some(false), Some(true), Some(true)]);
-    assert_eq!(world.memory.asked(), ["override ami-rhel rhel Some(false) of Some(\"acme\") by alice"]);
+    assert_eq!(world.server.backend.asked(), ["override ami-rhel rhel Some(false) of Some(\"acme\") by alice"]);
     assert_ne!(rhel_seconds(&world, ALICE).await, before);
     assert_eq!(rhel_seconds(&world, BOB).await, bobs);
     assert_eq!(flags(&world.get(&one("ami-rhel"), BOB).await, "rhel"), [Some(true), Some(true), Some(false)]);
 
     // The same once more asks for nothing; PATCH leaves what it does not name, PUT takes it back.
     challenge("PATCH", "ami-rhel", ALICE, json!({"rhel_challenged": true})).await;
-    assert_eq!(world.memory.asked(), [""; 0]);
+    assert_eq!(world.server.backend.asked(), [""; 0]);
     let image = challenge("PATCH", "ami-rhel", ALICE, json!({"openshift_challenged": true})).await;
     assert_eq!((flags(&image, "rhel")[2], flags(&image, "openshift")), (Some(true), [Some(true), Some(false), Some(true)]));
     let image = challenge("PUT", "ami-rhel", ALICE, json!({"openshift_challenged": true})).await;
@@ -93,7 +93,7 @@ async fn a_challenge_inverts_what_is_detected_at_once_for_ones_own_tenant_alone(
     challenge("PUT", "ami-rhel", ALICE, json!({})).await;
     assert_eq!(rhel_seconds(&world, ALICE).await, before);
     assert_eq!(
-        world.memory.asked(),
+        world.server.backend.asked(),
         [
             "override ami-rhel openshift Some(true) of Some(\"acme\") by alice",
             "override ami-rhel rhel None of Some(\"acme\") by alice",
@@ -107,7 +107,7 @@ async fn a_challenge_inverts_what_is_detected_at_once_for_ones_own_tenant_alone(
     let path = format!("{}?user_id={}", one("ami-rhel"), ids::user_id("bob"));
     let body = json!({"resourcetype": "AwsMachineImage", "rhel_challenged": true});
     world.server.ask("PATCH", &path, ROOT, Some(&body)).await.ok(200);
-    assert_eq!(world.memory.asked().last().unwrap(), "override ami-rhel rhel Some(false) of Some(\"beta\") by root");
+    assert_eq!(world.server.backend.asked().last().unwrap(), "override ami-rhel rhel Some(false) of Some(\"beta\") by root");
 
     let refuses = async |token: &str, body: Value, status: u16, told: Value| {
         let answer = world.server.ask("PATCH", &one("ami-rhel"), token, Some(&body)).await;

@@ -11,9 +11,9 @@ mod server;
 
 mod accounts;
 mod concurrent;
+mod image_table;
 mod images;
 mod lists;
-mod memory;
 mod reports;
 mod second;
 mod world;

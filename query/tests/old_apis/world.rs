@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use cloudigrade_query::rest::backend::UserInfo;
+use cloudigrade_query::rest::backend::{OverrideRequest, UserInfo};
 use cloudigrade_query::rest::{Parts, RestOptions};
 use cloudigrade_query::{Tables, ids};
 use cloudigrade_schemas::table::{IMAGE_FACTS, POWER_EVENTS};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::backend::{FakeBackend, account};
 use crate::common::{Run, TableWriter, at, write_accounts, write_tables};
-use crate::memory::Memory;
+use crate::image_table::ImageTable;
 use crate::server::{Server, now, queries};
 
 /// Accounts of `acme`. The first one `beta` registered too, later.
@@ -177,7 +177,6 @@ fn registered(tenant: &str, account_id: &str, name: &str, created_at: &str) -> A
 /// A server over all of this.
 pub struct World {
     pub server: Server,
-    pub memory: Arc<Memory>,
     _folder: TempDir,
 }
 
@@ -215,17 +214,19 @@ impl World {
             registered("beta", BETA, "production of beta", "2024-01-02T00:00:00Z"),
             registered("beta", SHARED, "theirs", "2024-01-03T00:00:00Z"),
         ];
-        let memory = Arc::new(Memory::new(root, users, accounts, images()));
+        let mut table = ImageTable::new(root, images());
+        let overrides = move |tenant: Option<&str>, said: &OverrideRequest, by: &str| table.say(tenant, said, by);
+        let backend = Arc::new(FakeBackend::of(users, accounts, Box::new(overrides)));
         let parts = Parts {
             tables: Arc::new(Tables::open_dir(root).await.unwrap()),
             queries: queries(),
-            backend: Some(memory.clone()),
+            backend: Some(backend.clone()),
             now,
             metrics: Arc::new(String::new),
             problems: Arc::new(Vec::new),
         };
-        let server = Server::of(parts, options, Arc::new(FakeBackend::new())).await;
-        Self { server, memory, _folder: folder }
+        let server = Server::of(parts, options, backend).await;
+        Self { server, _folder: folder }
     }
 
     pub async fn new() -> Self {

@@ -148,7 +148,7 @@ async fn tokens_are_made_shown_and_ended_by_their_owner() {
     assert_eq!(server.ask("DELETE", &format!("/api/v1/tokens/{hash}"), ALICE, None).await.status, 204);
     server.ask("DELETE", &format!("/api/v1/tokens/{}", "b".repeat(64)), ALICE, None).await.refuses(404, "not_found", "");
     assert_eq!(server.get("/api/v1/me", READER).await.ok(200)["scope"], "read");
-    assert_eq!(server.backend.asked(), ["revoke a token of alice"]);
+    assert_eq!(server.backend.asked(), ["log in alice to write", "revoke a token of alice"]);
 }
 
 #[tokio::test]

@@ -74,6 +74,13 @@ fn write(root: &Path, others: Others) {
             "s3://secret-bucket/AWSLogs/000000000012/y.json.gz#1",
             json!({"account_id": OF_ONE, "key": "secret", "value": ""}),
         ));
+        facts.push((
+            "ami-both",
+            "unavailable/000000000012",
+            "unavailable",
+            "ec2://000000000012/eu-west-1/DescribeImages",
+            json!({"account_id": OF_ONE, "over": false}),
+        ));
         facts.push(("ami-secret", "metadata", "metadata", "ec2://000000000014/eu-west-1/DescribeImages", json!({"name": "secret"})));
         gaps.push(OF_ONE);
         gaps.push(OF_NOBODY);

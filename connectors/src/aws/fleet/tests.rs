@@ -9,7 +9,7 @@ use cloudigrade_schemas::account::Unmetered;
 use cloudigrade_schemas::{AccountAction, AccountCommand, Topic};
 
 use super::*;
-use crate::aws::{Checker, Clients, CollectSettings, Memory};
+use crate::aws::{Checker, Clients, CollectSettings, Memory, Sighted};
 use crate::sample::account;
 use crate::source::Committer;
 
@@ -44,7 +44,7 @@ impl Bench {
             .await;
         let checker = Checker::new(Clients::new(sdk), CollectSettings::default());
         let memory = Memory::new(Arc::new(log.clone()), log.partitions());
-        let collector = Collector::new(checker, committer, memory, now);
+        let collector = Collector::new(checker, committer, memory, Sighted::of(log.clone()), now);
         let (accounts, seen) = watch::channel(Arc::new(vec![first]));
         let rounds = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&rounds);

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::endpoint;
 use super::page::{Page, page_of};
 use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::AccountChange;
 use crate::rest::call::Call;
 use crate::rest::describe::{boolean, list, moment, nullable, object, one_of, request, tenant_name, text};
-use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter, handler};
+use crate::rest::endpoint::{Access, Answer, Endpoint, Parameter, handler};
 
 /// What can be done about an account, as requests call it.
 const ACTIONS: [&str; 5] = ["enable", "disable", "pause", "resume", "verify"];
@@ -24,16 +25,20 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let write = Access::User(TokenScope::Write);
     let one = "/api/v1/accounts/{account_id}";
     let shown = |meaning| Answer::json(200, meaning, schema(), example());
+    let not_theirs = || Answer::empty(404, "The tenant is not theirs.");
     let working = || Answer::empty(202, "It takes longer, and is carried on with.");
     // What is no ARN of a role is told by its own messages, which know what people paste instead.
     let arn = || json!({"type": "string", "minLength": 1, "maxLength": 2048, "description": "The role to assume."});
+    let endpoint = |place, (id, summary), parameters, body, answers, handler| {
+        endpoint("accounts", place, (id, summary, ""), parameters, body, answers, handler)
+    };
     vec![
         endpoint(
             (Method::GET, "/api/v1/accounts", read),
             ("listAccounts", "The accounts, with what is in the way of collecting from them"),
             [vec![tenant()], Page::parameters()].concat(),
             None,
-            vec![Answer::json(200, "The accounts.", Page::schema(schema()), Page::example(example()))],
+            vec![Answer::json(200, "The accounts.", Page::schema(schema()), Page::example(example())), not_theirs()],
             handler!(list_accounts),
         ),
         endpoint(
@@ -47,6 +52,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             vec![
                 Answer::json(201, "It is registered; what is in the way of collecting from it is in `problems`.", schema(), example()),
                 working(),
+                not_theirs(),
                 Answer::empty(409, "It, or its name, is registered already; or the server collects from no accounts."),
             ],
             handler!(register),
@@ -84,19 +90,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             handler!(act),
         ),
     ]
-}
-
-fn endpoint(
-    (method, path, access): (Method, &'static str, Access),
-    (id, summary): (&'static str, &'static str),
-    parameters: Vec<Parameter>,
-    body: Option<(Value, Value)>,
-    answers: Vec<Answer>,
-    handler: fn(Rest, Call) -> Answering,
-) -> Endpoint {
-    let body = body.map(|(schema, example)| ("application/json", schema, example));
-    let operation = Operation { id, tag: "accounts", summary, description: "", parameters, body, answers };
-    Endpoint { method, path, access, dialect: Dialect::Problem, operation, handler }
 }
 
 fn account_id() -> Parameter {

@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use cloudigrade_schemas::TokenScope;
-use cloudigrade_schemas::image::{BillingModel, ImageStatus, Override, Product};
+use cloudigrade_schemas::image::{BillingModel, Override, Product};
 use cloudigrade_schemas::table::IMAGES;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -128,14 +128,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 fn images() -> Listing {
-    let statuses = [
-        ImageStatus::Pending,
-        ImageStatus::Preparing,
-        ImageStatus::Inspecting,
-        ImageStatus::Inspected,
-        ImageStatus::Error,
-        ImageStatus::Unavailable,
-    ];
     let flag = |name, meaning, yes, no| Filter {
         parameter: Parameter::query(name, meaning, boolean(), json!(true)),
         by: By::Flag(yes, no, "true"),
@@ -155,10 +147,7 @@ fn images() -> Listing {
             Filter::column("image", "image_id", "Only these images.", "ami-0123456789abcdef0"),
             Filter::column("region", "region", "Only these regions.", "eu-west-1"),
             Filter::column("architecture", "architecture", "Only these architectures.", "x86_64"),
-            Filter {
-                parameter: Parameter::query("status", "Only images of this status.", one_of(&statuses.map(ImageStatus::word)), "inspected"),
-                by: By::Column("status"),
-            },
+            Filter::image_status("inspected"),
             Filter {
                 parameter: Parameter::query(
                     "billing_model",

@@ -16,7 +16,7 @@ use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::ask::Stamp;
 use crate::rest::call::Call;
-use crate::rest::describe::{self, integer, integer_between, list, moment, nullable, object, text};
+use crate::rest::describe::{self, image_statuses, integer, integer_between, list, moment, nullable, object, one_of, text};
 use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter};
 use crate::rest::params::items;
 use crate::rest::rows::{self, negotiate};
@@ -58,6 +58,12 @@ impl Filter {
     /// The column is among the values that are given.
     pub(super) fn column(name: &'static str, column: &'static str, meaning: &'static str, example: &str) -> Self {
         Self { parameter: Parameter::query(name, meaning, list(text()), json!([example])), by: By::Column(column) }
+    }
+
+    /// Images are of a status.
+    pub(super) fn image_status(example: &str) -> Self {
+        let parameter = Parameter::query("status", "Only images of this status.", one_of(&image_statuses()), example);
+        Self { parameter, by: By::Column("status") }
     }
 }
 

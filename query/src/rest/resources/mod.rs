@@ -13,7 +13,12 @@ mod tables;
 mod tokens;
 mod users;
 
-use super::endpoint::Endpoint;
+use serde_json::Value;
+use warp::http::Method;
+
+use super::Rest;
+use super::call::Call;
+use super::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter};
 
 /// Their endpoints.
 pub(in crate::rest) fn endpoints() -> Vec<Endpoint> {
@@ -30,4 +35,19 @@ pub(in crate::rest) fn endpoints() -> Vec<Endpoint> {
         users::endpoints(),
     ]
     .concat()
+}
+
+/// An endpoint of these resources, that takes a body of JSON if any.
+fn endpoint(
+    tag: &'static str,
+    (method, path, access): (Method, &'static str, Access),
+    (id, summary, description): (&'static str, &'static str, &'static str),
+    parameters: Vec<Parameter>,
+    body: Option<(Value, Value)>,
+    answers: Vec<Answer>,
+    handler: fn(Rest, Call) -> Answering,
+) -> Endpoint {
+    let body = body.map(|(schema, example)| ("application/json", schema, example));
+    let operation = Operation { id, tag, summary, description, parameters, body, answers };
+    Endpoint { method, path, access, dialect: Dialect::Problem, operation, handler }
 }

@@ -1,7 +1,6 @@
 //! What the reports are made from, beside runs: gaps, inspections, dead letters, and how far the data reaches.
 
 use cloudigrade_schemas::TokenScope;
-use cloudigrade_schemas::image::ImageStatus;
 use cloudigrade_schemas::table::{COVERAGE, DEAD_LETTERS, GAPS, IMAGES};
 use serde_json::json;
 use warp::reply::Response;
@@ -10,7 +9,7 @@ use super::listing::{By, Filter, Listing, READ};
 use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, one_of};
+use crate::rest::describe::boolean;
 use crate::rest::endpoint::{Access, Endpoint, Parameter, handler};
 
 /// Their endpoints.
@@ -80,14 +79,6 @@ fn reach() -> Listing {
 }
 
 fn inspections() -> Listing {
-    let statuses = [
-        ImageStatus::Pending,
-        ImageStatus::Preparing,
-        ImageStatus::Inspecting,
-        ImageStatus::Inspected,
-        ImageStatus::Error,
-        ImageStatus::Unavailable,
-    ];
     Listing {
         path: "/api/v1/inspections",
         id: "listInspections",
@@ -99,10 +90,7 @@ fn inspections() -> Listing {
         from: "images",
         columns: &["image_id", "region", "status", "status_reason", "changed_at"],
         order: "changed_at DESC NULLS LAST, image_id",
-        filters: vec![Filter {
-            parameter: Parameter::query("status", "Only images of this status.", one_of(&statuses.map(ImageStatus::word)), "pending"),
-            by: By::Column("status"),
-        }],
+        filters: vec![Filter::image_status("pending")],
     }
 }
 

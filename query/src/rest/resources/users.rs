@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::endpoint;
 use super::page::{Page, page_of};
 use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::{NewUser, UserInfo};
 use crate::rest::call::Call;
 use crate::rest::describe::{boolean, moment, nullable, object, request, tenant_name, text};
-use crate::rest::endpoint::{Access, Answer, Answering, Dialect, Endpoint, Operation, Parameter, handler};
+use crate::rest::endpoint::{Access, Answer, Endpoint, Parameter, handler};
 
 /// Their endpoints.
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -33,6 +34,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ("password", password()),
         ],
     );
+    let endpoint = |place, (id, summary), parameters, body, answers, handler| {
+        endpoint("users", place, (id, summary, ""), parameters, body, answers, handler)
+    };
     vec![
         endpoint(
             (Method::GET, "/api/v1/users", read),
@@ -68,26 +72,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ),
         endpoint(
             (Method::PUT, "/api/v1/users/{name}/password", admin),
-            ("resetPassword", "Give a user another password; all their tokens end"),
+            ("resetPassword", "Give a user another password; all their tokens and open connections end"),
             vec![name()],
             Some((request(&["password"], [("password", password())]), json!({"password": "correct horse battery"}))),
             vec![Answer::empty(204, "It is changed.")],
             handler!(reset),
         ),
     ]
-}
-
-fn endpoint(
-    (method, path, access): (Method, &'static str, Access),
-    (id, summary): (&'static str, &'static str),
-    parameters: Vec<Parameter>,
-    body: Option<(Value, Value)>,
-    answers: Vec<Answer>,
-    handler: fn(Rest, Call) -> Answering,
-) -> Endpoint {
-    let body = body.map(|(schema, example)| ("application/json", schema, example));
-    let operation = Operation { id, tag: "users", summary, description: "", parameters, body, answers };
-    Endpoint { method, path, access, dialect: Dialect::Problem, operation, handler }
 }
 
 fn name() -> Parameter {

@@ -1,6 +1,6 @@
 //! The machine images that somebody's instances were launched from, and what is said against what was found in them.
 
-use cloudigrade_schemas::image::{ImageStatus, Product};
+use cloudigrade_schemas::image::Product;
 use serde_json::{Value, json};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
@@ -15,7 +15,7 @@ use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::backend::OverrideRequest;
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, moment, nullable, object, one_of, text};
+use crate::rest::describe::{boolean, image_statuses, moment, nullable, object, one_of, text};
 use crate::rest::endpoint::{Answer, Endpoint, handler};
 
 const RESOURCE_TYPE: &str = "AwsMachineImage";
@@ -71,12 +71,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// The statuses of images.
-pub(in crate::rest) fn statuses() -> [&'static str; 6] {
-    use ImageStatus::{Error, Inspected, Inspecting, Pending, Preparing, Unavailable};
-    [Pending, Preparing, Inspecting, Inspected, Error, Unavailable].map(ImageStatus::word)
-}
-
 fn schema() -> Value {
     let maybe = || nullable(boolean());
     let told = |meaning: &str| json!({"type": ["boolean", "null"], "description": meaning});
@@ -110,7 +104,7 @@ fn schema() -> Value {
         (FOUND[1], maybe()),
         (FOUND[2], maybe()),
         (FOUND[3], maybe()),
-        ("status", one_of(&statuses())),
+        ("status", one_of(&image_statuses())),
         ("updated_at", nullable(moment())),
         ("url", text()),
     ]);

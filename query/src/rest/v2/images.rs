@@ -9,9 +9,9 @@ use super::{CLOUD, endpoint};
 use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, list, moment, nullable, object, one_of, text};
+use crate::rest::describe::{boolean, image_statuses, list, moment, nullable, object, one_of, text};
 use crate::rest::endpoint::{Access, Answer, Endpoint, Parameter, handler};
-use crate::rest::v1::image::{FOUND, platform, statuses};
+use crate::rest::v1::image::{FOUND, platform};
 use crate::rest::v1::paging::Page;
 use crate::rest::v1::rows::quoted;
 use crate::rest::v1::seen_image::SeenImage;
@@ -22,7 +22,7 @@ const LIST: &str = "/api/cloudigrade/v2/images/";
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let filters = vec![
         Parameter::query("architecture", "Only images of this architecture.", text(), "x86_64"),
-        Parameter::query("status", "Only images of this status.", one_of(&statuses()), "inspected"),
+        Parameter::query("status", "Only images of this status.", one_of(&image_statuses()), "inspected"),
     ];
     vec![
         endpoint(
@@ -80,7 +80,7 @@ fn schema() -> Value {
         (FOUND[2], maybe(boolean)),
         (FOUND[3], maybe(boolean)),
         ("rhel_version", maybe(text)),
-        ("status", one_of(&statuses())),
+        ("status", one_of(&image_statuses())),
         ("syspurpose", nullable(object(purpose))),
         ("updated_at", maybe(moment)),
     ])
@@ -178,7 +178,7 @@ async fn list_images(rest: Rest, call: Call) -> Result<Response, Failure> {
         conditions.push(format!("architecture = {}", quoted(architecture)));
     }
     if let Some(status) = call.param("status") {
-        if !statuses().contains(&status) {
+        if !image_statuses().contains(&status) {
             let message = format!("Select a valid choice. {status} is not one of the available choices.");
             return Err(Failure::field("status", message));
         }

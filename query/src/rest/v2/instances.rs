@@ -97,7 +97,7 @@ async fn list_instances(rest: Rest, call: Call) -> Result<Response, Failure> {
         sql = format!(
             "SELECT * FROM ({sql}) AS instances WHERE id IN (\
              SELECT resource_id('instance/' || account_id || '/' || region || '/' || instance_id) FROM instance_intervals \
-             WHERE ended_at IS NULL AND started_at <= CAST({since} AS TIMESTAMP WITH TIME ZONE))"
+             WHERE ended_at IS NULL AND started_at <= CAST({since} AS TIMESTAMP(6) WITH TIME ZONE))"
         );
     }
     let (found, count) = rows::page::<Instance>(&rest, &viewer, &sql, "id", page).await?;

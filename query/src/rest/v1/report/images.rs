@@ -12,9 +12,8 @@ use crate::dimension::Dimension;
 use crate::rest::Rest;
 use crate::rest::answer::{self, Failure};
 use crate::rest::call::Call;
-use crate::rest::describe::{boolean, integer, list, nullable, object, one_of, text};
+use crate::rest::describe::{boolean, image_statuses, integer, list, nullable, object, one_of, text};
 use crate::rest::endpoint::{Answer, Endpoint, handler};
-use crate::rest::v1::image::statuses;
 use crate::rest::v1::seen_image::SeenImage;
 use crate::rest::v1::{READ, endpoint, id};
 
@@ -34,7 +33,7 @@ fn schema() -> Value {
         ("id", id()),
         ("cloud_image_id", text()),
         ("name", nullable(text())),
-        ("status", one_of(&statuses())),
+        ("status", one_of(&image_statuses())),
         ("is_encrypted", boolean()),
         ("rhel", nullable(boolean())),
         ("rhel_detected", nullable(boolean())),
