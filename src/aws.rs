@@ -1,11 +1,14 @@
 //! From the configuration to clients of AWS.
 
 use aws_config::SdkConfig;
+use cloudigrade_connectors::aws::target::partition_of_region;
 use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSettings, OwnRole, PolicyFor, PolicyFormat};
 use cloudigrade_connectors::doctor;
 use cloudigrade_connectors::source::listing::ListOptions;
 use cloudigrade_connectors::source::sqs::SqsOptions;
+use cloudigrade_inspect::aws::policy;
 
+use crate::cli::PolicyOf;
 use crate::config::{Accounts, Config, SourceKind};
 use crate::exit::{Code, error};
 
@@ -67,7 +70,7 @@ pub async fn policy_text(
 ) -> anyhow::Result<String> {
     let accounts = config.accounts.clone().unwrap_or_default();
     let (principal_account, partition) = match principal.or(accounts.principal_account) {
-        Some(account) => (account, partition_of(sdk(config).await.region().map_or("", |region| region.as_ref())).to_owned()),
+        Some(account) => (account, partition_of_region(sdk(config).await.region().map_or("", |region| region.as_ref())).to_owned()),
         None => {
             let doctor::Identity { account, arn } = identity(&sdk(config).await).await?;
             (account, arn.split(':').nth(1).unwrap_or("aws").to_owned())
@@ -84,14 +87,26 @@ pub async fn policy_text(
     Ok(aws::policy_text(form, &policy)?)
 }
 
-/// The partition of a region.
-fn partition_of(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        region if region.starts_with("eusc-") => "aws-eusc",
-        _ => "aws",
+/// What this program needs in its own account for inspections by scanners, or what scanners need, as text.
+pub async fn own_policy_text(config: &Config, of: PolicyOf, principal: Option<String>) -> anyhow::Result<String> {
+    if config.inspection.scanner.is_none() {
+        let none = "no scanner is configured, so nothing is needed beyond sts:AssumeRole: write a section [inspection.scanner] first";
+        return Err(error(Code::Usage, none));
     }
+    let sdk = sdk(config).await;
+    let our_account = match principal.or_else(|| config.accounts.as_ref().and_then(|accounts| accounts.principal_account.clone())) {
+        Some(account) => account,
+        None => identity(&sdk).await?.account,
+    };
+    let settings = crate::live::inspect::cloud_settings(&config.inspection, &sdk, our_account);
+    let document = match of {
+        PolicyOf::Scanner => serde_json::json!({
+            "PermissionsPolicy": policy::scanner_policy(&settings),
+            "TrustPolicy": policy::scanner_trust(&settings),
+        }),
+        PolicyOf::Service | PolicyOf::Account => policy::service_policy(&settings),
+    };
+    Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
 }
 
 /// What is listed, if that is how new log files are found.

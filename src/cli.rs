@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backfill;
+mod images;
 mod users;
 
 use std::net::SocketAddr;
@@ -9,10 +10,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{AsOf, Dimension, Granularity};
-use cloudigrade_schemas::Product;
 
-pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat};
+pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat, PolicyOf};
 pub use self::backfill::Backfill;
+pub use self::images::{Answer, Images, InspectionFormat, Inspections};
 pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -76,9 +77,12 @@ pub enum Command {
     Accounts(Accounts),
     /// Users, who log in to the server, and their tokens; with a server or without
     Users(Users),
-    /// Machine images: say what is in one, against all evidence
+    /// Machine images: what is in them; have one inspected, or say what is in it against all evidence
     #[command(subcommand)]
     Images(Images),
+    /// Attempts to read the disks of machine images: look at, retry, abort; with a server or without
+    #[command(subcommand)]
+    Inspections(Inspections),
     /// The configuration: check it, or show what is in force
     #[command(subcommand)]
     Config(Config),
@@ -302,48 +306,6 @@ pub struct Serve {
     /// Only answer reports from the tables, to everybody without logging in; nothing is collected and nothing can be changed
     #[arg(long)]
     pub read_only: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Images {
-    /// Say whether a product is in an image, whatever the evidence; the latest word holds
-    #[command(
-        after_help = "Example:\n  cloudigrade images override ami-0123456789abcdef0 --product rhel --is no --reason \"CentOS, by its owner\""
-    )]
-    Override {
-        /// The image
-        image: String,
-        /// About which product: rhel or openshift
-        #[arg(long, value_name = "PRODUCT", value_parser = product)]
-        product: Product,
-        /// yes, no, or none to leave it to the evidence again
-        #[arg(long, value_enum, value_name = "ANSWER")]
-        is: Answer,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// For whose accounts [default: all tenants']
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<String>,
-        /// The region that the image is in, where it was never seen
-        #[arg(long, value_name = "REGION")]
-        region: Option<String>,
-    },
-}
-
-/// An answer to whether something is so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Answer {
-    /// It is
-    Yes,
-    /// It is not
-    No,
-    /// Whatever the evidence says
-    None,
-}
-
-fn product(text: &str) -> Result<Product, String> {
-    Product::ALL.into_iter().find(|product| product.word() == text).ok_or_else(|| "it is rhel or openshift".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -75,5 +75,7 @@ pub const OWN_ACCOUNT_WAIT: Duration = Duration::from_secs(3);
 pub const OWN_ACCOUNT_RETRY: Duration = Duration::from_secs(60);
 /// Characters of the reason of an override.
 pub const REASON_CHARS_MAX: usize = 1_000;
+/// Inspections that one answer tells of, at most; the latest.
+pub const INSPECTIONS_TOLD_MAX: usize = 10_000;
 /// Accounts that are being registered by requests at the same time.
 pub const REGISTRATIONS_AT_ONCE_MAX: usize = 16;

@@ -58,8 +58,8 @@ fn start_log(verbose: u8, format: config::LogFormat) {
 
     // What libraries say is told by our own errors already.
     let default = match verbose {
-        0 => "off,cloudigrade=warn,cloudigrade_pipeline=warn,cloudigrade_connectors=warn,cloudigrade_query=warn",
-        1 => "warn,cloudigrade=info,cloudigrade_pipeline=info,cloudigrade_connectors=info,cloudigrade_query=info",
+        0 => "off,cloudigrade=warn,cloudigrade_pipeline=warn,cloudigrade_connectors=warn,cloudigrade_inspect=warn,cloudigrade_query=warn",
+        1 => "warn,cloudigrade=info,cloudigrade_pipeline=info,cloudigrade_connectors=info,cloudigrade_inspect=info,cloudigrade_query=info",
         _ => "debug",
     };
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|asked| !asked.is_empty());

@@ -1,12 +1,13 @@
 //! Writing results and messages.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use cloudigrade_query::{Format, QueryError, RowWriter, TableStyle};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use cloudigrade_query::{Format, QueryError, RowWriter, TableStyle, printable};
 
 use crate::cli::Output;
 use crate::exit::{Code, error};
@@ -80,6 +81,21 @@ pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Re
     let mut out = BufWriter::new(io::stdout().lock());
     write(&mut out).and_then(|()| out.flush()).map_err(QueryError::Output)?;
     Ok(())
+}
+
+/// One field a line: long texts do not fit into a table.
+pub fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
+    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%SZ"));
+    let mut lines = String::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
+                let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
+                writeln!(lines, "{:<23} {}", field.name(), printable(&value))?;
+            }
+        }
+    }
+    print(|out| out.write_all(lines.as_bytes()))
 }
 
 /// Says something to people, on standard error. Where nobody can read it any more there is nobody to tell: unlike `eprintln!`, this ends

@@ -17,6 +17,13 @@ pub const INSPECTION_MESSAGE_BYTES_MAX: usize = 1024;
 /// Disks of one image; clouds attach fewer.
 pub const DISKS_MAX: usize = 48;
 
+// Disks that the parent reads for the process in which they are inspected.
+
+/// Bytes that are asked for at once.
+pub const SERVED_READ_BYTES_MAX: usize = 512 << 10;
+/// Bytes of the reason why they cannot be read.
+pub const SERVED_MESSAGE_BYTES_MAX: usize = 2048;
+
 // Disks and volumes.
 
 /// Bytes that are read from one disk's device.

@@ -1,38 +1,41 @@
 //! The worker that finds out what is inside machine images.
 //!
-//! So far it knows what an inspection is called. Carrying inspections out comes on top of it.
+//! * [`cloud`]: what it needs of a cloud, step by step, and what it promises for that; [`aws`]: AWS as such a cloud
+//! * [`advance`], [`batching`]: the two state machines, pure: of an inspection, and of the scanner that reads several volumes
+//! * [`intake`], [`estimate`], [`prices`]: how an inspection begins, and what it is expected to cost
+//! * [`worker`]: what takes the steps; what it knows is made durable by one task of the log, which is its lease
+//! * [`record`]: what is kept of inspections, for whoever asks
+//!
+//! ```text
+//! inspection.commands -> intake -> advance -> batching -> findings -> inspection.findings, image.facts
+//!                                  |   ^       |   ^         ^
+//!                                  v   |       v   |         |          each arrow to the right is one commit
+//!                                  cloud: one step at a time of each, by what the state says
+//! ```
 
-use std::fmt;
-
-pub use houndigrade::facts::os_release::Distribution;
-
-/// The name of one attempt to inspect one image. It is a function of both, so that an attempt that is started twice is one attempt, and
-/// what it left in the cloud is found again by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct CommandId(String);
-
-impl CommandId {
-    /// The name of an attempt, counted from 1.
-    pub fn of(image_id: &str, attempt: u32) -> Self {
-        Self(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(format!("{image_id}/{attempt}").as_bytes())))
-    }
-}
-
-impl fmt::Display for CommandId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
+pub mod advance;
+pub mod aws;
+pub mod batch;
+pub mod batching;
+mod book;
+pub mod cloud;
+mod detail;
+pub mod estimate;
+pub mod intake;
+pub mod limits;
+mod messages;
+mod outcomes;
+pub mod prices;
+mod reaper;
+pub mod record;
+pub mod settings;
+mod steps;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+pub mod worker;
 
-    #[test]
-    fn one_attempt_has_one_name_and_two_have_two() {
-        assert_eq!(CommandId::of("ami-1", 1), CommandId::of("ami-1", 1));
-        assert_ne!(CommandId::of("ami-1", 1), CommandId::of("ami-1", 2));
-        assert_ne!(CommandId::of("ami-1", 1), CommandId::of("ami-11", 1));
-    }
-}
+pub use batch::{Batch, BatchState, Member};
+pub use book::TASK;
+pub use cloud::{Cloud, DirectRead, FindingsMessage, Place, ResourceKind, ScannerState, Step, TaggedResource};
+pub use settings::Settings;
+pub use worker::{Clock, Worker, WorkerError};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::UtcSecond;
+use crate::image_fact::InspectionProgress;
 
 /// A product that is metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -92,8 +93,8 @@ impl BillingModel {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// What says it, a stable word: `tag`, `platform`, `cloud_access`, `hourly_image`, `billing_code`, `product_code`, `inspection`,
-    /// `signed_packages`, `product_certificates`, `release_files`, `enabled_repositories`. An inspection's verdict is `inspection`; the last
-    /// four are what the disks hold, and hints alone.
+    /// `copy_refused`, `signed_packages`, `product_certificates`, `release_files`, `enabled_repositories`. That AWS lets nobody copy what it bills
+    /// is `copy_refused`. An inspection's verdict is `inspection`; the last four are what the disks hold, and hints alone.
     pub kind: String,
     /// About which product.
     pub product: Product,
@@ -260,6 +261,8 @@ pub struct Image {
     pub changed_at: Option<UtcSecond>,
     /// Who used it first, some accounts at most, in that order: whom to ask for its disks.
     pub used_by: Vec<ImageUse>,
+    /// How far the newest attempt to read its disks is.
+    pub inspection: Option<InspectionProgress>,
 }
 
 impl Image {

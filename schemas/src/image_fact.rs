@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::UtcSecond;
 use crate::findings::{Findings, ImageFindings};
 use crate::image::Override;
+use crate::inspection::InspectionStage;
 
 /// One fact about an image. A message of `image.facts`, in the image's partition; the latest of each key holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,40 @@ pub enum Fact {
     Override(Override),
     /// What its disks hold.
     Findings(Box<ImageFindings>),
+    /// How far the newest attempt to read its disks is: the worker's word.
+    Inspection(InspectionProgress),
+    /// That somebody wants its disks read, or an attempt given up.
+    InspectionRequest(InspectionRequest),
+}
+
+/// How far an attempt to inspect an image is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InspectionProgress {
+    /// Which attempt, counted from 1.
+    pub attempt: u32,
+    /// How far it is.
+    pub progress: InspectionStage,
+}
+
+/// What somebody wants done about inspecting an image. The latest holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InspectionRequest {
+    /// What.
+    pub wanted: InspectionWanted,
+    /// Who wants it.
+    pub by: String,
+    /// The attempt that was the last to be over when it was asked for; 0 where none was. What is wanted is about the one after it.
+    pub after_attempt: u32,
+}
+
+/// What can be wanted of an inspection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InspectionWanted {
+    /// To have it, whatever is known of the image; also agrees to what it costs.
+    Inspect,
+    /// To have it given up.
+    Abort,
 }
 
 /// What `DescribeImages` says. Absent fields are those that EC2 left out.
@@ -109,19 +144,21 @@ impl Fact {
             Self::Tag { .. } => "tag",
             Self::Override(_) => "override",
             Self::Findings(_) => "findings",
+            Self::Inspection(_) => "inspection",
+            Self::InspectionRequest(_) => "inspection_request",
         }
     }
 
     /// Which fact of its image it is, as an image has one of each: `metadata`, `unavailable/ACCOUNT`, `tag/ACCOUNT/KEY`,
-    /// `override/PRODUCT/TENANT` or `findings`. That an unnamed account does not see it was written under `metadata`, and stands there until
-    /// there are metadata; a tag of an unnamed account is `tag//KEY`.
+    /// `override/PRODUCT/TENANT`, `findings`, `inspection` or `inspection_request`. That an unnamed account does not see it was written under
+    /// `metadata`, and stands there until there are metadata; a tag of an unnamed account is `tag//KEY`.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Metadata(_) | Self::Unavailable { account_id: None, .. } => Cow::Borrowed("metadata"),
             Self::Unavailable { account_id: Some(account_id), .. } => Cow::Owned(format!("unavailable/{account_id}")),
             Self::Tag { account_id, key, .. } => Cow::Owned(format!("tag/{}/{key}", account_id.as_deref().unwrap_or_default())),
             Self::Override(said) => Cow::Owned(format!("override/{}/{}", said.product.word(), said.tenant.as_deref().unwrap_or_default())),
-            Self::Findings(_) => Cow::Borrowed("findings"),
+            Self::Findings(_) | Self::Inspection(_) | Self::InspectionRequest(_) => Cow::Borrowed(self.word()),
         }
     }
 }

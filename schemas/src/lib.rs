@@ -4,7 +4,7 @@
 //! depend on it.
 //!
 //! * [`ids`], [`arn`], [`time`]: what things are called and when they happen
-//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`mod@image`], [`gap`], [`user`]: the messages of the topics
+//! * [`record`], [`power`], [`interval`], [`coverage`], [`dead_letter`], [`account`], [`image_fact`], [`mod@image`], [`inspection`], [`gap`], [`user`]: the messages of the topics
 //! * [`observation`]: what EC2 itself said, in the form of a CloudTrail record
 //! * [`findings`]: what is on the disks of machine images
 //! * [`topic`]: the topics, their keys and what they keep
@@ -21,6 +21,7 @@ pub mod gap;
 pub mod ids;
 pub mod image;
 pub mod image_fact;
+pub mod inspection;
 pub mod instance_type;
 pub mod interval;
 pub mod observation;
@@ -41,6 +42,7 @@ pub use gap::{Gap, GapKind};
 pub use ids::{EventId, InstanceKey};
 pub use image::{Image, Product};
 pub use image_fact::{ImageFact, ImageSighting, ImageTag};
+pub use inspection::{CommandId, Inspection, InspectionCommand};
 pub use interval::{InstanceMonth, Interval, Month};
 pub use observation::Observation;
 pub use power::{PowerAction, PowerEvent};

@@ -215,19 +215,24 @@ pub const GAPS: Table = Table {
 /// What is known of machine images.
 pub const IMAGE_FACTS: Table = Table {
     name: "image_facts",
-    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not show it to an account, a tag, an override, or what its disks hold. Where there are metadata the image is known, whoever does not see it.",
+    meaning: "One row a fact about a machine image: what EC2 says of it, that EC2 does not show it to an account, a tag, an override, what its disks hold, how far reading them is, or that somebody wants them read. Where there are metadata the image is known, whoever does not see it.",
     columns: &[
         column("image_id", Text, false, "Machine image."),
         column("region", Text, false, "AWS region."),
-        column("fact", Text, false, "Which fact: metadata, unavailable/ACCOUNT, tag/ACCOUNT/KEY, override/PRODUCT/TENANT, or findings."),
-        column("kind", Text, false, "metadata, unavailable, tag, override or findings."),
+        column(
+            "fact",
+            Text,
+            false,
+            "Which fact: metadata, unavailable/ACCOUNT, tag/ACCOUNT/KEY, override/PRODUCT/TENANT, findings, inspection, or inspection_request.",
+        ),
+        column("kind", Text, false, "metadata, unavailable, tag, override, findings, inspection or inspection_request."),
         column("at", Timestamp, false, "When it was so."),
         column("source", Text, false, "Where it was learned: the object and record index uri#index, or the API that said it."),
         column(
             "value",
             Text,
             false,
-            "JSON: the metadata; the account that does not see the image, and whether that is over; the tag with its account, key and value, which is null where the tag was taken away; the override; or the findings.",
+            "JSON: the metadata; the account that does not see the image, and whether that is over; the tag with its account, key and value, which is null where the tag was taken away; the override; the findings; how far the newest attempt is; or what is wanted, by whom.",
         ),
     ],
     stored: &[],

@@ -31,6 +31,12 @@ pub enum Topic {
     Tokens,
     /// [`crate::ImageSighting`], in the image's partition, keyed by region, image, account and the partition that told it.
     ImageSightings,
+    /// [`crate::InspectionCommand`], keyed by the image.
+    InspectionCommands,
+    /// [`crate::Inspection`], in the image's partition, keyed by the attempt.
+    Inspections,
+    /// [`crate::Findings`] of one image, keyed by the image.
+    InspectionFindings,
 }
 
 /// How long a topic keeps a record.
@@ -44,7 +50,7 @@ pub enum Keeps {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::CloudTrailRecords,
         Self::PowerEvents,
         Self::InstanceIntervals,
@@ -59,6 +65,9 @@ impl Topic {
         Self::Users,
         Self::Tokens,
         Self::ImageSightings,
+        Self::InspectionCommands,
+        Self::Inspections,
+        Self::InspectionFindings,
     ];
 
     /// Its name, as in Kafka.
@@ -78,13 +87,21 @@ impl Topic {
             Self::Users => "users",
             Self::Tokens => "tokens",
             Self::ImageSightings => "image.sightings",
+            Self::InspectionCommands => "inspection.commands",
+            Self::Inspections => "inspections",
+            Self::InspectionFindings => "inspection.findings",
         }
     }
 
     /// What it keeps.
     pub const fn keeps(self) -> Keeps {
         match self {
-            Self::CloudTrailRecords | Self::PowerEvents | Self::AccountCommands | Self::ImageTags => Keeps::All,
+            Self::CloudTrailRecords
+            | Self::PowerEvents
+            | Self::AccountCommands
+            | Self::ImageTags
+            | Self::InspectionCommands
+            | Self::InspectionFindings => Keeps::All,
             Self::InstanceIntervals
             | Self::Coverage
             | Self::DeadLetters
@@ -94,7 +111,8 @@ impl Topic {
             | Self::Images
             | Self::Users
             | Self::Tokens
-            | Self::ImageSightings => Keeps::Latest,
+            | Self::ImageSightings
+            | Self::Inspections => Keeps::Latest,
         }
     }
 }

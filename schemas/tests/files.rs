@@ -6,10 +6,11 @@ use std::path::Path;
 
 use cloudigrade_schemas::table::{Column, INSTANCE_TYPES, STORED, Table};
 use cloudigrade_schemas::{
-    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, InstanceMonth, Observation,
-    PowerEvent, Token, TrailRecord, User,
+    Account, AccountCommand, Coverage, DeadLetter, Findings, Gap, Image, ImageFact, ImageSighting, ImageTag, Inspection, InspectionCommand,
+    InstanceMonth, Observation, PowerEvent, Token, Topic, TrailRecord, User,
 };
 use schemars::{JsonSchema, schema_for};
+use serde_json::json;
 
 fn hold(file: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -36,6 +37,8 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<Coverage>("coverage");
     hold_schema::<DeadLetter>("dead.letters");
     hold_schema::<Findings>("inspection.findings");
+    hold_schema::<InspectionCommand>("inspection.commands");
+    hold_schema::<Inspection>("inspections");
     hold_schema::<AccountCommand>("account.commands");
     hold_schema::<Account>("accounts");
     hold_schema::<ImageFact>("image.facts");
@@ -46,6 +49,43 @@ fn the_json_schemas_are_those_of_the_messages() {
     hold_schema::<Token>("tokens");
     hold_schema::<Gap>("gaps");
     hold_schema::<Observation<'_>>("observation");
+}
+
+/// The topics that others may read, with what is in them and what their keys are.
+const PUBLIC: [(Topic, &str, &str); 3] = [
+    (Topic::Images, "Machine images as they stand: what is in each, by which evidence. The latest of each key holds.", "The image."),
+    (Topic::Inspections, "Attempts to read the disks of images, as they stand. The latest of each key holds.", "The attempt's id."),
+    (Topic::InspectionFindings, "What was found on the disks of an image, one message each time that it was read.", "The image."),
+];
+
+#[test]
+fn the_asyncapi_document_describes_the_public_topics_by_their_schemas() {
+    let channel = |(topic, meaning, key): (Topic, &str, &str)| {
+        let name = topic.name();
+        let message = json!({
+            "name": name,
+            "contentType": "application/json",
+            "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": {"$ref": format!("./json/{name}.schema.json")}},
+            "bindings": {"kafka": {"key": {"type": "string", "description": key}}},
+        });
+        (name.to_owned(), json!({"address": name, "description": meaning, "messages": {name: message}}))
+    };
+    let operation = |(topic, ..): (Topic, &str, &str)| {
+        let name = topic.name();
+        (format!("send.{name}"), json!({"action": "send", "channel": {"$ref": format!("#/channels/{name}")}}))
+    };
+    let document = json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "cloudigrade",
+            "version": "1",
+            "description": "Topics that others may read. They change only by addition: who reads them must pass over what they do not know.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "channels": PUBLIC.into_iter().map(channel).collect::<serde_json::Map<_, _>>(),
+        "operations": PUBLIC.into_iter().map(operation).collect::<serde_json::Map<_, _>>(),
+    });
+    hold("asyncapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
 }
 
 #[test]
@@ -97,6 +137,21 @@ fn messages_of_the_first_version_are_read() {
     let image = &findings.images["ami-0123"];
     assert_eq!((image.rhel_version.as_deref(), image.is_rhel), (Some("7.4"), None));
     assert_eq!(image.drives["/dev/xvdbb"]["/dev/xvdbb1"].facts.as_ref().unwrap().rhel_signed_packages.rhel_signed_package_count, 448);
+}
+
+/// Messages of the first version that had them, as they were written then.
+#[test]
+fn messages_about_inspections_of_the_first_version_are_read() {
+    let image = r#"{"image_id":"ami-1","region":"r","status":"inspected","status_reason":"Its disks were read.","metadata":null,"is_encrypted":false,"is_marketplace":false,"is_cloud_access":false,"rhel_detected":true,"openshift_detected":null,"rhel_version":"9.4","billing_model":"byos","architecture":"x86_64","syspurpose":null,"evidence":[],"overrides":[],"first_seen_at":null,"changed_at":"2024-03-01T09:00:00Z","used_by":[]}"#;
+    assert_eq!(serde_json::from_str::<Image>(image).unwrap().inspection, None);
+    let inspection = r#"{"command_id":"0123456789abcdef0123456789abcdef","image_id":"ami-1","region":"r","attempt":1,"state":"sharing","way":"scanner","due_at":"2024-03-01T09:00:00Z","created_at":"2024-03-01T09:00:00Z","state_since":"2024-03-01T09:00:00Z","changed_at":"2024-03-01T09:00:00Z"}"#;
+    assert_eq!(serde_json::from_str::<Inspection>(inspection).unwrap().made.volume_id, None);
+    let command = r#"{"command_id":"0123456789abcdef0123456789abcdef","image_id":"ami-1","region":"r","attempt":1,"order":"inspect","after":"2024-03-01T09:00:00Z"}"#;
+    assert_eq!(serde_json::from_str::<InspectionCommand>(command).unwrap().by, None);
+    let fact = r#"{"image_id":"ami-1","region":"r","at":"2024-03-01T09:00:00Z","source":"s","fact":{"kind":"inspection","attempt":2,"progress":{"stage":"ended","end":{"kind":"special","special":"encrypted","detail":"d"}}}}"#;
+    assert_eq!(serde_json::from_str::<ImageFact>(fact).unwrap().to_key(), "r/ami-1/inspection");
+    let fact = r#"{"image_id":"ami-1","region":"r","at":"2024-03-01T09:00:00Z","source":"s","fact":{"kind":"inspection_request","wanted":"inspect","by":"ann","after_attempt":0}}"#;
+    assert_eq!(serde_json::from_str::<ImageFact>(fact).unwrap().to_key(), "r/ami-1/inspection_request");
 }
 
 /// As the inspector before houndigrade wrote them.

@@ -18,7 +18,8 @@ use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::account::is_tenant;
-use cloudigrade_schemas::{Account, AccountState, Token, TokenScope};
+use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::{Account, AccountState, Inspection, Token, TokenScope};
 use serde_json::Value;
 
 use self::aws::OwnAccount;
@@ -27,7 +28,9 @@ use self::refusals::{refused, refused_registration};
 use crate::config::Config;
 use crate::control::registration;
 use crate::control::service::Service;
-use crate::control::wire::{self, Answer, Ask, LettersAction, LettersRequest, Operation, Refusal, Request, Told};
+use crate::control::wire::{
+    self, Answer, Ask, InspectionsOperation, InspectionsRequest, LettersAction, LettersRequest, Operation, Refusal, Request, Told,
+};
 use crate::users::{Directory, Secret};
 
 /// The implementation over the log of this process.
@@ -80,6 +83,18 @@ impl LogBackend {
             service.show().await?;
             match told {
                 Told::Accounts(answer) => Ok(answer),
+                _ => Err(Refusal::failed(&"another kind of answer")),
+            }
+        };
+        self.background.run(asked).await.unwrap_or_else(|| Err(still_working())).map_err(refused)
+    }
+
+    async fn ask_about_inspections(&self, by: &str, operation: InspectionsOperation) -> Result<Vec<Inspection>, Refused> {
+        let service = self.service()?;
+        let request = InspectionsRequest { by: by.to_owned(), operation };
+        let asked = async move {
+            match service.answer(Ask::Inspections(request)).await? {
+                Told::Inspections(inspections) => Ok(inspections),
                 _ => Err(Refusal::failed(&"another kind of answer")),
             }
         };
@@ -242,6 +257,14 @@ impl Backend for LogBackend {
         let request = wire::OverrideRequest { tenant: tenant.map(str::to_owned), by: by.to_owned(), image_id, region, product, is, reason };
         let saying = async move { service.answer(Ask::Override(request)).await.map(drop) };
         self.background.run(saying).await.unwrap_or_else(|| Err(still_working())).map_err(refused)
+    }
+
+    async fn inspections(&self, image_id: &str) -> Result<Vec<Inspection>, Refused> {
+        self.ask_about_inspections("server", InspectionsOperation::List { image: Some(image_id.to_owned()), all: true }).await
+    }
+
+    async fn want_inspection(&self, image_id: &str, wanted: InspectionWanted, by: &str) -> Result<Vec<Inspection>, Refused> {
+        self.ask_about_inspections(by, InspectionsOperation::Want { image: image_id.to_owned(), wanted }).await
     }
 
     async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused> {

@@ -23,6 +23,7 @@ pub fn refused(Refusal { code, detail, help }: Refusal) -> Refused {
         "name_invalid" => invalid(Some("name"), "invalid_name"),
         "account_unknown" | "unknown_account" => Refused::NotFound { what: "account" },
         "letter_unknown" => Refused::NotFound { what: "dead letter" },
+        "nothing_to_abort" => Refused::NotFound { what: "inspection at work" },
         "unknown_image" => Refused::NotFound { what: "image" },
         "invalid_image" => invalid(Some("image"), "invalid_image"),
         "invalid_region" => invalid(Some("region"), "invalid_region"),

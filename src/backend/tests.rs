@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::config::InspectionMode;
 use crate::control::service::Collecting;
 use crate::live::operators::Operators;
 
@@ -28,13 +29,16 @@ struct Place {
 
 impl Place {
     async fn open(folder: &TempDir) -> Self {
+        Self::open_with(folder, &Config::default()).await
+    }
+
+    async fn open_with(folder: &TempDir, config: &Config) -> Self {
         let now = || UtcSecond(1_700_000_000);
         let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
         let (committer, commits) = Committer::start(&log, now).unwrap();
         let operators = Operators::start(&log, &CancellationToken::new()).unwrap();
-        let config = Config::default();
-        let service = Service::new(log.clone(), committer, Collecting::default(), None, &config, now).await.unwrap();
-        Self { backend: Arc::new(LogBackend::new(Arc::new(service), &config)), log, commits, operators }
+        let service = Service::new(log.clone(), committer, Collecting::default(), None, config, now).await.unwrap();
+        Self { backend: Arc::new(LogBackend::new(Arc::new(service), config)), log, commits, operators }
     }
 
     /// An account as the operator registers it.
@@ -120,6 +124,32 @@ async fn an_override_is_a_fact_of_the_image_and_a_second_one_holds_over_the_firs
     assert_eq!((said.is, said.by.as_str(), said.tenant.as_deref(), said.at), (None, "bob", Some("acme"), *at));
     let unknown = OverrideRequest { region: String::new(), image_id: "ami-00000000000000000".to_owned(), ..said_nothing(image_id) };
     assert_eq!(place.backend.override_image(None, unknown, "ann").await, Err(Refused::NotFound { what: "image" }));
+    place.close().await;
+}
+
+#[tokio::test]
+async fn an_inspection_is_asked_for_by_a_fact_where_disks_are_read_and_refused_where_they_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let image_id = "ami-0123456789abcdef0";
+    let place = Place::open(&folder).await;
+    let refused = place.backend.want_inspection(image_id, InspectionWanted::Inspect, "ann").await;
+    assert!(matches!(refused, Err(Refused::Unsupported { .. })), "{refused:?}");
+    place.close().await;
+
+    let mut config = Config::default();
+    config.inspection.mode = InspectionMode::EbsDirect;
+    let place = Place::open_with(&folder, &config).await;
+    let want = |wanted| place.backend.want_inspection(image_id, wanted, "ann");
+    assert_eq!(want(InspectionWanted::Inspect).await, Err(Refused::NotFound { what: "image" }));
+    let said = OverrideRequest { region: "us-east-1".to_owned(), ..said_nothing(image_id) };
+    place.backend.override_image(None, said, "ann").await.unwrap();
+    assert_eq!(want(InspectionWanted::Inspect).await, Ok(Vec::new()), "the worker has not begun");
+    assert_eq!(want(InspectionWanted::Abort).await, Err(Refused::NotFound { what: "inspection at work" }));
+    let partition = partition_of(image_id.as_bytes(), place.log.partitions());
+    let records = place.log.read(Position { topic: Topic::ImageFacts, partition, offset: 0 }, PollLimits::default()).unwrap();
+    let facts: Vec<ImageFact> = records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect();
+    let requests: Vec<_> = facts.iter().filter(|fact| matches!(fact.fact, Fact::InspectionRequest(_))).collect();
+    assert_eq!((requests.len(), requests[0].region.as_str()), (1, "us-east-1"));
     place.close().await;
 }
 

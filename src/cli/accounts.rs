@@ -33,10 +33,24 @@ pub enum AccountsFormat {
     Terraform,
 }
 
+/// Whom a policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyOf {
+    /// The role of an account that is registered
+    Account,
+    /// The identity that this program runs as, in its own account
+    Service,
+    /// The role of the scanners' instance profile, cloudigrade-scanner
+    Scanner,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum AccountsCommand {
     /// Print what an account must allow: a role, whom it trusts, and what that may do
     Policy {
+        /// Whom it is for; what is for this program's own account needs [inspection.scanner], and is json
+        #[arg(long = "for", value_name = "WHOM", value_enum, default_value_t = PolicyOf::Account)]
+        of: PolicyOf,
         /// The AWS account that cloudigrade runs in; by default that of its credentials
         #[arg(long, value_name = "ACCOUNT_ID", value_parser = account_id)]
         principal: Option<String>,

@@ -10,7 +10,7 @@ use cloudigrade_query::{Format, RowWriter, printable};
 use cloudigrade_schemas::Account;
 
 use crate::aws;
-use crate::cli::{Accounts, AccountsCommand, AccountsFormat};
+use crate::cli::{Accounts, AccountsCommand, AccountsFormat, PolicyOf};
 use crate::config::Config;
 use crate::control::reach;
 use crate::control::wire::{Answer, Operation, Request};
@@ -30,7 +30,15 @@ pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::
         return Err(error(Code::Usage, "only a policy has this format: use --format table or json"));
     }
     let operation = match command {
-        AccountsCommand::Policy { principal, with_disks } => {
+        AccountsCommand::Policy { of: of @ (PolicyOf::Service | PolicyOf::Scanner), principal, .. } => {
+            if !matches!(format, None | Some(AccountsFormat::Json)) {
+                return Err(error(Code::Usage, "this policy has one format: use --format json"));
+            }
+            let text = aws::own_policy_text(config, of, principal).await?;
+            print(|out| out.write_all(text.as_bytes()))?;
+            return Ok(Code::Done);
+        }
+        AccountsCommand::Policy { of: PolicyOf::Account, principal, with_disks } => {
             let form = match format {
                 None | Some(AccountsFormat::Json) => PolicyFormat::Json,
                 Some(AccountsFormat::Cloudformation) => PolicyFormat::CloudFormation,

@@ -1,9 +1,5 @@
 //! `cloudigrade dead-letters`: what could not be used.
 
-use std::fmt::Write as _;
-
-use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use cloudigrade_query::{Limits, Viewer, printable, run_sql};
 
 use crate::cli::{DeadLetters, Settle, SummaryFormat};
@@ -12,7 +8,7 @@ use crate::control::reach;
 use crate::control::wire::{LettersAction, LettersRequest};
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
-use crate::output::{Destination, print, tell};
+use crate::output::{Destination, print, print_records, tell};
 
 /// Lists them, shows one, or settles some.
 pub async fn run(data: &DataFolder, args: &DeadLetters, config: &Config) -> anyhow::Result<Code> {
@@ -83,19 +79,4 @@ async fn settle(data: &DataFolder, args: &Settle, action: LettersAction, config:
         tell("cloudigrade: there are more; run the command again");
     }
     Ok(if answer.open.is_empty() { Code::Done } else { Code::DeadLetters })
-}
-
-/// One field a line: long texts do not fit into a table.
-fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
-    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%SZ"));
-    let mut lines = String::new();
-    for batch in batches {
-        for row in 0..batch.num_rows() {
-            for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-                let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
-                writeln!(lines, "{:<13} {}", field.name(), printable(&value))?;
-            }
-        }
-    }
-    print(|out| out.write_all(lines.as_bytes()))
 }

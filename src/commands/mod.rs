@@ -10,6 +10,7 @@ mod gaps;
 mod images;
 mod ingest;
 mod inspect;
+mod inspections;
 mod password;
 mod report;
 mod serve;
@@ -54,6 +55,7 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
         Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
         Command::Users(args) => handle.block_on(users::run(&data, args, config)),
         Command::Images(args) => handle.block_on(images::run(&data, args, config)),
+        Command::Inspections(args) => handle.block_on(inspections::run(&data, args, config)),
         Command::Config(args) => config::run(&args, config),
         Command::Doctor(args) => handle.block_on(doctor::run(&data, &args, config)),
         Command::Inspect(args) => inspect::run(args),

@@ -69,6 +69,8 @@ impl Config {
                 ),
             );
         }
+        let can_read = self.accounts.as_ref().is_some_and(|accounts| accounts.read_disks);
+        self.inspection.faults(can_read).into_iter().for_each(|fault| hold(false, fault));
         if let Some(role) = &self.aws.assume_role
             && let Err(error) = role.role_arn.parse::<RoleArn>()
         {

@@ -149,7 +149,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::config::SourceKind;
+    use crate::config::{InspectionMode, SourceKind};
 
     fn of(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -222,6 +222,30 @@ mod tests {
         }
         assert!(of("[serve]\nlisten = \"nowhere\"\n", &[]).unwrap_err().to_string().contains("listen"));
         assert!(of("[serve\n", &[]).unwrap_err().to_string().contains("not TOML"));
+    }
+
+    #[test]
+    fn disks_are_read_only_where_that_is_set_with_all_that_it_takes() {
+        assert_eq!(of("", &[]).unwrap().inspection.mode, InspectionMode::Off);
+        let direct = "[accounts]\nread_disks = true\n[inspection]\nmode = \"ebs-direct\"\ninstallation = \"prod\"\n";
+        let scanner = "[inspection.scanner]\navailability_zone = \"us-east-1b\"\nqueue_url = \"https://q\"\nimage_id = \"ami-1\"\n";
+        for complete in [direct.to_owned(), format!("{direct}{scanner}"), format!("{}{scanner}", direct.replace("ebs-direct", "scanner"))] {
+            let config = of(&complete, &[]).unwrap();
+            assert_eq!(toml::to_string(&config).map(|shown| of(&shown, &[]).is_ok()), Ok(true), "what is shown can be read");
+        }
+        let wrong = |toml: &str| of(toml, &[]).unwrap_err().to_string();
+        for (toml, part) in [
+            (direct.replace("installation", "# installation"), "inspection.installation"),
+            (direct.replace("read_disks", "# read_disks"), "read_disks = true"),
+            (direct.replace("ebs-direct", "scanner"), "[inspection.scanner]"),
+            (format!("{direct}{}", scanner.replace("image_id", "# image_id")), "launch_template"),
+            (format!("{direct}{scanner}program_url = \"https://p\"\n"), "program_sha256"),
+            (format!("{direct}batch_size = 53\n"), "batch_size is 53"),
+            (format!("{direct}scan_limit = \"1s\"\n"), "scan_limit"),
+            (format!("{direct}[inspection.prices]\ncoffee = 1.0\n"), "no price of coffee"),
+        ] {
+            assert!(wrong(&toml).contains(part), "{part}: {}", wrong(&toml));
+        }
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 mod duration;
 mod faults;
+mod inspection;
 mod load;
 pub mod moment;
 mod sections;
 mod unknown;
 
+pub use inspection::{Inspection, InspectionMode, Scanner};
 pub use load::{ConfigError, load};
 pub use sections::{Accounts, Config, LogFormat, SourceKind, Tables};

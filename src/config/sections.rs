@@ -11,6 +11,7 @@ use cloudigrade_schemas::UtcSecond;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::inspection::Inspection;
 use super::{duration, moment};
 
 /// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
@@ -24,6 +25,8 @@ pub struct Config {
     /// How accounts are collected from. Absent: none are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<Accounts>,
+    /// Whether and how the disks of machine images are read.
+    pub inspection: Inspection,
     /// The server.
     pub serve: Serve,
     /// The tables.

@@ -41,12 +41,16 @@ pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Resul
     service.show_images(&partition_key).await
 }
 
-fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(), Refusal> {
+/// Holds what somebody gave as an image's id against what such ids are like.
+pub(super) fn check_id(image_id: &str) -> Result<(), Refusal> {
     let is_image = image_id.len() <= IMAGE_ID_BYTES_MAX
         && image_id.strip_prefix("ami-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    if !is_image {
-        return Err(Refusal::new("invalid_image", "this is no id of an image", "write it as AWS does: ami-0123456789abcdef0"));
-    }
+    let wrong = || Refusal::new("invalid_image", "this is no id of an image", "write it as AWS does: ami-0123456789abcdef0");
+    is_image.then_some(()).ok_or_else(wrong)
+}
+
+fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(), Refusal> {
+    check_id(image_id)?;
     if tenant.is_some_and(|tenant| !is_tenant(tenant)) {
         return Err(Refusal::new("invalid_tenant", "this is no name of a tenant", "leave it out to speak for all tenants"));
     }
@@ -57,7 +61,7 @@ fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(
 }
 
 /// The region of an image, by what is known of it.
-async fn region_of(service: &Service, image_id: &str) -> Result<String, Refusal> {
+pub(super) async fn region_of(service: &Service, image_id: &str) -> Result<String, Refusal> {
     let (log, image) = (service.log.clone(), image_id.to_owned());
     let found = tokio::task::spawn_blocking(move || find_region(&log, &image)).await.map_err(|error| Refusal::failed(&error))?;
     let found = found.map_err(|error| Refusal::failed(&error))?;

@@ -8,12 +8,13 @@ use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::batch::{Done, Named};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_schemas::Inspection;
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Collecting, Service};
 use super::wire::{
-    Answer, Ask, LettersAnswer, LettersRequest, ObjectsAction, ObjectsRequest, OverrideRequest, Refusal, Request, Told, UsersAnswer,
-    UsersOperation, UsersRequest,
+    Answer, Ask, InspectionsOperation, InspectionsRequest, LettersAnswer, LettersRequest, ObjectsAction, ObjectsRequest, OverrideRequest,
+    Refusal, Request, Told, UsersAnswer, UsersOperation, UsersRequest,
 };
 use super::{accounts, letters, socket};
 use crate::aws;
@@ -72,6 +73,17 @@ pub async fn say_of_image(data: &DataFolder, config: &Config, request: OverrideR
     }
 }
 
+/// Asks about inspections of images.
+///
+/// # Errors
+/// Those of reaching the server or opening the log, and what was refused.
+pub async fn ask_about_inspections(data: &DataFolder, config: &Config, operation: InspectionsOperation) -> anyhow::Result<Vec<Inspection>> {
+    match ask(data, config, Ask::Inspections(InspectionsRequest { by: by(), operation })).await? {
+        Told::Inspections(inspections) => Ok(inspections),
+        _ => Err(of_another_kind()),
+    }
+}
+
 fn of_another_kind() -> anyhow::Error {
     error(Code::Failed, "the server answered something else than was asked; use the same version of the program as the server")
 }
@@ -100,7 +112,10 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
             Ask::Accounts(request) => accounts::answer_without_log(&request.operation).map(|answered| answered.map(Told::Accounts)),
             Ask::DeadLetters(request) => Some(letters::answer_without_log(request).map(Told::DeadLetters)),
             Ask::Users(UsersRequest { operation: UsersOperation::List, .. }) => Some(Ok(Told::Users(UsersAnswer::default()))),
-            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) => None,
+            Ask::Inspections(InspectionsRequest { operation: InspectionsOperation::List { .. }, .. }) => {
+                Some(Ok(Told::Inspections(Vec::new())))
+            }
+            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) | Ask::Inspections(_) => None,
         };
         if let Some(answered) = answered {
             return Ok(answered);

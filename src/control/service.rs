@@ -15,9 +15,9 @@ use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
-use super::{accounts, images, letters, objects, users};
+use super::{accounts, images, inspections, letters, objects, users};
 use crate::aws;
-use crate::config::Config;
+use crate::config::{Config, InspectionMode};
 use crate::live::shown::{NotShown, Shown};
 use crate::users::Directory;
 
@@ -37,6 +37,8 @@ pub struct Service {
     pub(super) directory: Arc<Directory>,
     /// What waits until something shows; absent where no tables are kept meanwhile.
     pub(super) shown: Option<Shown>,
+    /// Whether the configuration wants images inspected.
+    pub(super) inspects: bool,
     pub(super) now: fn() -> UtcSecond,
 }
 
@@ -69,7 +71,8 @@ impl Service {
         let batches = Batches::new(Arc::new(S3Objects::new(&sdk, &options)), known, committer.clone(), options.workers);
         let directory = Directory::open(&log, committer.clone(), config.serve.token_lifetime, now)?;
         let Collecting { aws, overview } = collecting;
-        Ok(Self { log, committer, aws, overview, places, batches, directory, shown, now })
+        let inspects = config.inspection.mode != InspectionMode::Off;
+        Ok(Self { log, committer, aws, overview, places, batches, directory, shown, inspects, now })
     }
 
     /// Users and their tokens.
@@ -111,6 +114,7 @@ impl Service {
             Ask::DeadLetters(request) => Box::pin(letters::answer(self, request)).await.map(Told::DeadLetters),
             Ask::Objects(request) => Box::pin(objects::answer(self, request)).await.map(Told::Objects),
             Ask::Users(request) => Box::pin(users::answer(self, request)).await.map(Told::Users),
+            Ask::Inspections(request) => Box::pin(inspections::answer(self, request)).await.map(Told::Inspections),
             Ask::Override(request) => Box::pin(images::answer(self, request)).await.map(|()| Told::Override),
         }
     }

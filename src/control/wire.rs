@@ -2,7 +2,8 @@
 
 use cloudigrade_connectors::source::batch::{Done, Named};
 use cloudigrade_query::rest::backend::{Refused, UserInfo};
-use cloudigrade_schemas::{Account, Product, Token};
+use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::{Account, Inspection, Product, Token};
 use serde::{Deserialize, Serialize};
 
 use crate::users::Secret;
@@ -21,6 +22,8 @@ pub enum Ask {
     Users(UsersRequest),
     /// To say what is in an image.
     Override(OverrideRequest),
+    /// About inspections of images.
+    Inspections(InspectionsRequest),
 }
 
 /// What was answered, of the same kind.
@@ -37,6 +40,37 @@ pub enum Told {
     Override,
     /// About objects of buckets.
     Objects(Done),
+    /// Inspections that were asked about.
+    Inspections(Vec<Inspection>),
+}
+
+/// Something asked about inspections of images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InspectionsRequest {
+    /// Who asks.
+    pub by: String,
+    /// What is wanted.
+    pub operation: InspectionsOperation,
+}
+
+/// What can be asked about inspections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum InspectionsOperation {
+    /// Those that there are, the latest changes first, [`INSPECTIONS_TOLD_MAX`](crate::limits::INSPECTIONS_TOLD_MAX) at most.
+    List {
+        /// Of this image alone.
+        image: Option<String>,
+        /// Also those that are over.
+        all: bool,
+    },
+    /// To have an image inspected, or its inspection given up; gives all of the image's.
+    Want {
+        /// The image.
+        image: String,
+        /// What is wanted.
+        wanted: InspectionWanted,
+    },
 }
 
 /// What to do with objects of buckets.

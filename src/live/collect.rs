@@ -1,4 +1,4 @@
-//! Starts what finds things: the source of log files, the fleet of accounts, and the look at completeness.
+//! Starts what finds things: the source of log files, the fleet of accounts, the worker that has images inspected, and the look at completeness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use cloudigrade_schemas::{Account, Gap, GapKind};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::inspect;
 use super::parts::Parts;
 use crate::aws;
 use crate::config::{Accounts, Config};
@@ -48,6 +49,7 @@ impl Finding<'_> {
             Some(settings) => {
                 let checker = aws::checker(self.config, settings).await?;
                 let overview = self.start_fleet(parts, &checker, settings, accounts.subscribe());
+                inspect::start(parts, self.log, &checker, &self.config.inspection, accounts.subscribe(), self.stop)?;
                 Collecting { aws: Some(checker), overview: Some(overview) }
             }
             None => Collecting::default(),

@@ -10,6 +10,7 @@
 //! was committed is folded and shown, and what was not is given back.
 
 mod collect;
+pub mod inspect;
 mod lags;
 pub mod operators;
 mod parts;

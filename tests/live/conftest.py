@@ -32,6 +32,8 @@ def aws(aws_server: Aws) -> Iterator[Aws]:
     for what in ("faults", "calls"):
         aws_server.admin(what, method="DELETE")
     aws_server.admin("lookup-rate", {"per_second": None})
+    aws_server.admin("disks", {"looks": 0})
+    aws_server.admin("scanners", {"mode": "works"})
 
 
 @pytest.fixture

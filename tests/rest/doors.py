@@ -84,6 +84,7 @@ def by_id() -> Iterator[Door]:
     for action in ("enable", "disable", "pause", "resume", "verify"):
         yield Door("REST by id", f"{action} account", "changeAccount", asked("POST", "/api/v1/accounts/{account}/actions", {"action": action}))
     yield door("getImage", "GET", "/api/v1/images/{image}")
+    yield door("listImageInspections", "GET", "/api/v1/images/{image}/inspections")
     yield door("setOverride", "PUT", override, {"is": False})
     yield door("removeOverride", "DELETE", override)
     yield door("revokeToken", "DELETE", "/api/v1/tokens/{token_hash}")
@@ -213,6 +214,7 @@ def rights() -> Iterator[Door]:
     """What takes a right that the asker does not have, whoever it is about."""
     letters = {"ids": ["0123456789abcdef"], "action": "drop"}
     yield Door("rights", "make a user", "createUser", asked("POST", "/api/v1/users", {"name": "{user}", "password": "a password of mine"}))
+    yield Door("rights", "have an image inspected", "inspectImage", asked("POST", "/api/v1/images/{image}/inspections", {"action": "inspect"}))
     yield Door("rights", "settle dead letters", "settleDeadLetters", asked("POST", "/api/v1/dead-letters/settle", letters))
 
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 18] = [
+const COMMANDS: [(&str, &[&str]); 22] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
     ("backfill", &["[PLACE]", "--start", "--end", "--account", "--region", "--dry-run", "--yes", "--price-get", "--format"]),
     ("report usage", REPORT),
@@ -24,6 +24,10 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("users reset", &["<NAME>", "--password-stdin", "--generate"]),
     ("users revoke", &["<NAME>", "[HASH]", "--all"]),
     ("images override", &["<IMAGE>", "--product", "--is", "--reason", "--tenant", "--region"]),
+    ("images list", &["--format", "--output"]),
+    ("images inspect", &["<IMAGE>", "--yes"]),
+    ("inspections list", &["--all", "--format", "--output"]),
+    ("inspections abort", &["<ID>"]),
     ("inspect", &["<IMAGE_ID>", "<FILE>", "--local", "--format"]),
     ("completions", &["<SHELL>", "bash", "zsh", "fish"]),
 ];

@@ -76,6 +76,11 @@ impl Checker {
         Self { clients, settings: Arc::new(settings) }
     }
 
+    /// What it calls by.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
     /// What is configured.
     pub fn settings(&self) -> &CollectSettings {
         &self.settings

@@ -11,6 +11,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::{ConnectorBuilder, proxy::ProxyConfig, tls};
 
+use super::caller::Caller;
 use super::pace::Paces;
 use super::session::Session;
 use super::target::Target;
@@ -136,6 +137,11 @@ impl Clients {
     /// Our own configuration, with our own credentials.
     pub fn own(&self) -> &SdkConfig {
         &self.shared.sdk
+    }
+
+    /// This program as itself, in its own account.
+    pub fn as_itself(&self, account: &str) -> Caller {
+        Caller::new(account, self.shared.sdk.clone(), Arc::clone(&self.shared.paces))
     }
 
     /// A session of a role, limited by a session policy. Nothing is called before the session is used.

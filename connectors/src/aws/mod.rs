@@ -1,6 +1,6 @@
 //! The AWS accounts that are collected from: by which role, with which permissions and trail, and what EC2 and CloudTrail say when asked.
 //!
-//! * [`clients`], [`session`], [`pace`], [`error`]: how AWS is called: one configuration, a session for each role, a pace, one classification
+//! * [`clients`], [`session`], [`Caller`], [`pace`], [`error`]: how AWS is called: one configuration, a session for each role, a pace, one classification
 //! * [`policy`], [`permissions`], [`trail`], [`checker`]: what an account's owner lets us do, whether that is so, and what delivers events
 //! * [`describe`], [`answers`], [`reconcile`], [`state_change`], [`images`], [`sighted`]: what EC2 says, what it is asked about, and what that adds to what is known
 //! * [`history`]: what happened before
@@ -8,6 +8,7 @@
 
 pub mod answers;
 pub mod api;
+mod caller;
 pub mod checker;
 pub mod clients;
 pub mod collector;
@@ -30,6 +31,7 @@ pub mod target;
 pub mod trail;
 
 pub use api::Api;
+pub use caller::Caller;
 pub use checker::{AccountCheck, Checker, CollectSettings};
 pub use clients::{AwsSettings, Clients, OwnRole, load_config};
 pub use collector::{CollectError, Collector, Round};

@@ -10,10 +10,10 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use cloudigrade_schemas::account::AccountProblem;
 
 use super::api::Api;
+use super::caller::Caller;
 use super::clients::identity_cache;
 use super::error::{AwsError, FailureKind};
 use super::pace::Paces;
-use super::permissions::DRY_RUN_PERMITTED;
 use super::target::Target;
 use crate::limits::{CLIENTS_PER_SESSION_MAX, ROLE_SESSION};
 
@@ -26,8 +26,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Shared {
     target: Target,
-    sdk: SdkConfig,
-    paces: Arc<Paces>,
+    caller: Caller,
     regions: Mutex<HashMap<String, RegionClients>>,
 }
 
@@ -65,12 +64,18 @@ impl Session {
             .identity_cache(identity_cache())
             .region(Region::from_static(target.home_region()))
             .build();
-        Self { shared: Arc::new(Shared { target: target.clone(), sdk, paces, regions: Mutex::default() }) }
+        let caller = Caller::new(&target.account_id, sdk, paces);
+        Self { shared: Arc::new(Shared { target: target.clone(), caller, regions: Mutex::default() }) }
     }
 
     /// Whose session it is.
     pub fn target(&self) -> &Target {
         &self.shared.target
+    }
+
+    /// Who calls, for services and actions that this session has no clients for.
+    pub fn caller(&self) -> Caller {
+        self.shared.caller.clone()
     }
 
     /// EC2 in a region.
@@ -92,7 +97,7 @@ impl Session {
         if regions.len() >= CLIENTS_PER_SESSION_MAX {
             regions.clear();
         }
-        let sdk = self.shared.sdk.clone().into_builder().region(Region::new(region.to_owned())).build();
+        let sdk = self.shared.caller.config(region);
         let clients = RegionClients { ec2: aws_sdk_ec2::Client::new(&sdk), cloudtrail: aws_sdk_cloudtrail::Client::new(&sdk) };
         regions.insert(region.to_owned(), clients.clone());
         clients
@@ -106,24 +111,7 @@ impl Session {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let account = &self.shared.target.account_id;
-        self.shared.paces.wait(account, region, api).await;
-        let outcome = call.await.map_err(|error| AwsError::of(api, &error));
-        let word = match &outcome {
-            Ok(_) => {
-                self.shared.paces.went_well(account, region, api);
-                "ok"
-            }
-            Err(error) => {
-                if error.kind == FailureKind::Throttled {
-                    self.shared.paces.throttled(account, region, api);
-                }
-                // A dry run that would have been carried out is told as an error.
-                if error.code == DRY_RUN_PERMITTED { "ok" } else { error.kind.word() }
-            }
-        };
-        metrics::counter!("cloudigrade_aws_calls_total", "api" => api.action(), "outcome" => word).increment(1);
-        outcome
+        self.shared.caller.call(region, api, call).await
     }
 
     /// Tries to assume the role without its external id, which AWS must refuse. A role that does not ask for one lends itself to every tenant
@@ -160,7 +148,7 @@ impl Session {
     /// What is in the way.
     pub async fn check_identity(&self) -> Result<(), AccountProblem> {
         let home = self.target().home_region();
-        let sts = aws_sdk_sts::Client::new(&self.shared.sdk);
+        let sts = aws_sdk_sts::Client::new(&self.shared.caller.config(home));
         let identity = self.call(home, Api::GetCallerIdentity, sts.get_caller_identity().send()).await.map_err(|error| error.problem())?;
         right_account(self.target(), identity.account())
     }

@@ -54,6 +54,16 @@ pub fn home_region(partition: &str) -> &'static str {
     }
 }
 
+/// The partition of a region.
+pub fn partition_of_region(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        region if region.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use cloudigrade_schemas::findings::ImageFindings;
 use super::{CHILD_ARGUMENT, OpenDisk, Request, confine};
 use crate::evidence;
 use crate::limits::{DISKS_MAX, INSPECTION_OUTPUT_BYTES_MAX};
-use crate::source::FileSource;
+use crate::source::{FileSource, Served, Source};
 use crate::volumes::Disk;
 
 /// Descriptors that every process has.
@@ -37,7 +37,8 @@ fn run() -> io::Result<()> {
     io::stdin().take(INSPECTION_OUTPUT_BYTES_MAX as u64).read_to_end(&mut request)?;
     let request: Request = serde_json::from_slice(&request)?;
     let disks = disks_of(&request.disks)?;
-    let lacking = confine::confine(&request.allowance, request.parent)?;
+    let served: Vec<RawFd> = request.disks.iter().filter(|disk| disk.served_bytes.is_some()).map(|disk| disk.descriptor).collect();
+    let lacking = confine::confine(&request.allowance, request.parent, &served)?;
     let mut findings = crate::inspect(&request.image, disks);
     findings.caveats.extend(lacking);
     answer(findings, request.allowance.output_bytes)
@@ -56,8 +57,12 @@ fn disks_of(open: &[OpenDisk]) -> io::Result<Vec<Disk>> {
     let disks = open.iter().map(|disk| {
         // SAFETY: the parent has opened this descriptor for us, nothing else in this process knows it, and it occurs once.
         let file = unsafe { File::from_raw_fd(disk.descriptor) };
-        let source = FileSource::from_file(file, disk.name.as_str()).map_err(io::Error::other)?;
-        Ok(Disk { name: disk.name.clone(), source: Arc::new(source) })
+        let name = disk.name.clone();
+        let source: Source = match disk.served_bytes {
+            Some(len) => Arc::new(Served::new(file, name.as_str(), len)),
+            None => Arc::new(FileSource::from_file(file, name.as_str()).map_err(io::Error::other)?),
+        };
+        Ok(Disk { name, source })
     });
     disks.collect()
 }

@@ -1,6 +1,7 @@
 //! What a process gives up before it reads hostile bytes. What this kernel cannot take away is told, so that nobody relies on it.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter, SeccompRule};
@@ -13,12 +14,12 @@ const NOBODY: u32 = 65534;
 /// Seconds of processor time between the signal that tells of the limit and the one that cannot be ignored.
 const CPU_GRACE_SECONDS: u64 = 5;
 
-/// Gives up everything but reading of what is open, writing to standard output and error, and memory up to the allowance. Returns what
-/// could not be given up, for people.
+/// Gives up everything but reading of what is open, writing to standard output and error and to who serves disks, and memory up to the
+/// allowance. Returns what could not be given up, for people.
 ///
 /// # Errors
 /// Where a limit that every kernel has cannot be set: then nothing hostile must be read.
-pub(super) fn confine(allowance: &Allowance, parent: u32) -> io::Result<Vec<String>> {
+pub(super) fn confine(allowance: &Allowance, parent: u32, served: &[RawFd]) -> io::Result<Vec<String>> {
     limit(allowance)?;
     set(libc::PR_SET_NO_NEW_PRIVS, 1)?;
     let mut lacking = Vec::new();
@@ -26,7 +27,7 @@ pub(super) fn confine(allowance: &Allowance, parent: u32) -> io::Result<Vec<Stri
     lacking.extend(drop_files_and_network());
     lacking.extend(drop_user());
     die_with(parent)?;
-    lacking.extend(drop_system_calls());
+    lacking.extend(drop_system_calls(served));
     Ok(lacking)
 }
 
@@ -103,8 +104,8 @@ fn die_with(parent: u32) -> io::Result<()> {
     if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err(io::Error::other("the process that asked for the inspection is gone")) }
 }
 
-fn drop_system_calls() -> Option<String> {
-    let filter: Result<BpfProgram, _> = filter().and_then(BpfProgram::try_from);
+fn drop_system_calls(served: &[RawFd]) -> Option<String> {
+    let filter: Result<BpfProgram, _> = filter(served).and_then(BpfProgram::try_from);
     let applied =
         filter.map_err(|error| error.to_string()).and_then(|it| seccompiler::apply_filter(&it).map_err(|error| error.to_string()));
     applied.err().map(|error| format!("seccomp cannot be used: {error}"))
@@ -141,15 +142,19 @@ const CALLS: [libc::c_long; 25] = [
 
 /// What is not on the list fails as if it were not permitted; it does not kill, so that what a library tries and can do without does no
 /// harm.
-fn filter() -> Result<SeccompFilter, seccompiler::BackendError> {
+fn filter(served: &[RawFd]) -> Result<SeccompFilter, seccompiler::BackendError> {
     let one = |argument, length, operator, value| SeccompRule::new(vec![SeccompCondition::new(argument, length, operator, value)?]);
     let not_executable = || one(2, Len::Dword, Op::MaskedEq(libc::PROT_EXEC as u64), 0);
     let to_standard = || one(0, Len::Dword, Op::Le, 2);
+    let mut to_parent = vec![to_standard()?];
+    for descriptor in served.iter().filter_map(|descriptor| u64::try_from(*descriptor).ok()) {
+        to_parent.push(one(0, Len::Dword, Op::Eq, descriptor)?);
+    }
     let only_itself = u64::from(std::process::id());
     let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(libc::SYS_mmap, vec![not_executable()?]);
     rules.insert(libc::SYS_mprotect, vec![not_executable()?]);
-    rules.insert(libc::SYS_write, vec![to_standard()?]);
+    rules.insert(libc::SYS_write, to_parent);
     rules.insert(libc::SYS_writev, vec![to_standard()?]);
     rules.insert(libc::SYS_fcntl, vec![one(1, Len::Dword, Op::Eq, libc::F_GETFD as u64)?]);
     rules.insert(libc::SYS_tgkill, vec![one(0, Len::Dword, Op::Eq, only_itself)?]);
@@ -159,6 +164,7 @@ fn filter() -> Result<SeccompFilter, seccompiler::BackendError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, ExitStatus, Output};
 
@@ -179,7 +185,10 @@ mod tests {
         // SAFETY: it takes nothing and cannot fail.
         let parent = unsafe { libc::getppid() } as u32;
         let allowance = Allowance { cpu_seconds: 1, address_space_bytes: 256 << 20, ..Allowance::default() };
-        confine(&allowance, parent).unwrap();
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut served = std::fs::File::from(std::os::fd::OwnedFd::from(theirs.try_clone().unwrap()));
+        let mut other = std::fs::File::from(std::os::fd::OwnedFd::from(theirs));
+        confine(&allowance, parent, &[served.as_raw_fd()]).unwrap();
         let is_refused = match deed.as_str() {
             "work" => String::from_utf8(vec![b'x'; 32 << 20]).unwrap().len() != 32 << 20,
             "open" => std::fs::File::open("/etc/passwd").is_err(),
@@ -189,6 +198,9 @@ mod tests {
             "become root" => (unsafe { libc::setuid(0) }) != 0,
             // SAFETY: signal 0 does nothing.
             "signal" => (unsafe { libc::kill(parent as i32, 0) }) != 0,
+            "ask" => std::io::Write::write_all(&mut served, b"x").is_err(),
+            "ask elsewhere" => std::io::Write::write_all(&mut other, b"x").is_err(),
+            "send" => std::io::Write::write_all(&mut ours, b"x").is_err(),
             "panic" => panic!("as asked"),
             "abort" => std::process::abort(),
             "allocate" => std::hint::black_box(vec![1_u8; 1 << 30]).is_empty(),
@@ -208,6 +220,11 @@ mod tests {
         for deed in ["open", "connect", "execute", "signal", "become root"] {
             assert_eq!(status(deed).code(), Some(77), "{deed}");
         }
+    }
+
+    #[test]
+    fn who_serves_a_disk_can_be_asked_and_nobody_else() {
+        assert_eq!(["ask", "ask elsewhere", "send"].map(|deed| status(deed).code()), [Some(78), Some(77), Some(77)]);
     }
 
     #[test]

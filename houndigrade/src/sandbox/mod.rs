@@ -2,10 +2,12 @@
 //! abort is an error of that image.
 //!
 //! The parent opens the disks for reading only and starts the same program anew; the child gives up all that it does not need
-//! ([`confine`]) before it looks at the first byte of a disk. This module knows nothing of what is on a disk.
+//! ([`confine`]) before it looks at the first byte of a disk. A disk that is no file, the parent reads for it, over a connection that can
+//! carry nothing else. This module knows nothing of what is on a disk.
 
 mod child;
 mod confine;
+mod handed;
 mod parent;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{INSPECTION_ADDRESS_SPACE_BYTES_MAX, INSPECTION_CPU_SECONDS_MAX, INSPECTION_OUTPUT_BYTES_MAX, INSPECTION_SECONDS_MAX};
 
 pub use child::become_child_if_asked;
-pub use parent::inspect_apart;
+pub use parent::{inspect_apart, inspect_served};
 
 /// The argument that makes the program a child. Not for people, so not in any help.
 const CHILD_ARGUMENT: &str = "__inspect-as-child";
@@ -57,4 +59,7 @@ struct Request {
 struct OpenDisk {
     name: String,
     descriptor: i32,
+    /// Its length in bytes where the descriptor is a connection over which the parent reads it; else the descriptor is the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    served_bytes: Option<u64>,
 }

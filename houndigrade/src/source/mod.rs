@@ -3,6 +3,7 @@
 mod cached;
 mod counted;
 mod file;
+mod served;
 mod slice;
 
 use std::sync::Arc;
@@ -10,14 +11,15 @@ use std::sync::Arc;
 pub use cached::Cached;
 pub use counted::{Budget, Counted};
 pub use file::FileSource;
+pub use served::{Served, serve};
 pub use slice::Slice;
 
 use crate::error::{ReadError, Result};
 
 /// A disk, or a part of one, as bytes that can be read at any place. Never written.
 ///
-/// Implementations: a file or block device ([`FileSource`]), a part of another source ([`Slice`]), bytes in memory (`Vec<u8>`), an LVM
-/// volume.
+/// Implementations: a file or block device ([`FileSource`]), a disk that another process reads ([`Served`]), a part of another source
+/// ([`Slice`]), bytes in memory (`Vec<u8>`), an LVM volume.
 pub trait BlockSource: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> u64;

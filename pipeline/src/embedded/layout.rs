@@ -53,6 +53,9 @@ const fn number(topic: Topic) -> u8 {
         Topic::Users => 12,
         Topic::Tokens => 13,
         Topic::ImageSightings => 14,
+        Topic::InspectionCommands => 15,
+        Topic::Inspections => 16,
+        Topic::InspectionFindings => 17,
     }
 }
 
@@ -120,7 +123,8 @@ mod tests {
         let first = [("cloudtrail.records", 1), ("power.events", 2), ("instance.intervals", 3), ("coverage", 4), ("dead.letters", 5)];
         let accounts = [("account.commands", 6), ("accounts", 7), ("image.facts", 8), ("gaps", 9), ("image.tags", 10)];
         let images = [("images", 11), ("users", 12), ("tokens", 13), ("image.sightings", 14)];
-        let expected: Vec<_> = first.into_iter().chain(accounts).chain(images).collect();
+        let inspections = [("inspection.commands", 15), ("inspections", 16), ("inspection.findings", 17)];
+        let expected: Vec<_> = first.into_iter().chain(accounts).chain(images).chain(inspections).collect();
         assert_eq!(numbers.to_vec(), expected);
     }
 

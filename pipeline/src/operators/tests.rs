@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloudigrade_schemas::topic::partition_of;
-use cloudigrade_schemas::{DeadLetter, Image, ImageFact, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond};
+use cloudigrade_schemas::{
+    DeadLetter, Image, ImageFact, InspectionCommand, InstanceMonth, Interval, PowerAction, SourceRef, Topic, TrailRecord, UtcSecond,
+};
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use serde_json::{Value, json, value::to_raw_value};
@@ -12,6 +14,7 @@ use super::{Extract, ImageTags, Images, Intervals, Sightings, counted};
 use crate::engine::{Counters, Cx, Operator};
 use crate::log::{LogError, Output, Record, StateRead, Store, Txn};
 
+mod attempts;
 mod images;
 mod observations;
 mod tags;
@@ -27,6 +30,8 @@ struct Pipeline {
     tags: BTreeMap<String, String>,
     /// Images as they stand, by their ids.
     images: BTreeMap<String, Image>,
+    /// What the worker was told, in order.
+    commands: Vec<InspectionCommand>,
     counters: Counters,
     offset: u64,
 }
@@ -88,6 +93,12 @@ impl Pipeline {
         let (folded, counters) = self.fold(&Images, told);
         self.counters.merge(&counters);
         for message in self.commit(folded) {
+            if message.topic == Topic::InspectionCommands {
+                let command: InspectionCommand = serde_json::from_slice(&message.value).unwrap();
+                assert_eq!((&*message.key, message.partition), (command.image_id.as_bytes(), partition_of(&message.key, PARTITIONS)));
+                self.commands.push(command);
+                continue;
+            }
             let image: Image = serde_json::from_slice(&message.value).unwrap();
             let place = (Topic::Images, partition_of(image.image_id.as_bytes(), PARTITIONS));
             assert_eq!(((message.topic, message.partition), &*message.key), (place, image.image_id.as_bytes()));

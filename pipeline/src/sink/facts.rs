@@ -58,6 +58,8 @@ pub(super) fn image_fact_columns(rows: &[&ImageFact]) -> Result<Vec<ArrayRef>, A
         Fact::Tag { account_id, key, value } => json!({"account_id": account_id, "key": key, "value": value}),
         Fact::Override(said) => json!(said),
         Fact::Findings(findings) => json!(findings),
+        Fact::Inspection(progress) => json!(progress),
+        Fact::InspectionRequest(request) => json!(request),
     })?;
     Ok(vec![
         text(rows, |row| &row.image_id),

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use cloudigrade_schemas::{Account, Product, Token, TokenScope, UtcSecond};
+use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::{Account, Inspection, Product, Token, TokenScope, UtcSecond};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -188,6 +189,10 @@ pub trait Backend: Send + Sync {
 
     /// Says what is in an image, against all evidence: for one tenant, or for all.
     async fn override_image(&self, tenant: Option<&str>, said: OverrideRequest, by: &str) -> Result<(), Refused>;
+    /// The attempts to inspect an image, as the log has them.
+    async fn inspections(&self, image_id: &str) -> Result<Vec<Inspection>, Refused>;
+    /// Has an image inspected, or its inspection given up; gives the attempts.
+    async fn want_inspection(&self, image_id: &str, wanted: InspectionWanted, by: &str) -> Result<Vec<Inspection>, Refused>;
     /// Replays or drops dead letters; gives how many were resolved and how many stay open.
     async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused>;
 }

@@ -295,7 +295,9 @@ fn seen_facts(view: &View, used: &UsedImages, batch: &RecordBatch) -> Result<Rec
         let is_own = match kinds.value(row) {
             "override" => serde_json::from_str(values.value(row)).is_ok_and(|said| view.may_see_override(&said)),
             // What EC2 and the disks say of an image is the same for all that use it. To whom EC2 does not show it is told to these alone.
-            "metadata" | "findings" => true,
+            "metadata" | "findings" | "inspection" => true,
+            // Who of others wants it is not told.
+            "inspection_request" => false,
             _ => serde_json::from_str(values.value(row)).is_ok_and(|OfAccount { account_id }| view.may_see_tag(account_id.as_deref())),
         };
         is_own && used.contains_key(ids.value(row))

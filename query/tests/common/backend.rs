@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::account::AccountState;
-use cloudigrade_schemas::{Account, Token, TokenScope, UtcSecond};
+use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::inspection::InspectionState;
+use cloudigrade_schemas::{Account, Inspection, Token, TokenScope, UtcSecond};
 use serde_json::{Value, json};
 
 /// Tokens of the operator, of a user of each tenant, and of one who may only read.
@@ -63,6 +65,27 @@ pub fn account(tenant: &str, account_id: &str) -> Account {
         trail: None,
         problems: Vec::new(),
     }
+}
+
+/// An attempt to inspect an image, by the role of an account of `beta`.
+fn inspection(image_id: &str, attempt: u32, state: InspectionState) -> Inspection {
+    let inspection = json!({
+        "command_id": format!("{attempt:032}"),
+        "image_id": image_id,
+        "region": "us-east-1",
+        "attempt": attempt,
+        "state": state,
+        "way": "scanner",
+        "reader": {"account_id": BETA_ACCOUNT, "tenant": "beta", "role_arn": format!("arn:aws:iam::{BETA_ACCOUNT}:role/x")},
+        "accounts": [BETA_ACCOUNT],
+        "tenants": ["beta"],
+        "due_at": UtcSecond(0),
+        "end": (state == InspectionState::Over).then(|| json!({"kind": "failed", "detail": "it took too long"})),
+        "created_at": UtcSecond(0),
+        "state_since": UtcSecond(0),
+        "changed_at": UtcSecond(0),
+    });
+    serde_json::from_value(inspection).unwrap()
 }
 
 fn user(name: &str, tenant: &str, superuser: bool) -> UserInfo {
@@ -250,6 +273,15 @@ impl Backend for FakeBackend {
         let mut state = self.state();
         state.asked.push(format!("override {image_id} {} {is:?} of {tenant:?} by {by}", product.word()));
         (state.overrides)(tenant, &said, by)
+    }
+
+    async fn inspections(&self, image_id: &str) -> Result<Vec<Inspection>, Refused> {
+        Ok(vec![inspection(image_id, 1, InspectionState::Over), inspection(image_id, 2, InspectionState::Sharing)])
+    }
+
+    async fn want_inspection(&self, image_id: &str, wanted: InspectionWanted, by: &str) -> Result<Vec<Inspection>, Refused> {
+        self.state().asked.push(format!("{wanted:?} {image_id} by {by}"));
+        self.inspections(image_id).await
     }
 
     async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused> {

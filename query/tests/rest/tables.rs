@@ -108,6 +108,24 @@ async fn images_are_what_the_evidence_and_the_viewers_own_overrides_say() {
 }
 
 #[tokio::test]
+async fn inspections_of_an_image_are_shown_to_who_sees_it_without_whose_role_reads_it_and_asked_for_by_superusers() {
+    let (_folder, server) = start(RestOptions::default()).await;
+    let path = "/api/v1/images/ami-1/inspections";
+    for token in [ALICE, BOB, ROOT] {
+        let listed = server.get(path, token).await.ok(200);
+        let attempts: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["attempt"].as_u64().unwrap()).collect();
+        assert_eq!((attempts, &listed["items"][1]["end"]), (vec![2, 1], &json!("failed")));
+        assert!(!listed.to_string().contains("role/x"), "{listed}");
+    }
+    server.get("/api/v1/images/ami-unused/inspections", ALICE).await.refuses(404, "not_found", "");
+    let wanted = json!({"action": "inspect"});
+    server.ask("POST", path, ALICE, Some(&wanted)).await.refuses(403, "forbidden", "permission");
+    assert_eq!(server.ask("POST", path, ROOT, Some(&wanted)).await.ok(200)["count"], 2);
+    server.ask("POST", path, ROOT, Some(&json!({"action": "explode"}))).await.refuses(400, "bad_body", "");
+    server.ask("POST", "/api/v1/images/ami-none/inspections", ROOT, Some(&wanted)).await.refuses(404, "not_found", "");
+}
+
+#[tokio::test]
 async fn overrides_are_said_and_taken_back_for_ones_own_tenant() {
     let (_folder, server) = start(RestOptions::default()).await;
     let path = "/api/v1/images/ami-1/overrides/openshift";

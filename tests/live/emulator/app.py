@@ -15,7 +15,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 
-from . import machines, queues, roles, trails, wire
+from . import blocks, disks, machines, queues, roles, scanners, trails, wire
 from .faults import BadRule, Faults, Rule
 
 ADMIN = "/moto-plus/"
@@ -39,13 +39,16 @@ class MotoPlus:
         queues.install(self.queues)
         roles.install(self.roles)
         machines.install(regions, closed)
+        self.disks, self.scanners = disks.Disks(), scanners.Scanners(self.ec2)
+        disks.install(self.disks)
+        scanners.install(self.scanners)
 
     def reset(self) -> None:
         """As at the start."""
         moto_api_backend.reset()
         self.faults.reset(self.seed)
         self.calls.clear()
-        for part in (self.trails, self.queues, self.roles):
+        for part in (self.trails, self.queues, self.roles, self.disks, self.scanners):
             part.reset()
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -90,6 +93,9 @@ class MotoPlus:
         owner = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
         if call.service == "s3" and owner and owner != s3_backends.bucket_accounts.get(call.path.split("/")[1], ("", owner))[1]:
             return failed(403, "AccessDenied", "Access Denied")
+        if call.service == "ebs" and (answered := blocks.answer(call)):
+            status, headers, answer = answered
+            return f"{status} {'OK' if status < 300 else 'Refused'}", list(headers.items()), answer
         told: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
@@ -144,6 +150,18 @@ class MotoPlus:
                     return machines.change_instance(given)
             case "POST", "images":
                 return machines.put_image(given)
+            case "POST", "disks":
+                return self.disks.change(given)
+            case "POST", "scanners":
+                return self.scanners.change(given)
+            case "GET", "scanners":
+                return list(self.scanners.started)
+            case "GET", "tagged":
+                with self.ec2:
+                    return disks.tagged()
+            case "GET", "shared":
+                with self.ec2:
+                    return disks.shared()
             case "POST", "roles":
                 return self.roles.change(given)
             case "POST", "queues":

@@ -11,6 +11,8 @@ from moto.ec2.models.availability_zones_and_regions import Region
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 
+from .disks import put_disk
+
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 IMAGE_FIELDS = ("owner_id", "owner_alias", "name", "platform", "platform_details", "usage_operation", "architecture", "state")
 
@@ -58,7 +60,7 @@ def moment(text: str) -> datetime:
 
 
 def put_image(given: dict[str, Any]) -> dict[str, Any]:
-    """Makes or changes an image as an account sees it; with `vanish` it sees it no more."""
+    """Makes or changes an image as an account sees it, its root disk included (`put_disk`); with `vanish` it sees it no more."""
     backend = ec2_backends[given["account"]][given["region"]]
     if given.get("vanish"):
         backend.amis.pop(given["id"], None)
@@ -76,6 +78,7 @@ def put_image(given: dict[str, Any]) -> dict[str, Any]:
     if "public" in given:
         image.launch_permissions = [{"Group": "all"}] if given["public"] else []
     image.add_tags(given.get("tags", {}))
+    put_disk(image, given)
     return {"id": image.id, "snapshot": image.ebs_snapshot.id}
 
 

@@ -50,6 +50,9 @@ def parse(method: str, path: str, query: str, headers: dict[str, str], body: byt
     elif headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         params = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         action = str(params.get("Action", ""))
+    elif service == "ebs":
+        params = dict(parse_qsl(query, keep_blank_values=True))
+        action = _ebs_action(method, path)
     else:
         service = service or "s3"
         params = dict(parse_qsl(query, keep_blank_values=True))
@@ -72,6 +75,12 @@ def _json(body: bytes) -> dict[str, object]:
     return read if isinstance(read, dict) else {}
 
 
+def _ebs_action(method: str, path: str) -> str:
+    parts = path.strip("/").split("/")
+    is_reading = method == "GET" and parts[0] == "snapshots" and parts[2:3] == ["blocks"]
+    return {3: "ListSnapshotBlocks", 4: "GetSnapshotBlock"}.get(len(parts), method) if is_reading else method
+
+
 def _s3_action(method: str, path: str, query: dict[str, object], headers: dict[str, str]) -> str:
     bucket, _, key = path.lstrip("/").partition("/")
     if not bucket:
@@ -92,6 +101,8 @@ def failure(call: Call, code: str, message: str, method: str = "POST") -> tuple[
         headers = {"Content-Type": JSON_TYPES[call.service], "x-amzn-RequestId": REQUEST_ID}
         kind = f"com.amazonaws.sqs#{code}" if call.service == "sqs" else code
         return headers, json.dumps({"__type": kind, "message": message}).encode()
+    if call.service == "ebs":
+        return {"Content-Type": "application/json", "x-amzn-ErrorType": code}, json.dumps({"Message": message}).encode()
     headers = {"Content-Type": "text/xml"}
     code, message = _escaped(code), _escaped(message)
     if call.service == "s3":

@@ -4,11 +4,13 @@
 
 mod text;
 
-pub use text::{PolicyFormat, policy_text};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::api::Api;
+
+pub use text::{PolicyFormat, policy_text};
 
 /// What the permissions of a statement are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +62,26 @@ pub enum Condition {
     SharedWithUsOnly,
     /// Tags are set on what was just copied, and on nothing else.
     OnCopiesOnly,
+    /// Only what is tagged as made by us.
+    OursOnly,
+    /// Only where EBS asks for it.
+    ForEbsOnly,
 }
 
+/// The tag that all has that is made for looking into images.
+const OUR_TAG: &str = "aws:ResourceTag/cloudigrade-installation";
+/// The services that use keys of disks.
+const EBS: [&str; 2] = ["ec2.*", "ebs.*"];
+
+/// The statement by which images are described.
+const SEE_IMAGES: &str = "SeeInstancesAndImages";
+/// The statements for disks that are tried when an account is verified.
+const TRIED: [&str; 3] = ["SeeSnapshots", "ShareSnapshotsWithUs", "CopyImages"];
+
 /// All statements.
-pub const STATEMENTS: [Statement; 8] = [
+pub const STATEMENTS: [Statement; 11] = [
     Statement {
-        sid: "SeeInstancesAndImages",
+        sid: SEE_IMAGES,
         purpose: Purpose::Metering,
         actions: &[Api::DescribeRegions.action(), Api::DescribeInstances.action(), Api::DescribeImages.action()],
         scope: Scope::Everything,
@@ -105,7 +121,7 @@ pub const STATEMENTS: [Statement; 8] = [
     Statement {
         sid: "SeeSnapshots",
         purpose: Purpose::Disks,
-        actions: &[Api::DescribeSnapshots.action(), "ec2:DescribeSnapshotAttribute"],
+        actions: &[Api::DescribeSnapshots.action(), Api::DescribeSnapshotAttribute.action()],
         scope: Scope::Everything,
         condition: Condition::None,
         reason: "Which disks an image has, and with whom they are shared.",
@@ -129,10 +145,34 @@ pub const STATEMENTS: [Statement; 8] = [
     Statement {
         sid: "TagCopies",
         purpose: Purpose::Disks,
-        actions: &["ec2:CreateTags"],
+        actions: &[Api::CreateTags.action()],
         scope: Scope::Everything,
         condition: Condition::OnCopiesOnly,
         reason: "To mark such a copy as ours. Nothing else can be tagged.",
+    },
+    Statement {
+        sid: "RemoveCopies",
+        purpose: Purpose::Disks,
+        actions: &[Api::DeregisterImage.action(), Api::DeleteSnapshot.action()],
+        scope: Scope::Everything,
+        condition: Condition::OursOnly,
+        reason: "To remove such a copy once it was looked into. Nothing else can be removed.",
+    },
+    Statement {
+        sid: "ReadBlocks",
+        purpose: Purpose::Disks,
+        actions: &[Api::ListSnapshotBlocks.action(), Api::GetSnapshotBlock.action()],
+        scope: Scope::Snapshots,
+        condition: Condition::None,
+        reason: "To read the few blocks of a disk that are needed straight from its snapshot, without sharing or copying it.",
+    },
+    Statement {
+        sid: "ReadEncryptedBlocks",
+        purpose: Purpose::Disks,
+        actions: &["kms:Decrypt"],
+        scope: Scope::Everything,
+        condition: Condition::ForEbsOnly,
+        reason: "The same for encrypted disks, where the policy of their key lets this role. Leave it out to keep them closed.",
     },
 ];
 
@@ -163,14 +203,29 @@ impl PolicyFor {
         })
     }
 
-    /// The inline policy of a session in an account: compact, as STS limits its length.
+    /// The inline policy of a session that collects from an account: compact, as STS limits its length. Of what is for disks it has what shows
+    /// whether it is permitted.
     ///
     /// # Errors
     /// None but those of a JSON writer into memory.
     pub fn session_policy(&self, account_id: &str) -> serde_json::Result<String> {
         let trails = format!("arn:{}:cloudtrail:*:{account_id}:trail/{}*", self.partition, self.trail_prefix);
+        let tried = |statement: &Statement| statement.purpose != Purpose::Disks || TRIED.contains(&statement.sid);
+        self.compact(self.statements().filter(tried), &trails)
+    }
+
+    /// The inline policy of a session that reads an image's disks.
+    ///
+    /// # Errors
+    /// None but those of a JSON writer into memory.
+    pub fn disks_session_policy(&self) -> serde_json::Result<String> {
+        let needed = |statement: &Statement| statement.purpose == Purpose::Disks || statement.sid == SEE_IMAGES;
+        self.compact(self.statements().filter(needed), "")
+    }
+
+    fn compact(&self, statements: impl Iterator<Item = Statement>, trails: &str) -> serde_json::Result<String> {
         let snapshots = format!("arn:{}:ec2:*::snapshot/*", self.partition);
-        let statements = self.statements().map(|statement| self.written(&statement, None, &trails, &snapshots)).collect();
+        let statements = statements.map(|statement| self.written(&statement, None, trails, &snapshots)).collect();
         serde_json::to_string(&Document { version: VERSION, statement: statements })
     }
 
@@ -180,19 +235,11 @@ impl PolicyFor {
             Scope::OurTrails => trails.to_owned(),
             Scope::Snapshots => snapshots.to_owned(),
         };
-        let condition = match statement.condition {
-            Condition::None => None,
-            Condition::SharedWithUsOnly => Some(Conditions {
-                string_equals: None,
-                string_equals_if_exists: Some(Shared { add: self.principal_account.clone(), remove: self.principal_account.clone() }),
-                null: Some(NotPublic { add_group: "true" }),
-            }),
-            Condition::OnCopiesOnly => Some(Conditions {
-                string_equals: Some(Equals::CreateAction("CopyImage".to_owned())),
-                string_equals_if_exists: None,
-                null: None,
-            }),
-        };
+        let mut conditions = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (test, variable, values) in conditions_of(statement.condition, &self.principal_account) {
+            conditions.entry(test).or_default().insert(variable, values);
+        }
+        let condition = Some(conditions).filter(|conditions| !conditions.is_empty());
         Written { sid, effect: "Allow", principal: None, action: Actions::Many(statement.actions), resource: Some(resource), condition }
     }
 
@@ -205,11 +252,10 @@ impl PolicyFor {
             principal: Some(Principal { aws: root }),
             action: Actions::One("sts:AssumeRole"),
             resource: None,
-            condition: Some(Conditions {
-                string_equals: Some(Equals::ExternalId(self.external_id.clone())),
-                string_equals_if_exists: None,
-                null: None,
-            }),
+            condition: Some(BTreeMap::from([(
+                "StringEquals",
+                BTreeMap::from([("sts:ExternalId", Values::One(self.external_id.clone()))]),
+            )])),
         };
         Document { version: VERSION, statement: vec![statement] }
     }
@@ -237,7 +283,7 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<Conditions>,
+    condition: Option<BTreeMap<&'static str, BTreeMap<&'static str, Values>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -253,37 +299,28 @@ enum Actions {
     Many(&'static [&'static str]),
 }
 
+/// Values of a condition, as IAM writes them.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Conditions {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    string_equals: Option<Equals>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    string_equals_if_exists: Option<Shared>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    null: Option<NotPublic>,
+#[serde(untagged)]
+enum Values {
+    One(String),
+    Many(&'static [&'static str]),
 }
 
-#[derive(Debug, Serialize)]
-enum Equals {
-    #[serde(rename = "sts:ExternalId")]
-    ExternalId(String),
-    #[serde(rename = "ec2:CreateAction")]
-    CreateAction(String),
-}
-
-#[derive(Debug, Serialize)]
-struct Shared {
-    #[serde(rename = "ec2:Add/userId")]
-    add: String,
-    #[serde(rename = "ec2:Remove/userId")]
-    remove: String,
-}
-
-#[derive(Debug, Serialize)]
-struct NotPublic {
-    #[serde(rename = "ec2:Add/group")]
-    add_group: &'static str,
+/// A condition's parts: the test, the variable, and the values of which one must hold.
+fn conditions_of(condition: Condition, us: &str) -> Vec<(&'static str, &'static str, Values)> {
+    let one = |value: &str| Values::One(value.to_owned());
+    match condition {
+        Condition::None => Vec::new(),
+        Condition::SharedWithUsOnly => vec![
+            ("StringEqualsIfExists", "ec2:Add/userId", one(us)),
+            ("StringEqualsIfExists", "ec2:Remove/userId", one(us)),
+            ("Null", "ec2:Add/group", one("true")),
+        ],
+        Condition::OnCopiesOnly => vec![("StringEquals", "ec2:CreateAction", one("CopyImage"))],
+        Condition::OursOnly => vec![("Null", OUR_TAG, one("false"))],
+        Condition::ForEbsOnly => vec![("StringLike", "kms:ViaService", Values::Many(&EBS))],
+    }
 }
 
 #[cfg(test)]

@@ -121,9 +121,56 @@ fn the_session_policy_fits_allows_what_the_role_does_and_names_the_account() {
         assert!(text.len() <= SESSION_POLICY_CHARS_MAX, "{} characters", text.len());
         let session: Value = serde_json::from_str(&text).unwrap();
         let role: Value = serde_json::from_str(&policy_text(PolicyFormat::Json, &policy).unwrap()).unwrap();
-        assert_eq!(actions(&session), actions(&role["PermissionsPolicy"]));
+        let (session, role) = (actions(&session), actions(&role["PermissionsPolicy"]));
+        assert!(session.iter().all(|action| role.contains(action)), "{session:?}");
+        let only_for_disks = [
+            "ec2:CreateTags",
+            "ec2:DeregisterImage",
+            "ec2:DeleteSnapshot",
+            "ebs:ListSnapshotBlocks",
+            "ebs:GetSnapshotBlock",
+            "kms:Decrypt",
+        ];
+        assert!(role.iter().all(|action| session.contains(action) || only_for_disks.contains(&action.as_str())), "{role:?}");
         assert_eq!(text.contains("arn:aws-us-gov:cloudtrail:*:111122223333:trail/cloudigrade-*"), with_trail);
     }
+}
+
+#[test]
+fn a_session_that_reads_disks_can_do_that_and_see_images_and_nothing_else() {
+    let text = policy(true, true).disks_session_policy().unwrap();
+    assert!(text.len() <= SESSION_POLICY_CHARS_MAX, "{} characters", text.len());
+    assert_eq!(
+        actions(&serde_json::from_str(&text).unwrap()),
+        [
+            "ebs:GetSnapshotBlock",
+            "ebs:ListSnapshotBlocks",
+            "ec2:CopyImage",
+            "ec2:CreateTags",
+            "ec2:DeleteSnapshot",
+            "ec2:DeregisterImage",
+            "ec2:DescribeImages",
+            "ec2:DescribeInstances",
+            "ec2:DescribeRegions",
+            "ec2:DescribeSnapshotAttribute",
+            "ec2:DescribeSnapshots",
+            "ec2:ModifySnapshotAttribute",
+            "kms:Decrypt",
+        ]
+    );
+}
+
+#[test]
+fn only_copies_of_ours_can_be_removed_and_keys_are_used_for_disks_only() {
+    let json: Value = serde_json::from_str(&policy_text(PolicyFormat::Json, &policy(true, true)).unwrap()).unwrap();
+    let condition = |sid: &str| {
+        let statements = json["PermissionsPolicy"]["Statement"].as_array().unwrap();
+        statements.iter().find(|s| s["Sid"] == sid).unwrap()["Condition"].clone()
+    };
+    assert_eq!(condition("RemoveCopies"), serde_json::json!({"Null": {"aws:ResourceTag/cloudigrade-installation": "false"}}));
+    assert_eq!(condition("ReadEncryptedBlocks"), serde_json::json!({"StringLike": {"kms:ViaService": ["ec2.*", "ebs.*"]}}));
+    let text = policy_text(PolicyFormat::Terraform, &policy(true, true)).unwrap();
+    assert!(text.contains(r#"values   = ["ec2.*", "ebs.*"]"#), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The policy as texts that a customer pastes: JSON, CloudFormation, Terraform.
 
-use super::{Condition, Document, PolicyFor, Scope};
+use super::{Document, PolicyFor, Scope, Values, conditions_of};
 
 /// A form of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,9 +130,14 @@ data "aws_iam_policy_document" "cloudigrade" {{
             statement.sid,
             actions.join(", "),
         ));
-        for (test, variable, value) in conditions(statement.condition, &policy.principal_account) {
+        for (test, variable, values) in conditions_of(statement.condition, &policy.principal_account) {
+            let values: Vec<String> = match values {
+                Values::One(value) => vec![hcl(&value)?],
+                Values::Many(values) => values.iter().map(|value| hcl(value)).collect::<Result<_, _>>()?,
+            };
             text.push_str(&format!(
-                "    condition {{\n      test     = \"{test}\"\n      variable = \"{variable}\"\n      values   = [\"{value}\"]\n    }}\n"
+                "    condition {{\n      test     = \"{test}\"\n      variable = \"{variable}\"\n      values   = [{}]\n    }}\n",
+                values.join(", ")
             ));
         }
         text.push_str("  }\n");
@@ -158,18 +163,6 @@ output "cloudigrade_role_arn" {{
 "#
     ));
     Ok(text)
-}
-
-fn conditions(condition: Condition, us: &str) -> Vec<(&'static str, &'static str, String)> {
-    match condition {
-        Condition::None => Vec::new(),
-        Condition::SharedWithUsOnly => vec![
-            ("StringEqualsIfExists", "ec2:Add/userId", us.to_owned()),
-            ("StringEqualsIfExists", "ec2:Remove/userId", us.to_owned()),
-            ("Null", "ec2:Add/group", "true".to_owned()),
-        ],
-        Condition::OnCopiesOnly => vec![("StringEquals", "ec2:CreateAction", "CopyImage".to_owned())],
-    }
 }
 
 fn indented(document: &Document, indent: &str) -> serde_json::Result<String> {

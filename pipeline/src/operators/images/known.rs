@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use cloudigrade_schemas::image::{ImageUse, OPENSHIFT_TAG, Override, Product, RHEL_TAG};
-use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
+use cloudigrade_schemas::image_fact::{Fact, ImageMetadata, InspectionProgress, InspectionRequest};
+use cloudigrade_schemas::inspection::{InspectionEnd, InspectionStage, SpecialImage};
 use cloudigrade_schemas::{ImageFact, ImageSighting, UtcSecond};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,10 @@ pub(super) struct Known {
     pub(super) overrides: BTreeMap<String, Told<Override>>,
     /// What its disks hold.
     pub(super) disks: Option<Told<Disks>>,
+    /// How far the newest attempt to read its disks is.
+    pub(super) inspection: Option<Told<InspectionProgress>>,
+    /// What somebody wants done about that.
+    pub(super) request: Option<Told<InspectionRequest>>,
     /// The accounts that used it first, in that order.
     pub(super) uses: Vec<ImageUse>,
 }
@@ -76,6 +81,32 @@ impl Known {
         }
     }
 
+    /// Whether a tag says that RHEL is in it for all accounts that are known to use it, or for the one that owns it: nobody needs its disks read
+    /// then, and who tagged it may not want that.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        let tags = |account: &str| self.rhel_tags.get(account).is_some_and(|tag| tag.what);
+        let owner = self.metadata.as_ref().and_then(|told| told.what.owner_id.as_deref());
+        let is_tagged = self.rhel_tags.values().any(|tag| tag.what);
+        owner.is_some_and(tags) || (is_tagged && self.uses.iter().all(|used| tags(&used.account_id)))
+    }
+
+    /// What came of the newest attempt to read its disks, if it is over.
+    pub(super) fn end(&self) -> Option<(u32, &InspectionEnd)> {
+        let told = &self.inspection.as_ref()?.what;
+        match &told.progress {
+            InspectionStage::Ended { end } => Some((told.attempt, end)),
+            _ => None,
+        }
+    }
+
+    /// Why it cannot be inspected, where that was found out.
+    pub(super) fn special(&self) -> Option<SpecialImage> {
+        match self.end()?.1 {
+            InspectionEnd::Special { special, .. } => Some(*special),
+            _ => None,
+        }
+    }
+
     /// Takes a fact into account; whether there was room for it.
     pub(super) fn hear(&mut self, fact: ImageFact) -> bool {
         let ImageFact { region, at, source, fact, .. } = fact;
@@ -108,6 +139,8 @@ impl Known {
                 tell_of(&mut self.overrides, key, Told { at, source, region, what });
             }
             Fact::Findings(findings) => tell(&mut self.disks, Told { at, source, region, what: Disks::of(&findings) }),
+            Fact::Inspection(what) => tell(&mut self.inspection, Told { at, source, region, what }),
+            Fact::InspectionRequest(what) => tell(&mut self.request, Told { at, source, region, what }),
         }
         true
     }
@@ -142,7 +175,11 @@ impl Known {
 
     /// The latest moment of all that holds.
     pub(super) fn changed_at(&self) -> Option<UtcSecond> {
-        let facts = [self.metadata.as_ref().map(|told| told.at), self.disks.as_ref().map(|told| told.at)];
+        let facts = [
+            self.metadata.as_ref().map(|told| told.at),
+            self.disks.as_ref().map(|told| told.at),
+            self.inspection.as_ref().map(|told| told.at),
+        ];
         let tags = Product::ALL.into_iter().flat_map(|product| self.tags(product).values()).map(|told| told.at);
         let unavailable = self.unavailable.values().map(|told| told.at);
         let overrides = self.overrides.values().map(|told| told.at);

@@ -2,11 +2,12 @@
 //!
 //! All facts and sightings of an image are in its partition. The state is what of them holds ([`known`]); the image as it stands is a pure
 //! function of that ([`verdict`]), so order of arrival, repeats, batch boundaries and crashes cannot change it. A message goes out when it
-//! changed.
+//! changed. Where disks are to be read, the worker is told ([`attempts`]).
 //!
 //! An image is known by its id alone: AWS gives each one an id that no other region has, and a copy gets its own. Facts of several regions
 //! would be taken for facts about one image.
 
+mod attempts;
 mod disks;
 mod known;
 mod reason;
@@ -17,12 +18,14 @@ use std::collections::BTreeMap;
 use cloudigrade_schemas::{ImageFact, ImageSighting, Topic, UtcSecond};
 
 use self::known::Known;
-use self::verdict::image_of;
+use self::verdict::{Description, image_of};
 use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
 /// What is known of each image, by its id.
 const KNOWN: Store = Store("images.known");
+/// What the worker was told of each image's attempts, by its id.
+const TOLD: Store = Store("images.told");
 
 /// Name of what is counted when a message cannot be read: it was not written by this program.
 const UNREADABLE: &str = "unreadable_image_facts";
@@ -106,9 +109,23 @@ fn fold_image(cx: &mut Cx<'_>, partition: u32, image_id: &str, arrivals: Arrival
     }
     cx.put_json(KNOWN, partition, image_id.as_bytes(), &after)?;
     let image = image_of(image_id, &after);
+    let entered_at = arrivals.entered_at.unwrap_or(UtcSecond(0));
     if before.is_none_or(|before| image_of(image_id, &before) != image) {
-        let entered_at = arrivals.entered_at.unwrap_or(UtcSecond(0));
         cx.send_to(Topic::Images, partition, image_id.as_bytes(), Cx::encode(&image)?, entered_at);
+    }
+    tell_worker(cx, partition, image_id, &after, entered_at)
+}
+
+/// Tells the worker what it was not told yet.
+fn tell_worker(cx: &mut Cx<'_>, partition: u32, image_id: &str, known: &Known, entered_at: UtcSecond) -> Result<(), LogError> {
+    let before: attempts::Told = cx.get_json(TOLD, partition, image_id.as_bytes())?.unwrap_or_default();
+    let mut told = before.clone();
+    let described = known.metadata.as_ref().map(|told| Description::of(&told.what)).unwrap_or_default();
+    for command in attempts::commands(image_id, known, &described, &mut told) {
+        cx.send_to(Topic::InspectionCommands, partition, image_id.as_bytes(), Cx::encode(&command)?, entered_at);
+    }
+    if told != before {
+        cx.put_json(TOLD, partition, image_id.as_bytes(), &told)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use cloudigrade_schemas::billing::{self, BilledSystem, BillingCode};
 use cloudigrade_schemas::findings::Inspected;
 use cloudigrade_schemas::image::{BillingModel, Evidence, Image, OPENSHIFT_TAG, Product, RHEL_TAG, Standing};
 use cloudigrade_schemas::image_fact::ImageMetadata;
+use cloudigrade_schemas::inspection::SpecialImage;
 
 use super::disks::Disks;
 use super::known::{Known, Told};
@@ -73,8 +74,11 @@ pub(super) fn image_of(image_id: &str, known: &Known) -> Image {
         status: standing.status,
         status_reason: standing.status_reason,
         metadata: metadata.cloned(),
-        is_encrypted: metadata.is_some_and(|metadata| metadata.encrypted == Some(true)),
-        is_marketplace: described.product_code.is_some() || described.vendor == Some(BillingModel::Payg) || described.is_billed_as_rhel(),
+        is_encrypted: metadata.is_some_and(|metadata| metadata.encrypted == Some(true)) || known.special() == Some(SpecialImage::Encrypted),
+        is_marketplace: described.product_code.is_some()
+            || described.vendor == Some(BillingModel::Payg)
+            || described.is_billed_as_rhel()
+            || known.special().is_some_and(SpecialImage::is_sold),
         is_cloud_access: described.vendor == Some(BillingModel::Byos),
         rhel_detected: standing.rhel_detected,
         openshift_detected: standing.openshift_detected,
@@ -90,6 +94,7 @@ pub(super) fn image_of(image_id: &str, known: &Known) -> Image {
         first_seen_at: known.uses.first().map(|first| first.since),
         changed_at: known.changed_at(),
         used_by: known.uses.clone(),
+        inspection: known.inspection.as_ref().map(|told| told.what.clone()),
     }
 }
 
@@ -118,6 +123,9 @@ fn evidence_of(known: &Known, described: &Description<'_>) -> Vec<Evidence> {
         all.extend(disks.openshift.as_ref().map(openshift));
         all.extend(disks.hints.iter().map(|hint| evidence(&hint.kind, Product::Rhel, hint.found, hint.detail.clone(), told)));
     }
+    if let (Some(special), Some(told)) = (known.special().filter(|special| special.is_sold()), &known.inspection) {
+        all.push(evidence("copy_refused", Product::Rhel, false, special.word().to_owned(), told));
+    }
     all
 }
 
@@ -143,8 +151,8 @@ fn evidence<T>(kind: &str, product: Product, found: bool, detail: String, told: 
     Evidence { kind: kind.to_owned(), product, found, detail, source: told.source.clone(), account_id: None, at: told.at }
 }
 
-/// What all but tags says of RHEL. What disks hold decides only by their inspector's verdict, and a product code decides nothing: who sells an image
-/// there says little of what is in it.
+/// What all but tags says of RHEL. What disks hold decides only by their inspector's verdict, and neither a product code nor a refused copy
+/// decides anything: who sells an image says little of what is in it.
 fn rhel(evidence: &[Evidence]) -> Option<bool> {
     let decides = |evidence: &&Evidence| {
         let kinds = ["platform", "cloud_access", "hourly_image", "billing_code", "inspection"];

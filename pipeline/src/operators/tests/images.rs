@@ -8,14 +8,14 @@ use cloudigrade_schemas::{ImageSighting, Product};
 use super::*;
 use crate::limits::{IMAGE_ACCOUNTS_KEPT, IMAGE_TAGGERS_MAX};
 
-const RHEL_TAG: &str = "cloudigrade-rhel-present";
-const RED_HAT: &str = "309956199498";
+pub(super) const RHEL_TAG: &str = "cloudigrade-rhel-present";
+pub(super) const RED_HAT: &str = "309956199498";
 
-fn fact(image: &str, at: i64, fact: Fact) -> ImageFact {
+pub(super) fn fact(image: &str, at: i64, fact: Fact) -> ImageFact {
     ImageFact { image_id: image.to_owned(), region: "us-east-1".to_owned(), at: UtcSecond(at), source: format!("source-{at}"), fact }
 }
 
-fn sighting(image: &str, account: &str, at: i64) -> ImageSighting {
+pub(super) fn sighting(image: &str, account: &str, at: i64) -> ImageSighting {
     let (image_id, account_id) = (image.to_owned(), account.to_owned());
     ImageSighting { image_id, region: "us-east-1".to_owned(), account_id, at: UtcSecond(at) }
 }
@@ -24,11 +24,11 @@ fn message(topic: Topic, image: &str, key: String, value: Vec<u8>) -> Output {
     Output { topic, partition: partition_of(image.as_bytes(), PARTITIONS), key: key.into_bytes(), value, entered_at: UtcSecond(0) }
 }
 
-fn told(fact: &ImageFact) -> Output {
+pub(super) fn told(fact: &ImageFact) -> Output {
     message(Topic::ImageFacts, &fact.image_id, fact.to_key(), serde_json::to_vec(fact).unwrap())
 }
 
-fn seen(sighting: &ImageSighting, partition: u32) -> Output {
+pub(super) fn seen(sighting: &ImageSighting, partition: u32) -> Output {
     message(Topic::ImageSightings, &sighting.image_id, sighting.to_key(partition), serde_json::to_vec(sighting).unwrap())
 }
 
@@ -40,36 +40,36 @@ fn image(facts: Vec<Fact>) -> Image {
     pipeline.images.remove("ami-1").unwrap_or_default()
 }
 
-fn described(change: impl Fn(&mut ImageMetadata)) -> Fact {
+pub(super) fn described(change: impl Fn(&mut ImageMetadata)) -> Fact {
     let mut metadata = ImageMetadata { root_snapshot_id: Some("snap-1".to_owned()), ..ImageMetadata::default() };
     change(&mut metadata);
     Fact::Metadata(metadata)
 }
 
-fn billed(operation: &str) -> Fact {
+pub(super) fn billed(operation: &str) -> Fact {
     described(|metadata| metadata.usage_operation = Some(operation.to_owned()))
 }
 
-fn named(owner: &str, name: &str) -> Fact {
+pub(super) fn named(owner: &str, name: &str) -> Fact {
     described(|metadata| (metadata.owner_id, metadata.name) = (Some(owner.to_owned()), Some(name.to_owned())))
 }
 
-fn sold(operation: &str) -> Fact {
+pub(super) fn sold(operation: &str) -> Fact {
     described(|metadata| {
         metadata.usage_operation = Some(operation.to_owned());
         metadata.product_codes = vec!["devpay:x".to_owned(), "marketplace:abc".to_owned()];
     })
 }
 
-fn tag(key: &str, is_set: bool) -> Fact {
+pub(super) fn tag(key: &str, is_set: bool) -> Fact {
     tag_of("1", key, is_set)
 }
 
-fn tag_of(account: &str, key: &str, is_set: bool) -> Fact {
+pub(super) fn tag_of(account: &str, key: &str, is_set: bool) -> Fact {
     Fact::Tag { account_id: Some(account.to_owned()), key: key.to_owned(), value: is_set.then(String::new) }
 }
 
-fn unavailable(account: Option<&str>, over: bool) -> Fact {
+pub(super) fn unavailable(account: Option<&str>, over: bool) -> Fact {
     Fact::Unavailable { account_id: account.map(str::to_owned), over }
 }
 
@@ -77,11 +77,11 @@ fn findings(is_rhel: Option<bool>, inspected: Inspected) -> ImageFindings {
     ImageFindings { is_rhel, inspected, reasons: vec!["os-release says so".to_owned()], ..ImageFindings::default() }
 }
 
-fn found(is_rhel: Option<bool>, inspected: Inspected) -> Fact {
+pub(super) fn found(is_rhel: Option<bool>, inspected: Inspected) -> Fact {
     Fact::Findings(Box::new(findings(is_rhel, inspected)))
 }
 
-fn said(tenant: Option<&str>, product: Product, is: Option<bool>) -> Fact {
+pub(super) fn said(tenant: Option<&str>, product: Product, is: Option<bool>) -> Fact {
     let at = UtcSecond(0);
     Fact::Override(Override { tenant: tenant.map(str::to_owned), product, is, by: "somebody".to_owned(), reason: None, at })
 }
@@ -333,7 +333,7 @@ fn any_fact() -> impl Strategy<Value = (String, Fact)> {
     (proptest::sample::select(vec!["ami-1", "ami-2", "ami-3"]).prop_map(str::to_owned), fact)
 }
 
-fn shuffled<T>(items: Vec<T>, order: u64) -> Vec<T> {
+pub(super) fn shuffled<T>(items: Vec<T>, order: u64) -> Vec<T> {
     let mut items: Vec<_> = items.into_iter().enumerate().collect();
     items.sort_by_key(|(i, _)| xxhash_rust::xxh3::xxh3_64_with_seed(&i.to_le_bytes(), order));
     items.into_iter().map(|(_, item)| item).collect()

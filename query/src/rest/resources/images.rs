@@ -163,7 +163,7 @@ fn images() -> Listing {
     }
 }
 
-fn image_id() -> Parameter {
+pub(super) fn image_id() -> Parameter {
     let schema = json!({"type": "string", "minLength": 1, "maxLength": 128});
     Parameter::path("image_id", "The machine image.", schema, "ami-0123456789abcdef0")
 }
@@ -290,7 +290,7 @@ fn parsed<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
 }
 
 /// An image, as whoever asks sees it.
-async fn find(rest: &Rest, call: &Call) -> Result<Value, Failure> {
+pub(super) async fn find(rest: &Rest, call: &Call) -> Result<Value, Failure> {
     let columns = [&PLAIN[..], &NESTED].concat().join(", ");
     let image = quoted(call.part("image_id"));
     let sql = format!("SELECT {columns} FROM images WHERE image_id = {image} ORDER BY region LIMIT 1");

@@ -3,6 +3,7 @@
 mod accounts;
 mod explain;
 mod images;
+mod inspections;
 mod letters;
 mod listing;
 mod page;
@@ -30,6 +31,7 @@ pub(in crate::rest) fn endpoints() -> Vec<Endpoint> {
         tables::endpoints(),
         letters::endpoints(),
         images::endpoints(),
+        inspections::endpoints(),
         accounts::endpoints(),
         tokens::endpoints(),
         users::endpoints(),

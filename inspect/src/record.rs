@@ -1,0 +1,54 @@
+//! How inspections are kept in the log's state, for the worker and for whoever asks.
+
+use cloudigrade_pipeline::log::{LogError, StateRead, Store};
+use cloudigrade_schemas::Inspection;
+use cloudigrade_schemas::topic::partition_of;
+use serde::de::DeserializeOwned;
+
+/// Inspections by `image/attempt`, in the image's partition.
+pub(crate) const INSPECTIONS: Store = Store("inspections");
+/// Batches by their ids, in the partition of their first image.
+pub(crate) const BATCHES: Store = Store("inspection.batches");
+/// Accounts and regions that images were copied in: where to look for what is left over. By `account/region`, in the partition of an image.
+pub(crate) const PLACES: Store = Store("inspection.places");
+
+/// What was found on snapshots, by their ids, in the partition of that: a snapshot never changes, so that images of one are read once.
+pub(crate) const CONTENTS: Store = Store("inspection.contents");
+
+/// The key of an image's attempt. Attempts of an image are in order.
+pub(crate) fn key(image_id: &str, attempt: u32) -> String {
+    format!("{image_id}/{attempt:010}")
+}
+
+/// All inspections that there ever were, by image and attempt.
+///
+/// # Errors
+/// Those of [`StateRead::scan`], and [`LogError::Storage`] for state that does not read.
+pub fn all(state: &dyn StateRead, partitions: u32) -> Result<Vec<Inspection>, LogError> {
+    let mut found: Vec<Inspection> = Vec::new();
+    for partition in 0..partitions {
+        found.extend(scan(state, INSPECTIONS, partition, "")?);
+    }
+    found.sort_by(|a, b| (&a.image_id, a.attempt).cmp(&(&b.image_id, b.attempt)));
+    Ok(found)
+}
+
+/// The attempts to inspect an image, in order.
+///
+/// # Errors
+/// As [`all`].
+pub fn of_image(state: &dyn StateRead, partitions: u32, image_id: &str) -> Result<Vec<Inspection>, LogError> {
+    scan(state, INSPECTIONS, partition_of(image_id.as_bytes(), partitions), &format!("{image_id}/"))
+}
+
+/// All values of a store's partition whose keys begin so.
+pub(crate) fn scan<T: DeserializeOwned>(state: &dyn StateRead, store: Store, partition: u32, prefix: &str) -> Result<Vec<T>, LogError> {
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        serde_json::from_slice(&value).map_err(|error| LogError::Storage {
+            doing: "reading what is known of inspections",
+            cause: format!("{}/{}: {error}", store.0, String::from_utf8_lossy(&key)),
+            help: "the log is damaged or was written by a newer version",
+        })
+    };
+    state.scan(store, partition, prefix.as_bytes())?.into_iter().map(read).collect()
+}
