@@ -16,6 +16,19 @@ from program import Program
 ANSWER_SECONDS = 60
 
 
+def must_be_there(there: bool, what: str, packages: str) -> None:
+    """Skips a test without what it needs, and says so; in CI that is a failure."""
+    if not there:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing: sudo apt-get install {packages}")
+
+
+def psql_binary() -> str:
+    """The path of psql."""
+    binary = shutil.which("psql")
+    must_be_there(binary is not None, "psql", "postgresql-client")
+    return str(binary)
+
+
 @dataclass
 class Server:
     """A server that speaks Postgres, and who may ask it: root sees all, ann a tenant without accounts."""
@@ -31,13 +44,9 @@ class Server:
 
     def psql(self, *commands: str, user: str = "root", expect: int = 0, args: tuple[str, ...] = ()) -> str:
         """What psql prints."""
-        binary = shutil.which("psql")
-        if binary is None:
-            absent = "psql is missing: sudo apt-get install postgresql-client"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
         env = {**os.environ, "PGPASSWORD": self.passwords[user], "PAGER": "cat", "LC_ALL": "C.UTF-8"}
         listed = [word for command in commands for word in ("-c", command)]
-        command = [binary, "-X", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", "cloudigrade", *args, *listed]
+        command = [psql_binary(), "-X", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", "cloudigrade", *args, *listed]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL)
         assert done.returncode == expect, f"{commands} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """Real clients of Postgres against the server: psql, and a driver of Python. They see the demo's data."""
 
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -16,7 +15,7 @@ import cloudigrade
 import psycopg
 import pytest
 from conftest import create_user, free_port
-from demo_server import ANSWER_SECONDS, Server, code, one, root, server  # noqa: F401
+from demo_server import ANSWER_SECONDS, Server, code, one, psql_binary, root, server  # noqa: F401
 from program import Program
 
 # A join that takes far longer than any limit, and one that holds far more than it may.
@@ -200,10 +199,8 @@ def test_a_query_that_is_cancelled_ends_at_once(root: psycopg.Connection) -> Non
 
 def test_ctrl_c_in_psql_cancels(server: Server) -> None:
     """And psql goes on."""
-    if shutil.which("psql") is None:
-        pytest.skip("psql is missing")
     env = {**os.environ, "PGPASSWORD": server.passwords["root"]}
-    command = ["psql", "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
+    command = [psql_binary(), "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(1)
     started = time.monotonic()
@@ -215,10 +212,8 @@ def test_ctrl_c_in_psql_cancels(server: Server) -> None:
 
 def test_a_client_that_goes_away_ends_its_query(server: Server) -> None:
     """Nothing is computed for nobody: as many as may run at once go away, and the next is answered."""
-    if shutil.which("psql") is None:
-        pytest.skip("psql is missing")
     env = {**os.environ, "PGPASSWORD": server.passwords["root"]}
-    command = ["psql", "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
+    command = [psql_binary(), "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
     gone = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(3)]
     time.sleep(1)
     for process in gone:

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from demo_server import ANSWER_SECONDS, Server, code, one, root, server  # noqa: F401
+from demo_server import ANSWER_SECONDS, Server, code, must_be_there, one, root, server  # noqa: F401
 
 # Where Debian's libpostgresql-jdbc-java puts it.
 JDBC = Path("/usr/share/java/postgresql.jar")
@@ -333,8 +333,7 @@ def test_javas_driver_and_others_find_what_they_look_for(root: psycopg.Connectio
 def test_javas_own_driver_finds_tables_and_columns_reads_in_pieces_and_is_cancelled(server: Server, tmp_path: Path) -> None:
     """Where it is there: it asks more than can be written down here."""
     java = shutil.which("java")
-    if java is None or not JDBC.exists():
-        pytest.skip("Java's driver is missing: sudo apt-get install default-jdk-headless libpostgresql-jdbc-java")
+    must_be_there(java is not None and JDBC.exists(), "Java's driver", "default-jdk-headless libpostgresql-jdbc-java")
     probe = Path(__file__).with_name("JdbcProbe.java")
     url = f"jdbc:postgresql://127.0.0.1:{server.port}/cloudigrade"
     command = [java, "-Duser.timezone=Europe/Berlin", "-cp", str(JDBC), str(probe), url, "root", server.passwords["root"]]
