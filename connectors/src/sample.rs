@@ -5,19 +5,7 @@ use cloudigrade_schemas::{Account, AccountState, UtcSecond};
 
 /// An account in a state, without a trail, of which nothing else is known.
 pub(crate) fn account(state: AccountState) -> Account {
-    Account {
-        tenant: "t".to_owned(),
-        account_id: "111122223333".to_owned(),
-        arn: "arn:aws:iam::111122223333:role/x".to_owned(),
-        name: None,
-        state,
-        created_at: UtcSecond(0),
-        changed_at: UtcSecond(0),
-        verified_at: None,
-        unmetered: Vec::new(),
-        trail: None,
-        problems: Vec::new(),
-    }
+    Account { state, ..Account::new("t", "111122223333", "arn:aws:iam::111122223333:role/x", UtcSecond(0)) }
 }
 
 /// A trail of that account.

@@ -175,6 +175,23 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account that was registered at a moment, of which nothing else is known yet.
+    pub fn new(tenant: &str, account_id: &str, arn: &str, at: UtcSecond) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            account_id: account_id.to_owned(),
+            arn: arn.to_owned(),
+            name: None,
+            state: AccountState::Pending,
+            created_at: at,
+            changed_at: at,
+            verified_at: None,
+            unmetered: Vec::new(),
+            trail: None,
+            problems: Vec::new(),
+        }
+    }
+
     /// The key in topics and state: `tenant/account`.
     pub fn to_key(&self) -> String {
         account_key(&self.tenant, &self.account_id)

@@ -33,8 +33,13 @@ pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Resul
     let at = (service.now)();
     let source = format!("override by {by}");
     let fact = ImageFact { image_id, region, at, source, fact: Fact::Override(Override { tenant, product, is, by, reason, at }) };
+    tell(service, &fact).await
+}
+
+/// Writes a fact about an image, and waits until images show it.
+pub(super) async fn tell(service: &Service, fact: &ImageFact) -> Result<(), Refusal> {
     let partition_key = fact.partition_key().as_bytes().to_vec();
-    let value = Cx::encode(&fact).map_err(|error| Refusal::failed(&error))?;
+    let value = Cx::encode(fact).map_err(|error| Refusal::failed(&error))?;
     let message = Message { topic: Topic::ImageFacts, partition_key: partition_key.clone(), key: fact.to_key().into_bytes(), value };
     let entry = Entry { messages: vec![message], ..Entry::default() };
     service.committer.commit(entry).await.map_err(|error| Refusal::failed(&error))?;

@@ -1,12 +1,10 @@
 //! Answers what is asked about inspections of machine images.
 
-use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_inspect::record;
-use cloudigrade_pipeline::engine::Cx;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_schemas::image_fact::{Fact, InspectionRequest, InspectionWanted};
 use cloudigrade_schemas::inspection::InspectionState;
-use cloudigrade_schemas::{ImageFact, Inspection, Topic};
+use cloudigrade_schemas::{ImageFact, Inspection};
 
 use super::images;
 use super::service::Service;
@@ -68,10 +66,5 @@ async fn want(service: &Service, by: String, image: &str, wanted: InspectionWant
     let request = InspectionRequest { wanted, by, after_attempt };
     let source = "inspection request".to_owned();
     let fact = ImageFact { image_id: image.to_owned(), region, at, source, fact: Fact::InspectionRequest(request) };
-    let partition_key = fact.partition_key().as_bytes().to_vec();
-    let value = Cx::encode(&fact).map_err(|error| Refusal::failed(&error))?;
-    let message = Message { topic: Topic::ImageFacts, partition_key: partition_key.clone(), key: fact.to_key().into_bytes(), value };
-    let entry = Entry { messages: vec![message], ..Entry::default() };
-    service.committer.commit(entry).await.map_err(|error| Refusal::failed(&error))?;
-    service.show_images(&partition_key).await
+    images::tell(service, &fact).await
 }

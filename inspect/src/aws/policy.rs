@@ -104,28 +104,12 @@ fn queue_arn(settings: &CloudSettings) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::settings::{Network, Program, ScannerSettings};
+    use crate::aws::settings::ScannerSettings;
 
     fn settings() -> CloudSettings {
-        CloudSettings {
-            installation: "prod".into(),
-            our_account: "000011112222".into(),
-            partition: "aws".into(),
-            region: "us-east-1".into(),
-            availability_zone: "us-east-1b".into(),
-            queue_url: "https://sqs.us-east-1.amazonaws.com/000011112222/findings".into(),
-            queue_region: None,
-            queue_endpoint: None,
-            scanner: ScannerSettings {
-                launch_template: None,
-                image_id: Some("ami-1".into()),
-                instance_type: None,
-                network: Network::default(),
-                instance_profile: Some("scanner".into()),
-                program: Program::default(),
-                lifetime_max: None,
-            },
-        }
+        let sample = CloudSettings::sample();
+        let scanner = ScannerSettings { instance_profile: Some("scanner".into()), ..sample.scanner };
+        CloudSettings { installation: "prod".into(), scanner, ..sample }
     }
 
     #[test]

@@ -79,3 +79,29 @@ impl CloudSettings {
         self.queue_region.as_deref().unwrap_or(&self.region)
     }
 }
+
+#[cfg(test)]
+impl CloudSettings {
+    /// What tests start from.
+    pub(crate) fn sample() -> Self {
+        Self {
+            installation: "test".into(),
+            our_account: "000011112222".into(),
+            partition: "aws".into(),
+            region: "us-east-1".into(),
+            availability_zone: "us-east-1b".into(),
+            queue_url: "https://sqs.us-east-1.amazonaws.com/000011112222/findings".into(),
+            queue_region: None,
+            queue_endpoint: None,
+            scanner: ScannerSettings {
+                launch_template: None,
+                image_id: Some("ami-1".into()),
+                instance_type: None,
+                network: Network::default(),
+                instance_profile: None,
+                program: Program::default(),
+                lifetime_max: None,
+            },
+        }
+    }
+}

@@ -113,29 +113,13 @@ mod tests {
     use cloudigrade_schemas::inspection::CommandId;
 
     use super::*;
-    use crate::aws::settings::{Network, ScannerSettings};
+    use crate::aws::settings::ScannerSettings;
     use crate::batch::{BatchState, Member};
 
     fn settings(program: Program) -> CloudSettings {
-        CloudSettings {
-            installation: "test".into(),
-            our_account: "000011112222".into(),
-            partition: "aws".into(),
-            region: "us-east-1".into(),
-            availability_zone: "us-east-1b".into(),
-            queue_url: "https://sqs.us-east-1.amazonaws.com/000011112222/find'ings".into(),
-            queue_region: None,
-            queue_endpoint: None,
-            scanner: ScannerSettings {
-                launch_template: None,
-                image_id: Some("ami-1".into()),
-                instance_type: None,
-                network: Network::default(),
-                instance_profile: None,
-                program,
-                lifetime_max: None,
-            },
-        }
+        let sample = CloudSettings::sample();
+        let queue_url = "https://sqs.us-east-1.amazonaws.com/000011112222/find'ings".into();
+        CloudSettings { queue_url, scanner: ScannerSettings { program, ..sample.scanner }, ..sample }
     }
 
     fn batch(volumes: usize) -> Batch {

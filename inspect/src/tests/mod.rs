@@ -47,19 +47,8 @@ struct Stage {
 }
 
 fn account(id: &str, tenant: &str) -> Account {
-    Account {
-        tenant: tenant.to_owned(),
-        account_id: id.to_owned(),
-        arn: format!("arn:aws:iam::{id}:role/cloudigrade"),
-        name: None,
-        state: AccountState::Enabled,
-        created_at: UtcSecond(0),
-        changed_at: UtcSecond(0),
-        verified_at: None,
-        unmetered: Vec::new(),
-        trail: None,
-        problems: Vec::new(),
-    }
+    let new = Account::new(tenant, id, &format!("arn:aws:iam::{id}:role/cloudigrade"), UtcSecond(0));
+    Account { state: AccountState::Enabled, ..new }
 }
 
 /// Does something until the log does not say that it is not possible right now.

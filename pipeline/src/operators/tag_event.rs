@@ -9,7 +9,7 @@ use cloudigrade_schemas::image_fact::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX};
 use cloudigrade_schemas::{DeadLetterReason, ImageTag, SourceRef};
 
 use super::fields::Json;
-use super::trail_event::{EVENT_SOURCE, Unusable, event_time};
+use super::trail_event::{EVENT_SOURCE, Unusable, account_of, event_time};
 
 /// What the ids of images begin with.
 const IMAGE_ID_PREFIX: &str = "ami-";
@@ -48,7 +48,7 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
     }
     let at = event_time(time)?;
     let region = text(region).unwrap_or_default();
-    let account = text(recipient).or_else(|| caller.and_then(|caller| text(caller.fields(["accountId"])[0]))).filter(|id| !id.is_empty());
+    let account = Some(account_of(recipient, caller).into_owned()).filter(|id| !id.is_empty());
     let mut named: Vec<(Option<String>, Option<String>)> = Vec::new();
     for item in items(tags) {
         let [key, value] = item.fields(["key", "value"]);

@@ -109,7 +109,7 @@ pub(super) fn event_time(time: Option<Json<'_>>) -> Result<UtcSecond, Unusable> 
 }
 
 /// The account that the event belongs to, as text. The caller's account can be another one, and is absent for AWS services.
-fn account_of<'a>(recipient: Option<Json<'a>>, caller: Option<Json<'a>>) -> Cow<'a, str> {
+pub(super) fn account_of<'a>(recipient: Option<Json<'a>>, caller: Option<Json<'a>>) -> Cow<'a, str> {
     let known = |account: &Json<'_>| account.0 != "null";
     let of_caller = |caller: Json<'a>| caller.fields(["accountId"])[0].filter(known);
     let account = recipient.filter(known).or_else(|| of_caller(caller?));

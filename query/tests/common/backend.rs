@@ -52,19 +52,8 @@ impl State {
 }
 
 pub fn account(tenant: &str, account_id: &str) -> Account {
-    Account {
-        tenant: tenant.to_owned(),
-        account_id: account_id.to_owned(),
-        arn: format!("arn:aws:iam::{account_id}:role/cloudigrade"),
-        name: Some(format!("account of {tenant}")),
-        state: AccountState::Enabled,
-        created_at: UtcSecond(0),
-        changed_at: UtcSecond(0),
-        verified_at: None,
-        unmetered: Vec::new(),
-        trail: None,
-        problems: Vec::new(),
-    }
+    let new = Account::new(tenant, account_id, &format!("arn:aws:iam::{account_id}:role/cloudigrade"), UtcSecond(0));
+    Account { name: Some(format!("account of {tenant}")), state: AccountState::Enabled, ..new }
 }
 
 /// An attempt to inspect an image, by the role of an account of `beta`.

@@ -74,19 +74,7 @@ fn register(
         return Err(Refusal::TooManyPeriods);
     }
     check_name(around, name)?;
-    let new = || Account {
-        tenant: command.tenant.clone(),
-        account_id: command.account_id.clone(),
-        arn: String::new(),
-        name: None,
-        state: AccountState::Pending,
-        created_at: command.at,
-        changed_at: command.at,
-        verified_at: None,
-        unmetered: Vec::new(),
-        trail: None,
-        problems: Vec::new(),
-    };
+    let new = || Account::new(&command.tenant, &command.account_id, arn, command.at);
     let mut account = old.cloned().unwrap_or_else(new);
     unmetered::end(&mut account.unmetered, command.at);
     let (arn, name) = (arn.to_owned(), name.map(str::to_owned));

@@ -69,6 +69,9 @@ fn an_account_sets_and_takes_away_its_own_tags_only() {
         by_caller[key] = value.clone();
     }
     assert!(tags(&[by_caller])[0].starts_with("us-east-1/ami-1/tag/000000000003/k"));
+    let mut as_a_number = call("CreateTags", "09:00", &["ami-1"], Some(&[("k", Some("v"))]));
+    as_a_number["recipientAccountId"] = json!(123_456_789_012_u64);
+    assert!(tags(&[as_a_number])[0].starts_with("us-east-1/ami-1/tag/123456789012/k"), "as of its instances");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::endpoint;
 use super::listing::{By, Filter, Listing, READ, quoted};
 use super::page::{Page, page_of};
 use crate::format::{Format, RowWriter};
@@ -17,7 +18,7 @@ use crate::rest::answer::{self, Failure};
 use crate::rest::backend::OverrideRequest;
 use crate::rest::call::Call;
 use crate::rest::describe::{self, boolean, list, moment, nullable, object, one_of, request, tenant_name, text};
-use crate::rest::endpoint::{Access, Answer, Dialect, Endpoint, Operation, Parameter, handler};
+use crate::rest::endpoint::{Access, Answer, Endpoint, Parameter, handler};
 
 /// Columns of which a list shows all.
 const PLAIN: [&str; 23] = [
@@ -51,77 +52,50 @@ const NESTED: [&str; 3] = ["evidence", "overrides", "metadata"];
 
 /// Their endpoints.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let endpoint =
-        |method, path, access, operation, handler| Endpoint { method, path, access, dialect: Dialect::Problem, operation, handler };
-    let operation = |id, summary, description, parameters, body, answers| Operation {
-        id,
-        tag: "images",
-        summary,
-        description,
-        parameters,
-        body,
-        answers,
-    };
     let write = Access::User(TokenScope::Write);
     let of_product = "/api/v1/images/{image_id}/overrides/{product}";
     let said = request(&["is"], [("is", boolean()), ("reason", nullable(json!({"type": "string", "maxLength": 1000})))]);
     vec![
         images().endpoint(handler!(list_images)),
         endpoint(
-            Method::GET,
-            "/api/v1/images/{image_id}",
-            READ,
-            operation(
-                "getImage",
-                "One image, with all evidence and overrides",
-                "",
-                vec![image_id()],
-                None,
-                vec![Answer::json(200, "The image.", schema(), example())],
-            ),
+            "images",
+            (Method::GET, "/api/v1/images/{image_id}", READ),
+            ("getImage", "One image, with all evidence and overrides", ""),
+            vec![image_id()],
+            None,
+            vec![Answer::json(200, "The image.", schema(), example())],
             handler!(get),
         ),
         endpoint(
-            Method::GET,
-            "/api/v1/overrides",
-            READ,
-            operation(
-                "listOverrides",
-                "What was said of images against the evidence, by whom and when",
-                "The latest first.",
-                Page::parameters(),
-                None,
-                vec![Answer::json(200, "The overrides.", Page::schema(override_of_image()), Page::example(example_of_override()))],
-            ),
+            "images",
+            (Method::GET, "/api/v1/overrides", READ),
+            ("listOverrides", "What was said of images against the evidence, by whom and when", "The latest first."),
+            Page::parameters(),
+            None,
+            vec![Answer::json(200, "The overrides.", Page::schema(override_of_image()), Page::example(example_of_override()))],
             handler!(list_overrides),
         ),
         endpoint(
-            Method::PUT,
-            of_product,
-            write,
-            operation(
+            "images",
+            (Method::PUT, of_product, write),
+            (
                 "setOverride",
                 "Say what is in an image, against all evidence",
                 "It holds for the tenant's accounts, at once and for all of their history; a superuser's holds for everybody's, unless \
                  `tenant` says for whose.",
-                vec![image_id(), product(), tenant()],
-                Some(("application/json", said, json!({"is": false, "reason": "built from CentOS"}))),
-                vec![Answer::json(200, "The image afterwards.", schema(), example())],
             ),
+            vec![image_id(), product(), tenant()],
+            Some((said, json!({"is": false, "reason": "built from CentOS"}))),
+            vec![Answer::json(200, "The image afterwards.", schema(), example())],
             handler!(set),
         ),
         endpoint(
-            Method::DELETE,
-            of_product,
-            write,
-            operation(
-                "removeOverride",
-                "Leave it to the evidence again",
-                "",
-                vec![image_id(), product(), tenant()],
-                None,
-                vec![Answer::empty(204, "It is taken back.")],
-            ),
+            "images",
+            (Method::DELETE, of_product, write),
+            ("removeOverride", "Leave it to the evidence again", ""),
+            vec![image_id(), product(), tenant()],
+            None,
+            vec![Answer::empty(204, "It is taken back.")],
             handler!(remove),
         ),
     ]

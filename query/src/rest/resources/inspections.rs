@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use warp::http::Method;
 use warp::reply::Response;
 
-use super::images;
 use super::page::{Page, page_of};
+use super::{endpoint, images};
 use crate::rest::Rest;
 use crate::rest::answer::Failure;
 use crate::rest::call::Call;
 use crate::rest::describe::{integer, moment, nullable, object, one_of, request, text};
-use crate::rest::endpoint::{Access, Answer, Dialect, Endpoint, Operation, handler};
+use crate::rest::endpoint::{Access, Answer, Endpoint, handler};
 
 /// What can be done, as requests call it.
 const ACTIONS: [&str; 2] = ["inspect", "abort"];
@@ -24,46 +24,32 @@ const ENDS: [&str; 4] = ["found", "special", "failed", "aborted"];
 /// Their endpoints.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let path = "/api/v1/images/{image_id}/inspections";
-    let endpoint = |method, access, operation, handler| Endpoint { method, path, access, dialect: Dialect::Problem, operation, handler };
-    let operation = |id, summary, description, parameters, body, answers| Operation {
-        id,
-        tag: "images",
-        summary,
-        description,
-        parameters,
-        body,
-        answers,
-    };
     let list = || Answer::json(200, "The attempts, the newest first.", Page::schema(schema()), Page::example(example()));
     vec![
         endpoint(
-            Method::GET,
-            Access::User(TokenScope::Read),
-            operation(
+            "images",
+            (Method::GET, path, Access::User(TokenScope::Read)),
+            (
                 "listImageInspections",
                 "The attempts to read an image's disk: how far each is, what is in its way, what it costs, what came of it",
                 "",
-                [vec![images::image_id()], Page::parameters()].concat(),
-                None,
-                vec![list()],
             ),
+            [vec![images::image_id()], Page::parameters()].concat(),
+            None,
+            vec![list()],
             handler!(list_inspections),
         ),
         endpoint(
-            Method::POST,
-            Access::Superuser(TokenScope::Write),
-            operation(
+            "images",
+            (Method::POST, path, Access::Superuser(TokenScope::Write)),
+            (
                 "inspectImage",
                 "Have an image's disk read, or read again; or give that up",
                 "`inspect` also agrees to what an attempt costs that waits for consent. It costs money, so only superusers may.",
-                vec![images::image_id()],
-                Some(("application/json", request(&["action"], [("action", one_of(&ACTIONS))]), json!({"action": "inspect"}))),
-                vec![
-                    list(),
-                    Answer::empty(202, "It takes longer, and is carried on with."),
-                    Answer::empty(409, "The server reads no disks."),
-                ],
             ),
+            vec![images::image_id()],
+            Some((request(&["action"], [("action", one_of(&ACTIONS))]), json!({"action": "inspect"}))),
+            vec![list(), Answer::empty(202, "It takes longer, and is carried on with."), Answer::empty(409, "The server reads no disks.")],
             handler!(act),
         ),
     ]
