@@ -105,7 +105,7 @@ def serve(binary: str, tables: Path, folder: Path) -> tuple[subprocess.Popen[byt
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=inherited, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     deadline = time.monotonic() + START_SECONDS
-    while not (found := re.search(r"listening at (http://\S+)", log.read_text())):
+    while not (found := re.search(r"listening at (http://\S+)\n", log.read_text())):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             sys.exit(f"the server does not start:\n{log.read_text()}")

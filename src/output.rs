@@ -101,7 +101,7 @@ pub fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
 /// Says something to people, on standard error. Where nobody can read it any more there is nobody to tell: unlike `eprintln!`, this ends
 /// neither the program nor the task that, say, waits for signals.
 pub fn tell(message: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let _ = io::stderr().lock().write_all(format!("{message}\n").as_bytes());
 }
 
 /// An error's message, with the causes that it does not already tell.

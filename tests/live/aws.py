@@ -69,7 +69,7 @@ def emulator(log: Path) -> Iterator[str]:
         def listening() -> re.Match[str] | None:
             if process.poll() is not None:
                 raise RuntimeError(f"the emulator ended at once: {log.read_text()}")
-            return re.search(r"listening at (http://\S+)", log.read_text())
+            return re.search(r"listening at (http://\S+)\n", log.read_text())
 
         yield until("the emulator to start", listening, START_SECONDS)[1]
     finally:

@@ -81,7 +81,7 @@ class Program:
 
         def listening() -> re.Match[str] | None:
             self.assert_alive()
-            return re.search(r"listening at (http://[0-9.:]+)", self.log.read_text())
+            return re.search(r"listening at (http://[0-9.:]+)\n", self.log.read_text())
 
         self.url = until("the server to listen", listening, START_SECONDS)[1]
         if ready:
