@@ -6,11 +6,11 @@ use cloudigrade_connectors::aws::{self, AwsSettings, Checker, Clients, CollectSe
 use cloudigrade_connectors::doctor;
 use cloudigrade_connectors::source::listing::ListOptions;
 use cloudigrade_connectors::source::sqs::SqsOptions;
-use cloudigrade_inspect::aws::policy;
+use cloudigrade_inspect::aws::{CloudSettings, ScannerSettings, policy};
 
-use crate::cli::PolicyOf;
 use crate::config::{Accounts, Config, SourceKind};
 use crate::exit::{Code, error};
+use crate::live::inspect;
 
 /// The client's configuration for all that this program does as itself.
 pub async fn sdk(config: &Config) -> SdkConfig {
@@ -87,26 +87,38 @@ pub async fn policy_text(
     Ok(aws::policy_text(form, &policy)?)
 }
 
-/// What this program needs in its own account for inspections by scanners, or what scanners need, as text.
-pub async fn own_policy_text(config: &Config, of: PolicyOf, principal: Option<String>) -> anyhow::Result<String> {
-    if config.inspection.scanner.is_none() {
-        let none = "no scanner is configured, so nothing is needed beyond sts:AssumeRole: write a section [inspection.scanner] first";
-        return Err(error(Code::Usage, none));
+/// What this program needs in its own account for inspections by scanners, as text.
+pub async fn service_policy_text(config: &Config, principal: Option<String>) -> anyhow::Result<String> {
+    let (settings, scanner) = scanner_settings(config, principal).await?;
+    policy_document(&policy::service_policy(&settings, &scanner))
+}
+
+/// What scanners need, and who may be one, as text.
+pub async fn scanner_policy_text(config: &Config, principal: Option<String>) -> anyhow::Result<String> {
+    let (settings, scanner) = scanner_settings(config, principal).await?;
+    policy_document(&serde_json::json!({
+        "PermissionsPolicy": policy::scanner_policy(&settings.partition, &scanner.queue),
+        "TrustPolicy": policy::scanner_trust(&settings.partition),
+    }))
+}
+
+async fn scanner_settings(config: &Config, principal: Option<String>) -> anyhow::Result<(CloudSettings, ScannerSettings)> {
+    if let Some(scanner) = config.inspection.scanner.clone() {
+        let sdk = sdk(config).await;
+        let our_account = match principal.or_else(|| config.accounts.as_ref().and_then(|accounts| accounts.principal_account.clone())) {
+            Some(account) => account,
+            None => identity(&sdk).await?.account,
+        };
+        let settings = inspect::cloud_settings(&config.inspection, &sdk, our_account);
+        let scanner = inspect::scanner_settings(scanner, &settings.region, config.inspection.scan_limit);
+        return Ok((settings, scanner));
     }
-    let sdk = sdk(config).await;
-    let our_account = match principal.or_else(|| config.accounts.as_ref().and_then(|accounts| accounts.principal_account.clone())) {
-        Some(account) => account,
-        None => identity(&sdk).await?.account,
-    };
-    let settings = crate::live::inspect::cloud_settings(&config.inspection, &sdk, our_account);
-    let document = match of {
-        PolicyOf::Scanner => serde_json::json!({
-            "PermissionsPolicy": policy::scanner_policy(&settings),
-            "TrustPolicy": policy::scanner_trust(&settings),
-        }),
-        PolicyOf::Service | PolicyOf::Account => policy::service_policy(&settings),
-    };
-    Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
+    let none = "no scanner is configured, so nothing is needed beyond sts:AssumeRole: write a section [inspection.scanner] first";
+    Err(error(Code::Usage, none))
+}
+
+fn policy_document(document: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(document)?))
 }
 
 /// What is listed, if that is how new log files are found.

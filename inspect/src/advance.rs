@@ -45,6 +45,10 @@ pub fn advance(mut inspection: Inspection, outcome: Step<Gave>, settings: &Setti
         Step::NotYet => {
             (inspection.missing, inspection.problem) = (0, None);
             inspection.due_at = after(now, LOOK_EVERY_SECONDS);
+            // It has not begun: others are being read.
+            if inspection.state == InspectionState::ReadingDirectly {
+                inspection.deadline_at = Some(after(now, settings.scan_limit));
+            }
         }
         Step::Retry { detail } => put_off(&mut inspection, &detail, now),
         // What is missing while it is being removed is only not removed yet.

@@ -34,7 +34,10 @@ pub async fn run(data: &DataFolder, args: Accounts, config: &Config) -> anyhow::
             if !matches!(format, None | Some(AccountsFormat::Json)) {
                 return Err(error(Code::Usage, "this policy has one format: use --format json"));
             }
-            let text = aws::own_policy_text(config, of, principal).await?;
+            let text = match of {
+                PolicyOf::Scanner => aws::scanner_policy_text(config, principal).await?,
+                PolicyOf::Service | PolicyOf::Account => aws::service_policy_text(config, principal).await?,
+            };
             print(|out| out.write_all(text.as_bytes()))?;
             return Ok(Code::Done);
         }

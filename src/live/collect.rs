@@ -17,8 +17,8 @@ use cloudigrade_schemas::{Account, Gap, GapKind};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::inspect;
 use super::parts::Parts;
+use super::{external_ids, inspect};
 use crate::aws;
 use crate::config::{Accounts, Config};
 use crate::control::service::Collecting;
@@ -89,12 +89,7 @@ impl Finding<'_> {
         let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
         let collector = Collector::new(checker.clone(), self.committer.clone(), memory, Sighted::of(self.log.clone()), now);
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
-        let (log, partitions) = (self.log.clone(), self.log.partitions());
-        let external_ids = Arc::new(move |tenant: &str| {
-            let known = accounts::external_id(&log, partitions, tenant);
-            known.inspect_err(|error| tracing::error!(%error, tenant, "the external id cannot be read")).ok().flatten()
-        });
-        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids);
+        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids(&self.log));
         let overview = fleet.overview();
         let stop = self.stop.clone();
         parts.spawn("fleet", async move {

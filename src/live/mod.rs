@@ -20,9 +20,11 @@ pub mod tables;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use cloudigrade_connectors::aws::fleet::ExternalIds;
 use cloudigrade_connectors::source::{Committer, Readiness};
 use cloudigrade_pipeline::embedded::EmbeddedLog;
-use cloudigrade_pipeline::log::LogError;
+use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_pipeline::operators::accounts;
 use tokio_util::sync::CancellationToken;
 
 use self::collect::Finding;
@@ -139,4 +141,13 @@ async fn forget_expired(directory: Arc<Directory>, stop: CancellationToken) -> a
             Err(refused) => tracing::warn!(%refused, "expired tokens were not forgotten"),
         }
     }
+}
+
+/// What the roles of tenants ask for.
+fn external_ids(log: &EmbeddedLog) -> ExternalIds {
+    let (log, partitions) = (log.clone(), log.partitions());
+    Arc::new(move |tenant| {
+        let known = accounts::external_id(&log, partitions, tenant);
+        known.inspect_err(|error| tracing::error!(%error, tenant, "the external id cannot be read")).ok().flatten()
+    })
 }

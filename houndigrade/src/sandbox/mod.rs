@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{INSPECTION_ADDRESS_SPACE_BYTES_MAX, INSPECTION_CPU_SECONDS_MAX, INSPECTION_OUTPUT_BYTES_MAX, INSPECTION_SECONDS_MAX};
 
 pub use child::become_child_if_asked;
-pub use parent::{inspect_apart, inspect_served};
+pub use parent::{End, inspect_apart, inspect_served};
 
 /// The argument that makes the program a child. Not for people, so not in any help.
 const CHILD_ARGUMENT: &str = "__inspect-as-child";

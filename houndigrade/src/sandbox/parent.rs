@@ -30,17 +30,27 @@ pub fn inspect_apart(image: &str, devices: &[PathBuf], allowance: Allowance) -> 
 
 /// As [`inspect_apart`], for disks that this process reads: the child asks it for each byte. Each disk has its own name. A read that is
 /// under way when the child ends goes on until its source ends it.
-pub fn inspect_served(image: &str, disks: Vec<Disk>, allowance: Allowance) -> ImageFindings {
-    let (mut handed, mut failed) = (Vec::new(), Vec::new());
+///
+/// # Errors
+/// How it ended where that says more of this machine than of the disks: another time it may end otherwise.
+pub fn inspect_served(image: &str, disks: Vec<Disk>, allowance: Allowance) -> Result<ImageFindings, End> {
+    serve_to(itself(), image, disks, allowance)
+}
+
+fn serve_to(child: Command, image: &str, disks: Vec<Disk>, allowance: Allowance) -> Result<ImageFindings, End> {
+    let (mut handed, mut failed): (Vec<Handed>, _) = (Vec::new(), Vec::new());
     for disk in disks {
-        let name = disk.name.clone();
-        match Handed::served(disk) {
-            Ok(_) if handed.len() >= DISKS_MAX => failed.push((name.clone(), beyond_the_limit(&name))),
-            Ok(disk) => handed.push(disk),
-            Err(error) => failed.push((name.clone(), format!("{name}: {error}"))),
+        if handed.len() < DISKS_MAX {
+            handed.push(Handed::served(disk).map_err(End::NotStarted)?);
+        } else {
+            failed.push((disk.name.clone(), beyond_the_limit(&disk.name)));
         }
     }
-    findings_by(itself(), image, handed, failed, allowance)
+    let answer = Answer::of(child, image, handed, allowance);
+    match answer.told {
+        Err(end) if end.is_of_this_machine() => Err(end),
+        _ => Ok(answer.beside(failed)),
+    }
 }
 
 /// This program, as a child.
@@ -60,31 +70,41 @@ fn inspect_by(child: Command, image: &str, devices: &[PathBuf], allowance: Allow
             Err(why) => failed.push((name, why)),
         }
     }
-    findings_by(child, image, opened, failed, allowance)
+    Answer::of(child, image, opened, allowance).beside(failed)
 }
 
-/// The findings on disks, beside those that could not be opened, each with its name and why.
-fn findings_by(child: Command, image: &str, opened: Vec<Handed>, mut failed: Vec<(String, String)>, allowance: Allowance) -> ImageFindings {
-    let mut answer = None;
-    if !opened.is_empty() {
-        let names: Vec<String> = opened.iter().map(|disk| disk.name.clone()).collect();
-        match ask(child, image, opened, allowance) {
-            Ok(found) => answer = Some(found),
-            Err(end) => failed.extend(names.into_iter().map(|name| (name.clone(), format!("{name}: {end}")))),
+/// What a child told of the disks that it was given.
+struct Answer {
+    disks: Vec<String>,
+    told: Result<ImageFindings, End>,
+}
+
+impl Answer {
+    fn of(child: Command, image: &str, opened: Vec<Handed>, allowance: Allowance) -> Self {
+        let disks: Vec<String> = opened.iter().map(|disk| disk.name.clone()).collect();
+        // Of no disks there is nothing to ask.
+        let told = if opened.is_empty() { Err(End::NothingToDo) } else { ask(child, image, opened, allowance) };
+        Self { disks, told }
+    }
+
+    /// The findings on its disks, beside those that could not be opened, each with its name and why.
+    fn beside(self, mut failed: Vec<(String, String)>) -> ImageFindings {
+        if let Err(end) = &self.told {
+            failed.extend(self.disks.into_iter().map(|name| (name.clone(), format!("{name}: {end}"))));
         }
+        let (is_answered, is_whole) = (self.told.is_ok(), failed.is_empty());
+        let mut findings = self.told.unwrap_or_default();
+        for (name, why) in failed {
+            tell_failure(&mut findings, name, why);
+        }
+        match (is_answered, is_whole) {
+            // The child has decided from all that it found, of which its answer can lack the contents of files.
+            (true, true) => {}
+            (true, false) => verdict::reconsider(&mut findings),
+            (false, _) => verdict::decide(&mut findings),
+        }
+        findings
     }
-    let (is_answered, is_whole) = (answer.is_some(), failed.is_empty());
-    let mut findings = answer.unwrap_or_default();
-    for (name, why) in failed {
-        tell_failure(&mut findings, name, why);
-    }
-    match (is_answered, is_whole) {
-        // The child has decided from all that it found, of which its answer can lack the contents of files.
-        (true, true) => {}
-        (true, false) => verdict::reconsider(&mut findings),
-        (false, _) => verdict::decide(&mut findings),
-    }
-    findings
 }
 
 /// Opens a disk for reading, or says why it cannot be.
@@ -110,21 +130,53 @@ fn tell_failure(findings: &mut ImageFindings, device: String, why: String) {
 
 /// How a child ended that gave no answer.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub enum End {
+    /// No disk could be opened.
+    #[error("no disk was given to it")]
+    NothingToDo,
+    /// This machine has no process, memory or descriptor left for it.
     #[error("the process that should inspect it cannot be started: {0}")]
     NotStarted(#[source] io::Error),
+    /// It was not done in so many seconds.
     #[error("its inspection took longer than the limit of {0} seconds and was ended")]
     TooLong(u64),
+    /// It found more than so many bytes.
     #[error("its findings are larger than the limit of {0} bytes, and its inspection was ended")]
     TooLarge(usize),
+    /// It used more than so many seconds of processor time.
     #[error("its inspection took more than the limit of {0} seconds of processor time and was ended")]
     TooBusy(u64),
+    /// A signal ended it.
     #[error("its inspection was ended by signal {signal}{said}")]
-    Signal { signal: i32, said: String },
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// What it means, and what the child said.
+        said: String,
+    },
+    /// It gave up.
     #[error("its inspection failed with code {code}{said}")]
-    Failed { code: i32, said: String },
+    Failed {
+        /// Its status.
+        code: i32,
+        /// What the child said.
+        said: String,
+    },
+    /// It answered in another form than it should.
     #[error("its inspection gave an answer that cannot be read: {0}")]
     Unreadable(#[source] serde_json::Error),
+}
+
+impl End {
+    /// Whether it says more of this machine, and of who serves the disks, than of what is on them: then another time it may end otherwise.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::NotStarted(_) | Self::TooLong(_) => true,
+            // Nothing else kills a child: its own limits end it otherwise.
+            Self::Signal { signal, .. } => matches!(*signal, libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP),
+            Self::NothingToDo | Self::TooLarge(_) | Self::TooBusy(_) | Self::Failed { .. } | Self::Unreadable(_) => false,
+        }
+    }
 }
 
 fn ask(command: Command, image: &str, disks: Vec<Handed>, allowance: Allowance) -> Result<ImageFindings, End> {

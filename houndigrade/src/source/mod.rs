@@ -70,7 +70,10 @@ impl BlockSource for Vec<u8> {
 }
 
 /// `offset`, if all `count` bytes from it on lie within `len`.
-pub(crate) fn checked_range(len: u64, offset: u64, count: usize) -> Result<u64> {
+///
+/// # Errors
+/// [`ReadError::Corrupt`] if they do not.
+pub fn checked_range(len: u64, offset: u64, count: usize) -> Result<u64> {
     match offset.checked_add(count as u64) {
         Some(end) if end <= len => Ok(offset),
         _ => Err(ReadError::corrupt(

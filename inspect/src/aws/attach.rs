@@ -97,7 +97,7 @@ fn attachment(volume: Option<&Volume>, scanner: &str) -> Attachment {
     }
 }
 
-/// Attaches a volume; `false` where it is not there any more.
+/// Attaches a volume; `false` where it is not there any more, or AWS does not want this one: that keeps no other from being read.
 async fn attach(own: &Ec2, member: &Member, scanner: &str) -> Outcome<bool> {
     let attach = own.client.attach_volume().volume_id(&member.volume_id).instance_id(scanner).device(&member.device);
     match own.call(Api::AttachVolume, attach.send()).await {
@@ -105,7 +105,11 @@ async fn attach(own: &Ec2, member: &Member, scanner: &str) -> Outcome<bool> {
         // The next look shows where it is.
         Err(error) if error.code == "VolumeInUse" || error.code == "IncorrectState" => Ok(true),
         Err(error) if error.kind == FailureKind::NotFound => Ok(false),
-        Err(error) => Err(Halt::of_own(error)),
+        Err(error) if error.is_transient() || error.kind == FailureKind::Denied => Err(Halt::of_own(error)),
+        Err(error) => {
+            tracing::warn!(volume = member.volume_id, scanner, %error, "AWS does not attach a volume");
+            Ok(false)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who calls: a customer's role with no more than its session needs, or this program as itself.
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{Image, Snapshot, Volume};
+use aws_sdk_ec2::types::{Image, Instance, Snapshot, Volume};
 use cloudigrade_connectors::aws::{Api, AwsError, Caller, FailureKind, PolicyFor, Target};
 use cloudigrade_schemas::inspection::{Inspection, Reader};
 
@@ -102,37 +102,70 @@ impl Ec2 {
 
     /// Snapshots of this account that match.
     pub(super) async fn snapshots(&self, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Snapshot>, AwsError> {
-        let (mut all, mut next) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES_MAX {
+        let mut pages = Pages::new(Api::DescribeSnapshots);
+        loop {
             let asked = self.client.describe_snapshots().owner_ids("self").set_filters(Some(filters.clone())).max_results(PAGE);
-            let told = self.call(Api::DescribeSnapshots, asked.set_next_token(next.take()).send()).await?;
-            all.extend(told.snapshots.unwrap_or_default());
-            next = told.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                break;
+            let told = self.call(pages.api, asked.set_next_token(pages.next.take()).send()).await?;
+            if pages.are_all(told.snapshots.unwrap_or_default(), told.next_token)? {
+                return Ok(pages.told);
             }
         }
-        Ok(all)
     }
 
     /// Volumes that match.
     pub(super) async fn volumes(&self, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Volume>, AwsError> {
-        let (mut all, mut next) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES_MAX {
+        let mut pages = Pages::new(Api::DescribeVolumes);
+        loop {
             let asked = self.client.describe_volumes().set_filters(Some(filters.clone())).max_results(PAGE);
-            let told = self.call(Api::DescribeVolumes, asked.set_next_token(next.take()).send()).await?;
-            all.extend(told.volumes.unwrap_or_default());
-            next = told.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                break;
+            let told = self.call(pages.api, asked.set_next_token(pages.next.take()).send()).await?;
+            if pages.are_all(told.volumes.unwrap_or_default(), told.next_token)? {
+                return Ok(pages.told);
             }
         }
-        Ok(all)
+    }
+
+    /// Instances that match, in any state.
+    pub(super) async fn instances(&self, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Instance>, AwsError> {
+        let mut pages = Pages::new(Api::DescribeInstances);
+        loop {
+            let asked = self.client.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE);
+            let told = self.call(pages.api, asked.set_next_token(pages.next.take()).send()).await?;
+            let instances = told.reservations.unwrap_or_default().into_iter().flat_map(|one| one.instances.unwrap_or_default());
+            if pages.are_all(instances, told.next_token)? {
+                return Ok(pages.told);
+            }
+        }
     }
 
     /// Volumes by their ids; those that are not there are left out.
     pub(super) async fn volumes_of(&self, ids: &[&str]) -> Result<Vec<Volume>, AwsError> {
         self.volumes(vec![filter("volume-id", ids.iter().copied())]).await
+    }
+}
+
+/// What pages of a description told so far. In a part of it what is missing would look as if it were gone, so one without an end is an error.
+struct Pages<T> {
+    api: Api,
+    told: Vec<T>,
+    next: Option<String>,
+    count: usize,
+}
+
+impl<T> Pages<T> {
+    fn new(api: Api) -> Self {
+        Self { api, told: Vec::new(), next: None, count: 0 }
+    }
+
+    /// Takes a page; whether it was the last one.
+    fn are_all(&mut self, page: impl IntoIterator<Item = T>, next: Option<String>) -> Result<bool, AwsError> {
+        self.told.extend(page);
+        self.count += 1;
+        self.next = next.filter(|token| !token.is_empty());
+        if self.next.is_some() && self.count >= PAGES_MAX {
+            let message = format!("there are more than {PAGES_MAX} pages of {PAGE}; nothing of them is used");
+            return Err(AwsError::told(self.api, Some("TooManyPages"), Some(&message), None));
+        }
+        Ok(self.next.is_none())
     }
 }
 
@@ -142,5 +175,22 @@ fn found<T>(told: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
         Ok(told) => Ok(Some(told)),
         Err(error) if error.kind == FailureKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_whole_or_an_error() {
+        let mut pages = Pages::new(Api::DescribeVolumes);
+        for number in 1..PAGES_MAX {
+            assert_eq!(pages.are_all([number], Some("on".into())), Ok(false));
+        }
+        assert_eq!(pages.next.as_deref(), Some("on"));
+        assert!(pages.are_all([0], Some("on".into())).unwrap_err().to_string().contains("more than 100 pages"));
+        let mut pages = Pages::new(Api::DescribeVolumes);
+        assert_eq!((pages.are_all([1, 2], Some(String::new())), pages.told), (Ok(true), vec![1, 2]));
     }
 }

@@ -5,7 +5,7 @@ use cloudigrade_connectors::aws::{Api, FailureKind};
 use cloudigrade_schemas::inspection::{Inspection, SpecialImage};
 
 use super::AwsCloud;
-use super::halt::{Halt, Outcome, speaks_of_keys};
+use super::halt::{Halt, Outcome, speaks_of_keys, speaks_of_storage};
 use super::limits::IMAGE_NAME_CHARS_MAX;
 use super::tags::Tags;
 
@@ -33,11 +33,9 @@ impl AwsCloud {
         match ec2.call(Api::CopyImage, copy.send()).await {
             Ok(copied) => copied.image_id.ok_or_else(|| Halt::retry("ec2:CopyImage gave no id")),
             Err(error) => {
-                // Whether an image is public is only of use where it cannot be copied.
-                let is_public = match error.kind {
-                    FailureKind::Throttled | FailureKind::Unreachable => false,
-                    _ => ec2.image(&inspection.image_id).await.ok().flatten().and_then(|image| image.public()).unwrap_or_default(),
-                };
+                // Whether an image is public tells apart who can do something about its storage.
+                let is_public = speaks_of_storage(&error)
+                    && ec2.image(&inspection.image_id).await?.and_then(|image| image.public()).unwrap_or_default();
                 Err(Halt::of_disk(error, is_public, is_encrypted(inspection)))
             }
         }
@@ -67,6 +65,11 @@ impl AwsCloud {
             Err(error) if is_encrypted(inspection) && speaks_of_keys(&error.message.to_lowercase()) && !error.is_transient() => {
                 Err(Halt::Refused { special: SpecialImage::Encrypted, detail: error.to_string() })
             }
+            // Another image of the same snapshot may have taken the sharing back after it was seen.
+            Err(error) if error.kind == FailureKind::NotFound => {
+                self.share(inspection).await?;
+                Err(Halt::of_own(error))
+            }
             Err(error) => Err(Halt::of_own(error)),
         }
     }
@@ -91,7 +94,8 @@ fn complete(snapshot: &Snapshot, is_encrypted: bool) -> Outcome<()> {
         Some(SnapshotState::Error) => {
             let why = snapshot.state_message().unwrap_or("AWS does not say why");
             let detail = format!("the copied snapshot {} failed: {why}", snapshot.snapshot_id().unwrap_or("?"));
-            Err(match is_encrypted || speaks_of_keys(&why.to_lowercase()) {
+            let is_of_key = speaks_of_keys(&why.to_lowercase()) || (is_encrypted && snapshot.state_message().is_none_or(str::is_empty));
+            Err(match is_of_key {
                 true => Halt::Refused { special: SpecialImage::Encrypted, detail },
                 false => Halt::Failed { detail },
             })
@@ -111,7 +115,9 @@ mod tests {
         };
         assert_eq!(of(SnapshotState::Pending, "", true), Err(Halt::NotYet));
         assert_eq!(of(SnapshotState::Completed, "", true), Ok(()));
-        assert!(matches!(of(SnapshotState::Error, "internal error", false), Err(Halt::Failed { .. })));
+        for is_encrypted in [false, true] {
+            assert!(matches!(of(SnapshotState::Error, "internal error", is_encrypted), Err(Halt::Failed { .. })));
+        }
         for (message, is_encrypted) in [("Given key ID is not accessible", false), ("", true)] {
             let told = of(SnapshotState::Error, message, is_encrypted);
             assert!(matches!(told, Err(Halt::Refused { special: SpecialImage::Encrypted, .. })));

@@ -6,12 +6,9 @@ use cloudigrade_schemas::inspection::{Inspection, SourceDisk, SpecialImage};
 
 use super::AwsCloud;
 use super::clients::{Ec2, reader_of};
-use super::halt::{Halt, Outcome, speaks_of_keys};
+use super::halt::{Halt, Outcome, is_gone, speaks_of_keys};
 use super::tags::{Tags, value};
 use crate::cloud::TAG_INSTALLATION;
-
-/// EC2's code for an image that is not there any more.
-const DEREGISTERED: &str = "InvalidAMIID.Unavailable";
 
 impl AwsCloud {
     /// See [`crate::cloud::Cloud::find_disk`].
@@ -26,7 +23,7 @@ impl AwsCloud {
         let image = match ec2.image(id).await {
             Ok(Some(image)) => image,
             Ok(None) => return Err(Halt::missing(format!("account {} is not shown the image {id}", reader.account_id))),
-            Err(error) if error.code == DEREGISTERED => return refused(SpecialImage::ImageGone, error.to_string()),
+            Err(error) if is_gone(&error) => return refused(SpecialImage::ImageGone, error.to_string()),
             Err(error) => return Err(error.into()),
         };
         check_state(&image, id)?;
@@ -89,10 +86,13 @@ impl AwsCloud {
 
     /// The copy of an attempt's image, by its id or else by its tags.
     pub(super) async fn find_copy(&self, ec2: &Ec2, inspection: &Inspection) -> Outcome<Option<Image>> {
-        if let Some(id) = &inspection.made.image_copy_id
-            && let Some(image) = ec2.image(id).await?
-        {
-            return Ok(Some(image));
+        if let Some(id) = &inspection.made.image_copy_id {
+            match ec2.image(id).await {
+                Ok(Some(image)) => return Ok(Some(image)),
+                Ok(None) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let mut copies = ec2.images(Tags::of_attempt(&self.settings, inspection).filters()).await?;
         copies.sort_by(|a, b| a.image_id().cmp(&b.image_id()));

@@ -86,13 +86,23 @@ pub(super) fn special_of(error: &AwsError, is_public: bool, is_encrypted: bool) 
         Some(SpecialImage::BillingProduct)
     } else if said.contains("marketplace") {
         Some(SpecialImage::Marketplace)
-    } else if said.contains("permission to access the storage") {
+    } else if speaks_of_storage(error) {
         Some(if is_public { SpecialImage::StorageNotPublic } else { SpecialImage::StorageNotShared })
     } else if speaks_of_keys(&said) || error.code.starts_with("KMS") || (is_encrypted && error.code == "OperationNotPermitted") {
         Some(SpecialImage::Encrypted)
     } else {
         None
     }
+}
+
+/// Whether AWS says that something was removed before, in other words than that it is not there.
+pub(super) fn is_gone(error: &AwsError) -> bool {
+    error.code == "InvalidAMIID.Unavailable"
+}
+
+/// Whether AWS refused because of the storage of an image.
+pub(super) fn speaks_of_storage(error: &AwsError) -> bool {
+    !error.is_transient() && error.message.to_lowercase().contains("permission to access the storage")
 }
 
 /// Whether AWS gave something up, or refused it, because of a key. A text in small letters.

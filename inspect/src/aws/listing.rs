@@ -1,6 +1,6 @@
 //! All that this installation made at a place, by its tags.
 
-use aws_sdk_ec2::types::{ImageState, InstanceStateName, Tag, VolumeState};
+use aws_sdk_ec2::types::{Filter, ImageState, InstanceStateName, Tag, VolumeState};
 use cloudigrade_connectors::aws::AwsError;
 use cloudigrade_schemas::UtcSecond;
 
@@ -8,7 +8,7 @@ use super::AwsCloud;
 use super::clients::Ec2;
 use super::halt::{Halt, Outcome};
 use super::scanner::state_of;
-use super::tags::value;
+use super::tags::{filter, value};
 use crate::cloud::{Place, ResourceKind, TAG_BATCH, TAG_COMMAND, TaggedResource};
 
 impl AwsCloud {
@@ -21,7 +21,7 @@ impl AwsCloud {
         };
         let mut all = Vec::new();
         for kind in kinds {
-            all.extend(self.tagged(&ec2, *kind).await.map_err(|error| self.failed_at(place, error))?);
+            all.extend(self.tagged(&ec2, *kind, None).await.map_err(|error| self.failed_at(place, error))?);
         }
         Ok(all)
     }
@@ -42,9 +42,15 @@ impl AwsCloud {
         }
     }
 
-    /// Resources of one kind that are ours.
-    pub(super) async fn tagged(&self, ec2: &Ec2, kind: ResourceKind) -> Result<Vec<TaggedResource>, AwsError> {
-        let ours = vec![self.ours()];
+    /// Resources of one kind that are ours: all, or the one with an id.
+    pub(super) async fn tagged(&self, ec2: &Ec2, kind: ResourceKind, id: Option<&str>) -> Result<Vec<TaggedResource>, AwsError> {
+        let by_id = match kind {
+            ResourceKind::Scanner => "instance-id",
+            ResourceKind::Volume => "volume-id",
+            ResourceKind::Image => "image-id",
+            ResourceKind::Snapshot => "snapshot-id",
+        };
+        let ours: Vec<Filter> = id.map(|id| filter(by_id, [id])).into_iter().chain([self.ours()]).collect();
         let resource = |id: Option<&str>, tags: &[Tag], made_at: Option<UtcSecond>| {
             let owner = value(tags, if kind == ResourceKind::Scanner { TAG_BATCH } else { TAG_COMMAND });
             Some(TaggedResource { kind, id: id?.to_owned(), owner: owner.unwrap_or_default().to_owned(), made_at })
@@ -73,9 +79,4 @@ impl AwsCloud {
             }
         })
     }
-}
-
-/// Whether AWS says that something was removed before, in other words than that it is not there.
-pub(super) fn is_gone(error: &AwsError) -> bool {
-    error.code == "InvalidAMIID.Unavailable"
 }

@@ -31,15 +31,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cloudigrade_connectors::aws::Clients;
+use cloudigrade_connectors::aws::fleet::ExternalIds;
 use cloudigrade_schemas::inspection::{Inspection, SourceDisk};
+use tokio::sync::Semaphore;
 
-pub use settings::{CloudSettings, Network, Program, ScannerSettings};
+pub use settings::{CloudSettings, Network, Program, Queue, ScannerSettings};
 
+use self::halt::{Halt, Outcome};
 use crate::batch::Batch;
 use crate::cloud::{Cloud, DirectRead, FindingsMessage, Place, ScannerState, Step, TaggedResource};
-
-/// What roles of a tenant ask for; `None` for a tenant that is not known.
-pub type ExternalIds = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Our own account, and the roles of others. Cheap to clone.
 #[derive(Clone)]
@@ -47,17 +47,26 @@ pub struct AwsCloud {
     clients: Clients,
     external_ids: ExternalIds,
     settings: Arc<CloudSettings>,
+    /// Places for disks that are read directly at the same time.
+    direct_places: Arc<Semaphore>,
 }
 
 impl AwsCloud {
     /// AWS, called by `clients`. Nothing is called yet.
     pub fn new(clients: Clients, external_ids: ExternalIds, settings: CloudSettings) -> Self {
-        Self { clients, external_ids, settings: Arc::new(settings) }
+        let direct_places = Arc::new(Semaphore::new(limits::DIRECT_AT_ONCE_MAX));
+        Self { clients, external_ids, settings: Arc::new(settings), direct_places }
     }
 
     /// What is configured.
     pub fn settings(&self) -> &CloudSettings {
         &self.settings
+    }
+
+    /// The scanner, where a step needs one. It may have been there when the step before was taken.
+    fn scanner_settings(&self) -> Outcome<&ScannerSettings> {
+        let none = "no scanner is configured any more: write the section [inspection.scanner], or abort the inspection";
+        self.settings.scanner.as_ref().ok_or_else(|| Halt::retry(none))
     }
 }
 

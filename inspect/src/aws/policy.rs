@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::settings::CloudSettings;
+use super::settings::{CloudSettings, Queue, ScannerSettings};
 use crate::cloud::TAG_INSTALLATION;
 
 /// The version of IAM's policy language.
 const VERSION: &str = "2012-10-17";
 
 /// What this program calls as itself: it makes only what is tagged as ours, and changes and removes nothing else.
-pub fn service_policy(settings: &CloudSettings) -> Value {
+pub fn service_policy(settings: &CloudSettings, scanner: &ScannerSettings) -> Value {
     let CloudSettings { partition, our_account, region, installation, .. } = settings;
     let arn = |what: &str| format!("arn:{partition}:ec2:{region}:{our_account}:{what}");
     // Snapshots and images have no account in their ARN.
@@ -63,10 +63,10 @@ pub fn service_policy(settings: &CloudSettings) -> Value {
             Some(&json!({"StringLike": {"kms:ViaService": "ec2.*"}})),
         ),
     ];
-    if let Some(queue) = queue_arn(settings) {
+    if let Some(queue) = queue_arn(partition, &scanner.queue) {
         statements.push(allow("ReceiveFindings", &["sqs:ReceiveMessage", "sqs:DeleteMessage"], json!(queue), None));
     }
-    if settings.scanner.instance_profile.is_some() {
+    if scanner.instance_profile.is_some() {
         let to_ec2 = json!({"StringLike": {"iam:PassedToService": "ec2.*"}});
         let roles = format!("arn:{partition}:iam::{our_account}:role/cloudigrade-scanner");
         statements.push(allow("GiveScannersTheirRole", &["iam:PassRole"], json!(roles), Some(&to_ec2)));
@@ -76,8 +76,8 @@ pub fn service_policy(settings: &CloudSettings) -> Value {
 
 /// What the role `cloudigrade-scanner` of the scanners' instance profile may do: send to the queue. That is all that whoever breaks out of a
 /// scanner has.
-pub fn scanner_policy(settings: &CloudSettings) -> Value {
-    let queue = queue_arn(settings).unwrap_or_else(|| "the ARN of the queue of findings".to_owned());
+pub fn scanner_policy(partition: &str, queue: &Queue) -> Value {
+    let queue = queue_arn(partition, queue).unwrap_or_else(|| "the ARN of the queue of findings".to_owned());
     json!({
         "Version": VERSION,
         "Statement": [{"Sid": "SendFindings", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": queue}],
@@ -85,8 +85,8 @@ pub fn scanner_policy(settings: &CloudSettings) -> Value {
 }
 
 /// Who may be a scanner: instances.
-pub fn scanner_trust(settings: &CloudSettings) -> Value {
-    let service = if settings.partition == "aws-cn" { "ec2.amazonaws.com.cn" } else { "ec2.amazonaws.com" };
+pub fn scanner_trust(partition: &str) -> Value {
+    let service = if partition == "aws-cn" { "ec2.amazonaws.com.cn" } else { "ec2.amazonaws.com" };
     json!({
         "Version": VERSION,
         "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
@@ -94,27 +94,22 @@ pub fn scanner_trust(settings: &CloudSettings) -> Value {
 }
 
 /// The ARN of the queue, from its URL: `https://sqs.us-east-1.amazonaws.com/000011112222/findings`.
-fn queue_arn(settings: &CloudSettings) -> Option<String> {
-    let mut parts = settings.queue_url.trim_end_matches('/').rsplit('/');
+fn queue_arn(partition: &str, queue: &Queue) -> Option<String> {
+    let mut parts = queue.url.trim_end_matches('/').rsplit('/');
     let (name, account) = (parts.next()?, parts.next()?);
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    is_account.then(|| format!("arn:{}:sqs:{}:{account}:{name}", settings.partition, settings.queue_region()))
+    is_account.then(|| format!("arn:{partition}:sqs:{}:{account}:{name}", queue.region))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::settings::ScannerSettings;
-
-    fn settings() -> CloudSettings {
-        let sample = CloudSettings::sample();
-        let scanner = ScannerSettings { instance_profile: Some("scanner".into()), ..sample.scanner };
-        CloudSettings { installation: "prod".into(), scanner, ..sample }
-    }
 
     #[test]
     fn what_changes_or_removes_anything_is_limited_to_what_is_tagged_as_ours() {
-        let policy = service_policy(&settings());
+        let settings = CloudSettings { installation: "prod".into(), ..CloudSettings::sample() };
+        let scanner = ScannerSettings { instance_profile: Some("scanner".into()), ..ScannerSettings::sample() };
+        let policy = service_policy(&settings, &scanner);
         for statement in policy["Statement"].as_array().unwrap() {
             let actions: Vec<&str> = statement["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
             let changes =
@@ -130,17 +125,15 @@ mod tests {
 
     #[test]
     fn a_scanner_may_send_to_the_queue_and_nothing_else() {
-        let policy = scanner_policy(&settings());
+        let queue = ScannerSettings::sample().queue;
+        let policy = scanner_policy("aws", &queue);
         let statements = policy["Statement"].as_array().unwrap();
         assert_eq!(statements.len(), 1);
         assert_eq!(
             (&statements[0]["Action"], &statements[0]["Resource"]),
             (&json!(["sqs:SendMessage"]), &json!("arn:aws:sqs:us-east-1:000011112222:findings"))
         );
-        assert!(
-            !scanner_policy(&CloudSettings { queue_url: "http://127.0.0.1/queue".into(), ..settings() })["Statement"]
-                .to_string()
-                .contains("127")
-        );
+        let elsewhere = Queue { url: "http://127.0.0.1/queue".into(), ..queue };
+        assert!(!scanner_policy("aws", &elsewhere)["Statement"].to_string().contains("127"));
     }
 }

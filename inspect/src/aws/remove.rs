@@ -8,9 +8,8 @@ use cloudigrade_schemas::inspection::{Inspection, Made};
 
 use super::AwsCloud;
 use super::clients::Ec2;
-use super::halt::{Halt, Outcome};
+use super::halt::{Halt, Outcome, is_gone};
 use super::limits::REMOVALS_PER_STEP;
-use super::listing::is_gone;
 use super::scanner::terminate;
 use super::tags::{Tags, filter, tag_filter};
 use crate::cloud::{Place, ResourceKind, TAG_INSTALLATION, TaggedResource};
@@ -93,8 +92,8 @@ impl AwsCloud {
     /// See [`crate::cloud::Cloud::remove_tagged`].
     pub(super) async fn remove_one(&self, place: &Place, resource: &TaggedResource) -> Outcome<()> {
         let ec2 = self.at(place).await?;
-        let tagged = self.tagged(&ec2, resource.kind).await.map_err(|error| self.failed_at(place, error))?;
-        if tagged.iter().all(|known| known.id != resource.id) {
+        let tagged = self.tagged(&ec2, resource.kind, Some(&resource.id)).await.map_err(|error| self.failed_at(place, error))?;
+        if tagged.is_empty() {
             return Ok(());
         }
         match ec2.remove(resource.kind, &resource.id).await {

@@ -20,7 +20,7 @@ use crate::cloud::ScannerState;
 impl AwsCloud {
     /// See [`crate::cloud::Cloud::start_scanner`].
     pub(super) async fn run_scanner(&self, batch: &Batch) -> Outcome<String> {
-        let own = self.own();
+        let (own, scanner) = (self.own(), self.scanner_settings()?);
         let known = self.scanners(&own, batch).await.map_err(Halt::of_own)?;
         if let Some(id) = known.first().and_then(|instance| instance.instance_id()) {
             return Ok(id.to_owned());
@@ -29,12 +29,12 @@ impl AwsCloud {
             let detail = format!("{} volumes are more than the {VOLUMES_PER_SCANNER_MAX} that one scanner can have", batch.members.len());
             return Err(Halt::Failed { detail });
         }
-        let script = user_data(&self.settings, batch).map_err(|bytes| Halt::Failed {
+        let script = user_data(scanner, batch).map_err(|bytes| Halt::Failed {
             detail: format!(
                 "the scanner's script has {bytes} bytes, more than the {USER_DATA_BYTES_MAX} that AWS takes; make smaller batches"
             ),
         })?;
-        let (scanner, tags) = (&self.settings.scanner, Tags::of_batch(&self.settings, batch));
+        let tags = Tags::of_batch(&self.settings, batch);
         let template = scanner.launch_template.as_deref().map(|named| {
             let (id, name) = if named.starts_with("lt-") { (Some(named), None) } else { (None, Some(named)) };
             let template = LaunchTemplateSpecification::builder().set_launch_template_id(id.map(str::to_owned));
@@ -42,7 +42,7 @@ impl AwsCloud {
         });
         let profile = scanner.instance_profile.as_deref().map(|name| IamInstanceProfileSpecification::builder().name(name).build());
         // A subnet is in one zone, which must be the volumes'.
-        let zone = Placement::builder().availability_zone(&self.settings.availability_zone).build();
+        let zone = Placement::builder().availability_zone(&scanner.availability_zone).build();
         let groups = (!scanner.network.security_group_ids.is_empty()).then(|| scanner.network.security_group_ids.clone());
         let run = own
             .client
@@ -106,23 +106,6 @@ impl AwsCloud {
         }
         known.sort_by_key(|scanner| (!is_on(scanner), scanner.instance_id().map(str::to_owned)));
         Ok(known)
-    }
-}
-
-impl Ec2 {
-    /// Instances that match, in any state.
-    pub(super) async fn instances(&self, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Instance>, AwsError> {
-        let (mut all, mut next) = (Vec::new(), None::<String>);
-        for _ in 0..super::limits::PAGES_MAX {
-            let asked = self.client.describe_instances().set_filters(Some(filters.clone())).max_results(super::limits::PAGE);
-            let told = self.call(Api::DescribeInstances, asked.set_next_token(next.take()).send()).await?;
-            all.extend(told.reservations.unwrap_or_default().into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()));
-            next = told.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                break;
-            }
-        }
-        Ok(all)
     }
 }
 

@@ -11,23 +11,19 @@ pub struct CloudSettings {
     pub our_account: String,
     /// Its partition: `aws`, `aws-cn`, `aws-us-gov`.
     pub partition: String,
-    /// The region where scanners run and snapshots are copied to.
+    /// The region where scanners run and snapshots are copied to. Without scanners, the one that costs are reckoned from.
     pub region: String,
-    /// The zone of that region where volumes are made and scanners run.
-    pub availability_zone: String,
-    /// The queue that scanners send their findings to.
-    pub queue_url: String,
-    /// The queue's region, if it is another one.
-    pub queue_region: Option<String>,
-    /// The endpoint of SQS as scanners reach it, if it is not AWS's.
-    pub queue_endpoint: Option<String>,
-    /// The scanner.
-    pub scanner: ScannerSettings,
+    /// What reads disks; `None` where they are read directly only.
+    pub scanner: Option<ScannerSettings>,
 }
 
 /// The instance that reads disks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScannerSettings {
+    /// The zone of the region where volumes are made and scanners run.
+    pub availability_zone: String,
+    /// The queue that scanners send their findings to.
+    pub queue: Queue,
     /// A launch template, by its id or name. What is given beside it wins.
     pub launch_template: Option<String>,
     /// The image that it runs: Linux with cloud-init. Needed unless the launch template names one.
@@ -42,6 +38,17 @@ pub struct ScannerSettings {
     pub program: Program,
     /// How long it may take for one batch before it ends itself; `None`: as long as its images may take.
     pub lifetime_max: Option<Duration>,
+}
+
+/// The queue of findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its address.
+    pub url: String,
+    /// Its region.
+    pub region: String,
+    /// The endpoint of SQS as scanners reach it, if it is not AWS's.
+    pub endpoint: Option<String>,
 }
 
 /// Where a scanner is in the network. It must reach the queue and, where it gets the program from there, the program's address.
@@ -73,13 +80,6 @@ impl Default for Program {
     }
 }
 
-impl CloudSettings {
-    /// The region of the queue.
-    pub fn queue_region(&self) -> &str {
-        self.queue_region.as_deref().unwrap_or(&self.region)
-    }
-}
-
 #[cfg(test)]
 impl CloudSettings {
     /// What tests start from.
@@ -89,19 +89,29 @@ impl CloudSettings {
             our_account: "000011112222".into(),
             partition: "aws".into(),
             region: "us-east-1".into(),
+            scanner: Some(ScannerSettings::sample()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl ScannerSettings {
+    /// What tests start from.
+    pub(crate) fn sample() -> Self {
+        Self {
             availability_zone: "us-east-1b".into(),
-            queue_url: "https://sqs.us-east-1.amazonaws.com/000011112222/findings".into(),
-            queue_region: None,
-            queue_endpoint: None,
-            scanner: ScannerSettings {
-                launch_template: None,
-                image_id: Some("ami-1".into()),
-                instance_type: None,
-                network: Network::default(),
-                instance_profile: None,
-                program: Program::default(),
-                lifetime_max: None,
+            queue: Queue {
+                url: "https://sqs.us-east-1.amazonaws.com/000011112222/findings".into(),
+                region: "us-east-1".into(),
+                endpoint: None,
             },
+            launch_template: None,
+            image_id: Some("ami-1".into()),
+            instance_type: None,
+            network: Network::default(),
+            instance_profile: None,
+            program: Program::default(),
+            lifetime_max: None,
         }
     }
 }

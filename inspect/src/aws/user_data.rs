@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::limits::{ATTACH_WAIT_SECONDS, DOWNLOAD_TRIES_MAX, IMAGE_SECONDS_MAX, SCANNER_GRACE, USER_DATA_BYTES_MAX};
-use super::settings::{CloudSettings, Program};
+use super::settings::{Program, ScannerSettings};
 use crate::batch::Batch;
 
 /// The script for a batch. The same batch and settings give the same script.
 ///
 /// # Errors
 /// Its bytes, where it has more than AWS takes.
-pub(super) fn user_data(settings: &CloudSettings, batch: &Batch) -> Result<String, usize> {
+pub(super) fn user_data(scanner: &ScannerSettings, batch: &Batch) -> Result<String, usize> {
     let mut script = String::from(
         "#!/bin/sh\n# cloudigrade: has the disks that are attached to this machine read, and turns it off. Nothing is written to them.\nset -u\n",
     );
@@ -19,18 +19,20 @@ pub(super) fn user_data(settings: &CloudSettings, batch: &Batch) -> Result<Strin
         script.push('\n');
     };
     line(format!("batch={}", quoted(&batch.batch_id)));
-    line(format!("queue={}", quoted(&settings.queue_url)));
-    line(format!("region={}", quoted(settings.queue_region())));
-    line(format!("lifetime_minutes={}", lifetime_seconds(settings, batch).div_ceil(60)));
+    line(format!("queue={}", quoted(&scanner.queue.url)));
+    line(format!("region={}", quoted(&scanner.queue.region)));
+    line(format!("lifetime_minutes={}", lifetime_seconds(scanner, batch).div_ceil(60)));
     line(format!("image_seconds={IMAGE_SECONDS_MAX}"));
     line(format!("give_up_at=$(( $(date +%s) + {ATTACH_WAIT_SECONDS} ))"));
     line("devices=/dev\nblocks=/sys/block".to_owned());
     line(END.to_owned());
-    line(program(&settings.scanner.program));
-    line(READ.replace(
-        "ENDPOINT",
-        &settings.queue_endpoint.as_deref().map(|url| format!(" --endpoint-url {}", quoted(url))).unwrap_or_default(),
-    ));
+    line(program(&scanner.program));
+    line(
+        READ.replace(
+            "ENDPOINT",
+            &scanner.queue.endpoint.as_deref().map(|url| format!(" --endpoint-url {}", quoted(url))).unwrap_or_default(),
+        ),
+    );
     for member in &batch.members {
         line(format!("read_disk {} {} {}", quoted(&member.image_id), quoted(&member.volume_id), quoted(&member.device)));
     }
@@ -38,9 +40,9 @@ pub(super) fn user_data(settings: &CloudSettings, batch: &Batch) -> Result<Strin
 }
 
 /// How long a scanner of a batch may live, in seconds.
-pub(super) fn lifetime_seconds(settings: &CloudSettings, batch: &Batch) -> u64 {
+pub(super) fn lifetime_seconds(scanner: &ScannerSettings, batch: &Batch) -> u64 {
     let work = ATTACH_WAIT_SECONDS + IMAGE_SECONDS_MAX * batch.members.len() as u64 + SCANNER_GRACE.as_secs();
-    settings.scanner.lifetime_max.map_or(work, |most| work.min(most.as_secs()))
+    scanner.lifetime_max.map_or(work, |most| work.min(most.as_secs()))
 }
 
 /// Turning off, which terminates the machine: at the end of the script however it comes, and some time after it in any case.
@@ -113,13 +115,13 @@ mod tests {
     use cloudigrade_schemas::inspection::CommandId;
 
     use super::*;
-    use crate::aws::settings::ScannerSettings;
+    use crate::aws::settings::Queue;
     use crate::batch::{BatchState, Member};
 
-    fn settings(program: Program) -> CloudSettings {
-        let sample = CloudSettings::sample();
-        let queue_url = "https://sqs.us-east-1.amazonaws.com/000011112222/find'ings".into();
-        CloudSettings { queue_url, scanner: ScannerSettings { program, ..sample.scanner }, ..sample }
+    fn scanner(program: Program) -> ScannerSettings {
+        let sample = ScannerSettings::sample();
+        let url = "https://sqs.us-east-1.amazonaws.com/000011112222/find'ings".into();
+        ScannerSettings { program, queue: Queue { url, ..sample.queue }, ..sample }
     }
 
     fn batch(volumes: usize) -> Batch {
@@ -155,7 +157,7 @@ mod tests {
             std::fs::set_permissions(path(name), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         }
         there(folder.path());
-        let script = user_data(&settings(Program::At(path("houndigrade").display().to_string())), batch).unwrap();
+        let script = user_data(&scanner(Program::At(path("houndigrade").display().to_string())), batch).unwrap();
         let script = script
             .replace("devices=/dev\n", &format!("devices={}\n", path("dev").display()))
             .replace("blocks=/sys/block\n", &format!("blocks={}\n", path("block").display()))
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn a_program_that_is_fetched_runs_only_if_it_is_the_one_that_was_meant() {
         let program = Program::Fetched { url: "https://example.com/a?b='c'".into(), sha256: "ab".repeat(32) };
-        let script = user_data(&settings(program), &batch(1)).unwrap();
+        let script = user_data(&scanner(program), &batch(1)).unwrap();
         assert!(script.contains(r"'https://example.com/a?b='\''c'\'''") && script.contains(&"ab".repeat(32)), "{script}");
         let checked = Command::new("sh").args(["-n", "-c", &script]).status().unwrap();
         assert!(checked.success());
@@ -199,10 +201,10 @@ mod tests {
     #[test]
     fn the_largest_batch_fits_and_lives_as_long_as_its_images_may_take() {
         let most = batch(crate::aws::limits::VOLUMES_PER_SCANNER_MAX);
-        let mut settings = settings(Program::default());
-        assert!(user_data(&settings, &most).is_ok());
-        assert_eq!(lifetime_seconds(&settings, &batch(1)), 900 + 360 + 600);
-        settings.scanner.lifetime_max = Some(std::time::Duration::from_secs(1200));
-        assert_eq!(lifetime_seconds(&settings, &most), 1200);
+        let mut scanner = scanner(Program::default());
+        assert!(user_data(&scanner, &most).is_ok());
+        assert_eq!(lifetime_seconds(&scanner, &batch(1)), 900 + 360 + 600);
+        scanner.lifetime_max = Some(std::time::Duration::from_secs(1200));
+        assert_eq!(lifetime_seconds(&scanner, &most), 1200);
     }
 }

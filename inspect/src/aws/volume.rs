@@ -24,7 +24,7 @@ impl AwsCloud {
             .client
             .create_volume()
             .snapshot_id(snapshot)
-            .availability_zone(&self.settings.availability_zone)
+            .availability_zone(&self.scanner_settings()?.availability_zone)
             .volume_type(VolumeType::Gp3)
             .client_token(tags.token("volume"))
             .tag_specifications(tags.specification(ResourceType::Volume));

@@ -125,3 +125,28 @@ fn what_cannot_be_opened_is_told() {
     let findings = inspect_apart("ami-1", &[PathBuf::from("/dev/null")], Allowance::default());
     assert_eq!(findings.errors, ["/dev/null is a character device, which is not read"]);
 }
+
+/// What comes of a child, a shell with this script, that reads a disk of ours.
+fn with_served(script: &str, seconds: u64) -> Result<ImageFindings, End> {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", script]);
+    let disk = Disk { name: "snap-1".into(), source: std::sync::Arc::new(vec![0_u8; 4096]) };
+    serve_to(shell, "ami-1", vec![disk], Allowance { seconds, ..Allowance::default() })
+}
+
+#[test]
+fn of_a_served_disk_an_end_that_is_this_machines_is_no_finding_and_one_that_is_the_disks_is() {
+    assert!(matches!(with_served("kill -KILL $$", 20), Err(End::Signal { signal: libc::SIGKILL, .. })));
+    assert!(matches!(with_served("exec sleep 60", 1), Err(End::TooLong(1))));
+    let none = serve_to(
+        Command::new("/none"),
+        "ami-1",
+        vec![Disk { name: "d".into(), source: std::sync::Arc::new(vec![0_u8; 1]) }],
+        Allowance::default(),
+    );
+    assert!(matches!(none, Err(End::NotStarted(_))));
+    for script in ["kill -ABRT $$", "kill -XCPU $$", "exit 3", "true"] {
+        let findings = with_served(script, 20).unwrap();
+        assert_eq!((findings.inspected, findings.is_rhel, findings.errors.len()), (Inspected::Corrupt, None, 1), "{script}");
+    }
+}

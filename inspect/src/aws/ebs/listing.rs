@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::cache::Newest;
-use super::client::{BlockError, Blocks, Listed};
+use super::client::{BlockError, Listed};
 use crate::aws::limits::{BLOCKS_PER_LISTING, LISTINGS_PER_WINDOW_MAX, WINDOWS_KEPT_MAX};
 
 /// Blocks that are listed together.
@@ -12,13 +12,14 @@ const WINDOW: u32 = BLOCKS_PER_LISTING.unsigned_abs();
 /// The blocks of a snapshot, as far as they are known, each with its token.
 #[derive(Debug)]
 pub(super) struct Listing {
+    snapshot: String,
     windows: Newest<HashMap<u32, String>>,
 }
 
 impl Listing {
     /// Nothing is known.
-    pub(super) fn new() -> Self {
-        Self { windows: Newest::new(WINDOWS_KEPT_MAX) }
+    pub(super) fn new(snapshot: &str) -> Self {
+        Self { snapshot: snapshot.to_owned(), windows: Newest::new(WINDOWS_KEPT_MAX) }
     }
 
     /// The token of a block; `None` for one that the snapshot does not have, which is all zeros. `ask` makes a call.
@@ -31,7 +32,7 @@ impl Listing {
         if let Some(known) = self.windows.get(window) {
             return Ok(known.get(&index).cloned());
         }
-        let known = list(window * WINDOW, ask)?;
+        let known = list(&self.snapshot, window * WINDOW, ask)?;
         let token = known.get(&index).cloned();
         self.windows.put(window, known);
         Ok(token)
@@ -44,7 +45,11 @@ impl Listing {
 }
 
 /// The blocks from `first` on, as many as a window has.
-fn list(first: u32, mut ask: impl FnMut(u32, Option<&str>) -> Result<Listed, BlockError>) -> Result<HashMap<u32, String>, BlockError> {
+fn list(
+    snapshot: &str,
+    first: u32,
+    mut ask: impl FnMut(u32, Option<&str>) -> Result<Listed, BlockError>,
+) -> Result<HashMap<u32, String>, BlockError> {
     let end = first.saturating_add(WINDOW);
     let (mut known, mut next) = (HashMap::new(), None::<String>);
     for _ in 0..LISTINGS_PER_WINDOW_MAX {
@@ -56,15 +61,7 @@ fn list(first: u32, mut ask: impl FnMut(u32, Option<&str>) -> Result<Listed, Blo
             return Ok(known);
         }
     }
-    Err(BlockError::Unknown {
-        snapshot: "the snapshot".to_owned(),
-        why: format!("there is no end to the list of its blocks from {first} on"),
-    })
-}
-
-/// The first page of a snapshot's blocks, for what it says of the snapshot as a whole.
-pub(super) fn first_page(blocks: &dyn Blocks) -> Result<Listed, BlockError> {
-    blocks.list(0, None)
+    Err(BlockError::Unknown { snapshot: snapshot.to_owned(), why: format!("there is no end to the list of its blocks from {first} on") })
 }
 
 #[cfg(test)]
@@ -84,7 +81,7 @@ mod tests {
     #[test]
     fn a_block_that_is_not_listed_has_no_token_whatever_the_pages() {
         for page in [2, 7, 1_000] {
-            let mut listing = Listing::new();
+            let mut listing = Listing::new("snap-1");
             for index in [0, 10, 990, WINDOW, 30_000, 99_990] {
                 let there = index % 10 == 0;
                 assert_eq!(listing.token(index, sparse(page)).unwrap(), there.then(|| format!("token {index}")), "{index} by {page}");
@@ -99,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_window_is_asked_for_once_until_it_is_forgotten() {
-        let (mut listing, mut calls) = (Listing::new(), 0);
+        let (mut listing, mut calls) = (Listing::new("snap-1"), 0);
         for index in 0..WINDOW {
             let mut sparse = sparse(100_000);
             listing
@@ -124,6 +121,6 @@ mod tests {
     #[test]
     fn a_list_without_an_end_is_an_error() {
         let endless = |_: u32, _: Option<&str>| Ok(Listed { blocks: vec![], next: Some("on".into()), volume_gib: 1 });
-        assert!(Listing::new().token(0, endless).unwrap_err().to_string().contains("no end"));
+        assert!(Listing::new("snap-1").token(0, endless).unwrap_err().to_string().contains("no end"));
     }
 }

@@ -2,30 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use houndigrade::source::BlockSource;
+use houndigrade::source::{BlockSource, checked_range};
 use houndigrade::{ReadError, Result};
 
 use super::BLOCK_BYTES;
 use super::cache::Newest;
 use super::client::{BlockError, Blocks};
-use super::listing::{Listing, first_page};
+use super::listing::Listing;
 use crate::aws::limits::{BLOCK_TRIES_MAX, BLOCKS_KEPT_MAX};
 
-/// What was asked of AWS for one disk, or for several: each call is charged.
+/// What was asked of AWS for one disk: each call is charged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlocksRead {
     /// Calls of `GetSnapshotBlock`, those in vain included.
     pub blocks: u64,
     /// Calls of `ListSnapshotBlocks`.
     pub listings: u64,
-}
-
-impl std::ops::Add for BlocksRead {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { blocks: self.blocks + other.blocks, listings: self.listings + other.listings }
-    }
 }
 
 /// A snapshot's blocks as a disk. What it does not have reads as zeros.
@@ -51,9 +43,14 @@ impl SnapshotSource {
     /// [`BlockError`].
     pub fn open(blocks: Box<dyn Blocks>, snapshot: &str) -> std::result::Result<Self, BlockError> {
         let mut read = BlocksRead::default();
-        let first = persist(&mut read.listings, || first_page(&*blocks))?;
-        let state = State { listing: Listing::new(), kept: Newest::new(BLOCKS_KEPT_MAX), read, failed: None };
-        Ok(Self { blocks, snapshot: snapshot.to_owned(), len: first.volume_gib << 30, state: Mutex::new(state) })
+        let (mut listing, mut volume_gib) = (Listing::new(snapshot), 0);
+        listing.token(0, |first, token| {
+            let listed = persist(&mut read.listings, || blocks.list(first, token))?;
+            volume_gib = listed.volume_gib;
+            Ok(listed)
+        })?;
+        let state = State { listing, kept: Newest::new(BLOCKS_KEPT_MAX), read, failed: None };
+        Ok(Self { blocks, snapshot: snapshot.to_owned(), len: volume_gib << 30, state: Mutex::new(state) })
     }
 
     /// What was asked of AWS so far.
@@ -127,16 +124,11 @@ impl BlockSource for SnapshotSource {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.len);
-        if end.is_none() {
-            let why = format!("{} bytes from there on end behind the {} that there are", buf.len(), self.len);
-            return Err(ReadError::corrupt(format!("a reference to byte {offset} of {}", self.snapshot), why));
-        }
         let failed = |error: &dyn std::fmt::Display| ReadError::Device {
             what: self.snapshot.clone(),
             error: Arc::new(std::io::Error::other(error.to_string())),
         };
-        let (mut at, mut rest) = (offset, buf);
+        let (mut at, mut rest) = (checked_range(self.len, offset, buf.len())?, buf);
         while !rest.is_empty() {
             let within = (at % BLOCK_BYTES as u64) as usize;
             let (now, later) = rest.split_at_mut(rest.len().min(BLOCK_BYTES - within));
