@@ -4,14 +4,16 @@
 use cloudigrade_schemas::findings::{DatabaseState, Facts, ImageFindings, Inspected, JoinedVolume, PartitionFindings, UnreadKind};
 
 use crate::error::ReadError;
-use crate::source::Guarded;
+use crate::source::{Guarded, fingerprint};
 use crate::tree::{Assembly, Role, System, Tree, VolumeOutcome, assemble};
 use crate::volumes::{Contents, Discovery, Disk, Problem, Volume, discover};
 use crate::{facts, filesystem, verdict};
 
 /// Says what is on the disks of an image. Always gives findings: what fails is in them.
 pub fn inspect(image: &str, disks: Vec<Disk>) -> ImageFindings {
-    let (disks, devices): (Vec<Disk>, Vec<_>) = disks.into_iter().map(guarded).unzip();
+    let guards: Vec<Guarded> = disks.iter().map(|disk| Guarded::new(disk.source.clone(), &disk.name)).collect();
+    let guarded = disks.into_iter().zip(&guards).map(|(disk, guard)| Disk { source: guard.source.clone(), ..disk });
+    let disks: Vec<Disk> = guarded.collect();
     let mut report = Report::new(image, &disks);
     let Discovery { volumes, problems } = discover(&disks);
     let Assembly { systems, volumes: outcomes } = assemble(&volumes);
@@ -24,13 +26,9 @@ pub fn inspect(image: &str, disks: Vec<Disk>) -> ImageFindings {
     for problem in problems {
         report.problem(&problem);
     }
-    report.findings.bytes_read = devices.iter().map(|device| device.bytes()).sum();
+    report.findings.bytes_read = guards.iter().map(|guard| guard.device.bytes()).sum();
+    report.findings.fingerprint = fingerprint(guards.iter().map(|guard| &*guard.contents));
     report.finish()
-}
-
-fn guarded(disk: Disk) -> (Disk, std::sync::Arc<crate::source::Counted>) {
-    let Guarded { source, device } = Guarded::new(disk.source, &disk.name);
-    (Disk { name: disk.name, source }, device)
 }
 
 /// File systems that can hold a system and are recognised, but not read.

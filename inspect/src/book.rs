@@ -9,7 +9,7 @@ use cloudigrade_pipeline::engine::Cx;
 use cloudigrade_pipeline::log::{LogError, PollLimits, Position, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::findings::{Findings, ImageFindings};
 use cloudigrade_schemas::image_fact::{Fact, InspectionProgress};
-use cloudigrade_schemas::inspection::{CommandId, InspectionState, Reader};
+use cloudigrade_schemas::inspection::{CommandId, InspectionState, Reader, SourceDisk};
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{DeadLetter, ImageFact, Inspection, InspectionCommand, Topic, UtcSecond};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::advance::stage_of;
 use crate::batch::Batch;
 use crate::limits::{COMMANDS_PER_COMMIT, COMMITS_REPEATED_MAX};
-use crate::record::{self, BATCHES, CONTENTS, INSPECTIONS, PLACES};
+use crate::record::{self, BATCHES, CONTENTS, CONTENTS_OF, INSPECTIONS, PLACES, image_key};
 
 /// The worker's task. Opening it fences the worker before.
 pub const TASK: TaskSpec = TaskSpec { id: TaskId("inspect"), inputs: &[Topic::InspectionCommands] };
@@ -56,8 +56,10 @@ pub(crate) struct Found {
     pub(crate) region: String,
     /// The attempt that found it.
     pub(crate) command_id: CommandId,
-    /// The snapshot that it was found on, if it was that one and is not known yet.
+    /// The snapshot of the image's disk.
     pub(crate) snapshot_id: Option<String>,
+    /// The snapshot that was read instead, of which the image's is a copy or which it is, if its own was not read now.
+    pub(crate) known_from: Option<String>,
     pub(crate) at: UtcSecond,
     pub(crate) findings: Box<ImageFindings>,
 }
@@ -121,11 +123,30 @@ impl<T: Task + 'static> Book<T> {
         self.off_the_runtime(move |task| record::of_image(task, partitions, &image)).await.map(|mut attempts| attempts.pop())
     }
 
-    /// What was found on a snapshot, if one of its images was read before.
-    pub(crate) async fn contents(&mut self, snapshot_id: &str) -> Result<Option<Box<ImageFindings>>, LogError> {
-        let (partitions, snapshot) = (self.partitions, snapshot_id.to_owned());
-        let partition = partition_of(snapshot_id.as_bytes(), partitions);
-        self.off_the_runtime(move |task| Cx::new(&*task, partitions).get_json(CONTENTS, partition, snapshot.as_bytes())).await
+    /// An attempt to inspect an image, also one that is over.
+    pub(crate) async fn attempt(&mut self, image_id: &str, attempt: u32) -> Result<Option<Inspection>, LogError> {
+        let (partitions, key) = (self.partitions, record::key(image_id, attempt));
+        let partition = partition_of(image_id.as_bytes(), partitions);
+        self.off_the_runtime(move |task| Cx::new(&*task, partitions).get_json(INSPECTIONS, partition, key.as_bytes())).await
+    }
+
+    /// What is known of a disk without reading it, and the snapshot that was read: another image of the same snapshot, or one that this is a copy of,
+    /// was inspected before.
+    pub(crate) async fn contents(&mut self, disk: &SourceDisk) -> Result<Option<(String, Box<ImageFindings>)>, LogError> {
+        let (partitions, disk) = (self.partitions, disk.clone());
+        let known = move |task: &mut T| {
+            let cx = Cx::new(&*task, partitions);
+            let get = |key: &str| cx.get_json::<String>(CONTENTS_OF, partition_of(key.as_bytes(), partitions), key.as_bytes());
+            let source = disk.copy_of.as_ref().map(|source| image_key(&source.region, &source.image_id));
+            let pointed = match (get(&disk.snapshot_id)?, source) {
+                (None, Some(source)) => get(&source)?,
+                (pointed, _) => pointed,
+            };
+            let snapshot = pointed.unwrap_or(disk.snapshot_id);
+            let found = cx.get_json(CONTENTS, partition_of(snapshot.as_bytes(), partitions), snapshot.as_bytes())?;
+            Ok(found.map(|found| (snapshot, found)))
+        };
+        self.off_the_runtime(known).await
     }
 
     /// The next commands, if there are any. They are taken once their positions are committed.
@@ -225,10 +246,23 @@ impl<T: Task + 'static> Book<T> {
         let findings = Findings { cloud: CLOUD.to_owned(), errors: found.findings.errors.clone(), images };
         cx.send_to(Topic::InspectionFindings, partition, found.image_id.as_bytes(), Cx::encode(&findings)?, now);
         if let Some(snapshot) = &found.snapshot_id {
-            cx.put_json(CONTENTS, partition_of(snapshot.as_bytes(), self.partitions), snapshot.as_bytes(), &found.findings)?;
+            self.keep_contents(cx, found, snapshot)?;
         }
         for fact in ImageFact::of_findings(findings, &found.region, found.at, &source_of(&found.command_id)) {
             cx.send_to(Topic::ImageFacts, partition, fact.to_key().as_bytes(), Cx::encode(&fact)?, now);
+        }
+        Ok(())
+    }
+
+    /// So that neither other images of the snapshot nor copies of this image are read again.
+    fn keep_contents(&self, cx: &mut Cx<'_>, found: &Found, snapshot: &str) -> Result<(), LogError> {
+        let of = |key: &str| partition_of(key.as_bytes(), self.partitions);
+        if found.known_from.is_none() {
+            cx.put_json(CONTENTS, of(snapshot), snapshot.as_bytes(), &found.findings)?;
+        }
+        let read = found.known_from.as_deref().unwrap_or(snapshot);
+        for key in [image_key(&found.region, &found.image_id), snapshot.to_owned()] {
+            cx.put_json(CONTENTS_OF, of(&key), key.as_bytes(), &read)?;
         }
         Ok(())
     }

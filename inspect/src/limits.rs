@@ -34,6 +34,8 @@ pub const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
 pub const QUEUE_RETRY: Duration = Duration::from_secs(30);
 /// Commands that are taken in one commit.
 pub const COMMANDS_PER_COMMIT: usize = 256;
+/// Inspections that wait that are looked at in one turn: each of them may be written.
+pub const WAITING_PER_TURN_MAX: usize = 256;
 /// Commits of the same that are tried before the worker gives up: each was said not to have happened.
 pub const COMMITS_REPEATED_MAX: u32 = 20;
 /// Characters of a text about what is in the way, at most; what is longer is cut.

@@ -79,7 +79,7 @@ where
         };
         let at = newest.changed_at.max(now);
         let (region, command_id): (String, CommandId) = (newest.region, newest.command_id);
-        Ok(Some(Found { image_id, region, command_id, snapshot_id: None, at, findings: Box::new(found) }))
+        Ok(Some(Found { image_id, region, command_id, snapshot_id: None, known_from: None, at, findings: Box::new(found) }))
     }
 }
 

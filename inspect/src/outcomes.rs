@@ -38,15 +38,16 @@ where
         self.write(Entry { inspections: vec![inspection], findings: found.into_iter().collect(), ..Entry::default() }, now).await
     }
 
-    /// What another image of the same snapshot had, unless somebody asked for this one to be read.
+    /// What another image of the same snapshot had, or the one that this is a copy of, unless somebody asked for this one to be read.
     async fn known_contents(&mut self, before: &Inspection, disk: &SourceDisk, now: UtcSecond) -> Result<Option<Entry>, WorkerError> {
         if before.state != InspectionState::Looking || before.asked_by.is_some() || before.end.is_some() {
             return Ok(None);
         }
-        let Some(findings) = self.book.contents(&disk.snapshot_id).await? else { return Ok(None) };
+        let Some((snapshot, findings)) = self.book.contents(disk).await? else { return Ok(None) };
         let mut inspection = before.clone();
         inspection.disk = Some(disk.clone());
-        let found = settle(&mut inspection, findings, now).map(|findings| Found { snapshot_id: None, ..found_by(&inspection, findings) });
+        let found =
+            settle(&mut inspection, findings, now).map(|findings| Found { known_from: Some(snapshot), ..found_by(&inspection, findings) });
         Ok(Some(Entry { inspections: vec![inspection], findings: found.into_iter().collect(), ..Entry::default() }))
     }
 
@@ -82,6 +83,7 @@ pub(crate) fn found_by(inspection: &Inspection, findings: Box<ImageFindings>) ->
         region: inspection.region.clone(),
         command_id: inspection.command_id.clone(),
         snapshot_id: inspection.disk.as_ref().map(|disk| disk.snapshot_id.clone()),
+        known_from: None,
         at: inspection.changed_at,
         findings,
     }

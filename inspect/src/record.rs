@@ -12,8 +12,16 @@ pub(crate) const BATCHES: Store = Store("inspection.batches");
 /// Accounts and regions that images were copied in: where to look for what is left over. By `account/region`, in the partition of an image.
 pub(crate) const PLACES: Store = Store("inspection.places");
 
-/// What was found on snapshots, by their ids, in the partition of that: a snapshot never changes, so that images of one are read once.
+/// What was found on snapshots that were read, by their ids, in the partition of that: a snapshot never changes, so that images of one are read once.
 pub(crate) const CONTENTS: Store = Store("inspection.contents");
+/// The snapshot in [`CONTENTS`] that an image's disk is, or is a copy of, by `region/image`, and by the id of the disk's own snapshot; in the partition
+/// of that.
+pub(crate) const CONTENTS_OF: Store = Store("inspection.contents_of");
+
+/// The key of an image in [`CONTENTS_OF`].
+pub(crate) fn image_key(region: &str, image_id: &str) -> String {
+    format!("{region}/{image_id}")
+}
 
 /// The key of an image's attempt. Attempts of an image are in order.
 pub(crate) fn key(image_id: &str, attempt: u32) -> String {

@@ -17,8 +17,8 @@ use crate::batch::{Batch, BatchState};
 use crate::batching::{BatchGave, gather, look_at, members_after};
 use crate::book::{Book, Entry, TASK};
 use crate::cloud::{Cloud, FindingsMessage, Place, Step, TaggedResource};
-use crate::intake::{accept, find_reader};
-use crate::limits::{LOOK_FOR_WORK_EVERY, QUEUE_RETRY, STEPS_AT_ONCE_MAX};
+use crate::intake::{Registered, accept, find_reader, hear_of_accounts};
+use crate::limits::{LOOK_FOR_WORK_EVERY, QUEUE_RETRY, STEPS_AT_ONCE_MAX, WAITING_PER_TURN_MAX};
 use crate::settings::Settings;
 use crate::steps::{has_step, take, take_of_batch};
 
@@ -156,10 +156,15 @@ where
         }
         let now = (self.clock)();
         metrics::counter!("cloudigrade_inspection_commands_unreadable_total").increment(told.unreadable);
+        let accounts = self.accounts.borrow().clone();
+        let registered = Registered::of(&accounts);
         let mut changed: BTreeMap<CommandId, Inspection> = BTreeMap::new();
         for command in told.commands {
-            let known = changed.get(&command.command_id).or_else(|| self.book.live().get(&command.command_id)).cloned();
-            if let Some(inspection) = self.follow(command, known, now) {
+            let known = match changed.get(&command.command_id).or_else(|| self.book.live().get(&command.command_id)) {
+                Some(known) => Some(known.clone()),
+                None => self.book.attempt(&command.image_id, command.attempt).await?,
+            };
+            if let Some(inspection) = self.follow(command, known, &registered, now) {
                 changed.insert(inspection.command_id.clone(), inspection);
             }
         }
@@ -169,13 +174,21 @@ where
     }
 
     /// What a command makes of its inspection; `None` where it changes nothing.
-    fn follow(&self, command: InspectionCommand, known: Option<Inspection>, now: UtcSecond) -> Option<Inspection> {
+    fn follow(
+        &self,
+        command: InspectionCommand,
+        known: Option<Inspection>,
+        registered: &Registered<'_>,
+        now: UtcSecond,
+    ) -> Option<Inspection> {
         match (command.order, known) {
+            (_, Some(inspection)) if inspection.state == InspectionState::Over => None,
             (InspectionOrder::Inspect, None) => {
                 let mut inspection = accept(command, &self.settings, now);
-                find_reader(&mut inspection, &self.accounts.borrow());
+                find_reader(&mut inspection, registered);
                 Some(inspection)
             }
+            (InspectionOrder::Inspect, Some(inspection)) => hear_of_accounts(&inspection, &command, now),
             (InspectionOrder::Agree, Some(mut inspection)) if inspection.end.is_none() => {
                 agree(&mut inspection, command.by, &self.settings, now);
                 Some(inspection)
@@ -230,22 +243,27 @@ where
     fn beginnings(&self, now: UtcSecond) -> (Vec<Inspection>, Vec<Inspection>) {
         use InspectionState::{AwaitingConsent, CleaningUp, Waiting};
         let accounts = self.accounts.borrow().clone();
+        let registered = Registered::of(&accounts);
         let begun = || self.book.live().values().filter(|inspection| inspection.state != Waiting);
-        let mut at_work: BTreeSet<&str> = begun().map(|inspection| inspection.image_id.as_str()).collect();
+        // Who cannot get rid of what it made, mostly as its account is gone, is not waited for: others can be asked.
+        let is_given_up = |inspection: &&Inspection| inspection.state == CleaningUp && inspection.deadline_at.is_none();
+        let in_the_way = begun().filter(|inspection| !is_given_up(inspection));
+        let mut at_work: BTreeSet<&str> = in_the_way.map(|inspection| inspection.image_id.as_str()).collect();
         let taken = begun().filter(|inspection| !matches!(inspection.state, AwaitingConsent | CleaningUp)).count();
         let mut room = self.settings.at_once.saturating_sub(taken);
         let is_due = |inspection: &&Inspection| inspection.state == Waiting && inspection.end.is_none() && inspection.due_at <= now;
         let mut due: Vec<&Inspection> = self.book.live().values().filter(is_due).collect();
         due.sort_by_key(|inspection| (inspection.created_at, inspection.attempt, &inspection.command_id));
+        due.truncate(WAITING_PER_TURN_MAX);
         let (mut still_waiting, mut changed) = (Vec::new(), Vec::new());
         for inspection in due {
             let mut after = inspection.clone();
             if !at_work.insert(&inspection.image_id) {
                 wait_on(&mut after, "an earlier attempt to inspect the image still removes what it made", now);
-            } else if !find_reader(&mut after, &accounts) {
-                wait_on(&mut after, "none of the accounts that own or use the image is registered and enabled: register one", now);
             } else if room == 0 {
                 wait_on(&mut after, "as many inspections as are configured are at work", now);
+            } else if !find_reader(&mut after, &registered) {
+                wait_on(&mut after, "none of the accounts that own or use the image is registered and enabled: register one", now);
             } else {
                 room -= 1;
                 begin_looking(&mut after, &self.settings, now);

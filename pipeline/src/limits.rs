@@ -55,6 +55,10 @@ pub const IMAGE_ACCOUNTS_KEPT: usize = 32;
 /// Accounts whose tags of an image are kept, at most: what is above it is counted and left out. It is far more than share an image that needs
 /// a tag, and keeps the state of one that everybody uses below a megabyte.
 pub const IMAGE_TAGGERS_MAX: usize = 1000;
+/// Resources that one call tags, or takes tags from: AWS takes no more.
+pub const TAGGED_RESOURCES_MAX: usize = 1_000;
+/// Tags that one call sets or takes away: AWS takes no more.
+pub const TAGS_PER_CALL_MAX: usize = 50;
 /// Attempts to inspect an image that the rules make; those that somebody asks for begin a new count.
 pub const INSPECTION_ATTEMPTS_MAX: u32 = 5;
 /// A text of evidence about an image, in characters; what is longer is cut.

@@ -136,6 +136,9 @@ fn describe(out: &mut dyn Write, inspection: &Inspection) -> std::io::Result<()>
     if let Some(disk) = &inspection.disk {
         let encrypted = if disk.encrypted { ", encrypted" } else { "" };
         line("disk", &format!("{}, {} GiB{encrypted}", disk.snapshot_id, disk.size_gib))?;
+        if let Some(source) = &disk.copy_of {
+            line("copy of", &format!("{} in {}", source.image_id, source.region))?;
+        }
     }
     line("estimated cost", &inspection.estimated_cost_micro_usd.map(dollars).unwrap_or_default())?;
     line("image copy", made.image_copy_id.as_deref().unwrap_or_default())?;

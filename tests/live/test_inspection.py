@@ -225,6 +225,25 @@ def test_an_image_in_another_region_is_read_where_scanners_are(inspecting: Inspe
     assert [(call["region"], call["params"]["SourceRegion"]) for call in copies] == [(REGION, OTHER_REGION)]
 
 
+def test_a_copy_of_an_image_in_another_region_shares_its_verdict_and_is_not_read(inspecting: Inspecting, tmp_path: Path) -> None:
+    image = inspecting.image("ami-0cc0cc0cc0cc0cc09", lookalike.disk(tmp_path, "rhel", lookalike.RHEL))
+    inspecting.start()
+    inspecting.use(image)
+    inspecting.become({image: ("inspected", True)})
+    elsewhere = inspecting.cloud
+    elsewhere.region = OTHER_REGION
+    ec2 = inspecting.aws.client("ec2", inspecting.account, OTHER_REGION)
+    copy = ec2.copy_image(SourceImageId=image, SourceRegion=REGION, Name="the same elsewhere")["ImageId"]
+    elsewhere.run("2024-03-01T10:00:00Z", image=copy)
+    inspecting.become({copy: ("inspected", True)})
+    inspecting.leaves_nothing()
+    assert inspecting.scanners() == [[image]]
+    listed = json.loads(inspecting.program.run("inspections", "list", "--all", "--format", "json").stdout)
+    (inspection,) = [one["id"] for one in listed if one["image_id"] == copy]
+    told = json.loads(inspecting.program.run("inspections", "show", inspection, "--format", "json").stdout)
+    assert told["disk"]["copy_of"] == {"image_id": image, "region": REGION}
+
+
 def test_many_images_share_scanners_and_each_is_read_once(inspecting: Inspecting, tmp_path: Path) -> None:
     images = [f"ami-0aa1aa1aa1aa1a{number:03d}" for number in range(23)]
     for number, image in enumerate(images):

@@ -3,6 +3,7 @@
 mod cached;
 mod counted;
 mod file;
+mod fingerprint;
 mod served;
 mod slice;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub use cached::Cached;
 pub use counted::{Budget, Counted};
 pub use file::FileSource;
+pub use fingerprint::{Fingerprinted, fingerprint};
 pub use served::{Served, serve};
 pub use slice::Slice;
 
@@ -45,15 +47,18 @@ pub struct Guarded {
     pub source: Source,
     /// Counts what the device itself had to deliver: the bytes read, as they are reported.
     pub device: Arc<Counted>,
+    /// The same by its contents.
+    pub contents: Arc<Fingerprinted>,
 }
 
 impl Guarded {
     /// Puts a cache and two budgets of [`crate::limits`] before a device that messages call `name`. The one above the cache ends a loop
     /// that only reads what is cached.
     pub fn new(device: Source, name: &str) -> Self {
-        let device = Arc::new(Counted::new(device, name, Budget::of_device()));
+        let contents = Arc::new(Fingerprinted::new(device));
+        let device = Arc::new(Counted::new(contents.clone(), name, Budget::of_device()));
         let cached = Arc::new(Cached::new(device.clone()));
-        Self { source: Arc::new(Counted::new(cached, name, Budget::of_requests())), device }
+        Self { source: Arc::new(Counted::new(cached, name, Budget::of_requests())), device, contents }
     }
 }
 

@@ -26,8 +26,12 @@ fn every_rhel_from_5_to_10_is_recognised_with_all_evidence() {
     if !have_tools() {
         return;
     }
+    let mut fingerprints = std::collections::BTreeSet::new();
     for major in 5..=10 {
-        let found = Inspection::of(&[&disk(&roots::rhel(major), major)]);
+        let disk = disk(&roots::rhel(major), major);
+        let found = Inspection::of(&[&disk]);
+        assert_eq!(found.image.fingerprint, Inspection::of(&[&disk]).image.fingerprint, "the same contents have the same fingerprint");
+        assert!(fingerprints.insert(found.image.fingerprint.clone().unwrap()), "others have another one");
         found.assert_rhel(roots::rhel_version(major));
         let image = &found.image;
         assert!(image.rhel_found && image.rhel_release_files_found && image.rhel_product_certs_found, "{}", found.json);

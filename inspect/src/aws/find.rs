@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::{DeviceType, Image, ImageState, ProductCodeValues, Snapshot};
 use cloudigrade_connectors::aws::Target;
-use cloudigrade_schemas::inspection::{Inspection, SourceDisk, SpecialImage};
+use cloudigrade_schemas::inspection::{CopiedFrom, Inspection, SourceDisk, SpecialImage};
 
 use super::AwsCloud;
 use super::clients::{Ec2, reader_of};
@@ -35,7 +35,7 @@ impl AwsCloud {
             detail: format!("the root device of {id} has no snapshot"),
         })?;
         match ec2.snapshot(&root.snapshot_id).await? {
-            Some(snapshot) => disk_of(&snapshot, &root),
+            Some(snapshot) => Ok(SourceDisk { copy_of: copied_from(&image), ..disk_of(&snapshot, &root) }),
             // Whoever owns an image sees its snapshot.
             None if image.owner_id() == Some(reader.account_id.as_str()) => {
                 refused(SpecialImage::ImageGone, format!("the snapshot {} of {id} does not exist", root.snapshot_id))
@@ -46,6 +46,7 @@ impl AwsCloud {
                 size_gib: root.size_gib,
                 encrypted: root.encrypted,
                 kms_key_id: None,
+                copy_of: copied_from(&image),
             }),
         }
     }
@@ -53,21 +54,16 @@ impl AwsCloud {
     /// See [`crate::cloud::Cloud::find_copied_disk`].
     pub(super) async fn copied_disk(&self, inspection: &Inspection) -> Outcome<SourceDisk> {
         let ec2 = self.reader(inspection).await?;
-        let image = self.find_copy(&ec2, inspection).await?.ok_or_else(|| {
-            Halt::missing(format!(
-                "the copy {} of {} is not there",
-                inspection.made.image_copy_id.as_deref().unwrap_or("?"),
-                inspection.image_id
-            ))
-        })?;
-        let id = image.image_id().unwrap_or_default().to_owned();
+        let image = self
+            .find_copy(&ec2, inspection)
+            .await?
+            .ok_or_else(|| Halt::missing(format!("the copy of {} is not there", inspection.image_id)))?;
         match image.state() {
             Some(ImageState::Available) => {}
             Some(ImageState::Pending | ImageState::Transient) => return Err(Halt::NotYet),
             state => {
                 let why = image.state_reason().and_then(|reason| reason.message()).unwrap_or("AWS does not say why");
-                let detail =
-                    format!("the copy {id} of {} is {}: {why}", inspection.image_id, state.map_or("in no state", ImageState::as_str));
+                let detail = format!("the copy of {} is {}: {why}", inspection.image_id, state.map_or("in no state", ImageState::as_str));
                 return Err(match speaks_of_keys(&why.to_lowercase()) {
                     true => Halt::Refused { special: SpecialImage::Encrypted, detail },
                     false => Halt::Failed { detail },
@@ -75,13 +71,14 @@ impl AwsCloud {
             }
         }
         let root =
-            root_of(&image).ok_or_else(|| Halt::Failed { detail: format!("the copy {id} of {} has no snapshot", inspection.image_id) })?;
+            root_of(&image).ok_or_else(|| Halt::Failed { detail: format!("the copy of {} has no snapshot", inspection.image_id) })?;
         let snapshot = ec2.snapshot(&root.snapshot_id).await?;
-        let snapshot = snapshot.ok_or_else(|| Halt::missing(format!("the snapshot {} of the copy {id} is not there", root.snapshot_id)))?;
+        let snapshot =
+            snapshot.ok_or_else(|| Halt::missing(format!("the snapshot of the copy of {} is not there", inspection.image_id)))?;
         if value(snapshot.tags(), TAG_INSTALLATION) != Some(self.settings.installation.as_str()) {
-            return Err(Halt::missing(format!("the snapshot {} of the copy {id} is not tagged as ours", root.snapshot_id)));
+            return Err(Halt::missing(format!("the snapshot of the copy of {} is not tagged as ours", inspection.image_id)));
         }
-        disk_of(&snapshot, &root)
+        Ok(disk_of(&snapshot, &root))
     }
 
     /// The copy of an attempt's image, by its id or else by its tags.
@@ -147,14 +144,23 @@ fn root_of(image: &Image) -> Option<Root> {
     })
 }
 
-fn disk_of(snapshot: &Snapshot, root: &Root) -> Outcome<SourceDisk> {
-    Ok(SourceDisk {
+fn disk_of(snapshot: &Snapshot, root: &Root) -> SourceDisk {
+    SourceDisk {
         snapshot_id: root.snapshot_id.clone(),
         owner_id: snapshot.owner_id().map(str::to_owned),
         size_gib: snapshot.volume_size().and_then(|gib| u32::try_from(gib).ok()).unwrap_or(root.size_gib),
         encrypted: snapshot.encrypted().unwrap_or(root.encrypted),
         kms_key_id: snapshot.kms_key_id().map(str::to_owned),
-    })
+        copy_of: None,
+    }
+}
+
+/// The image that this one is a copy of. EC2 also names the image that an instance ran when this one was made of it, but then it names the instance
+/// too: what the instance did to its disk since is not in that image (EC2 User Guide, AMI ancestry).
+fn copied_from(image: &Image) -> Option<CopiedFrom> {
+    let (image_id, region) = image.source_image_id().zip(image.source_image_region())?;
+    let is_copy = image.source_instance_id().is_none() && !image_id.is_empty() && !region.is_empty();
+    is_copy.then(|| CopiedFrom { image_id: image_id.to_owned(), region: region.to_owned() })
 }
 
 #[cfg(test)]
@@ -202,5 +208,13 @@ mod tests {
         let code = |kind| ProductCode::builder().product_code_id("abc").product_code_type(kind).build();
         let of = |kind| sold_by(&Image::builder().product_codes(code(kind)).build()).map(str::to_owned);
         assert_eq!((of(ProductCodeValues::Marketplace).as_deref(), of(ProductCodeValues::Devpay)), (Some("abc"), None));
+    }
+
+    #[test]
+    fn an_image_is_a_copy_of_its_source_unless_an_instance_came_between() {
+        let image = || Image::builder().source_image_id("ami-1").source_image_region("us-east-1");
+        assert_eq!(copied_from(&image().build()), Some(CopiedFrom { image_id: "ami-1".into(), region: "us-east-1".into() }));
+        assert_eq!(copied_from(&image().source_instance_id("i-1").build()), None);
+        assert_eq!(copied_from(&Image::builder().source_image_id("ami-1").build()), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use cloudigrade_schemas::UtcSecond;
-use cloudigrade_schemas::inspection::{Inspection, SourceDisk, SpecialImage};
+use cloudigrade_schemas::inspection::{CopiedFrom, Inspection, SourceDisk, SpecialImage};
 use tokio::sync::Notify;
 
 use super::world::{Fault, Resource, SimImage, World};
@@ -75,7 +75,14 @@ fn refuse<T>(special: SpecialImage) -> Step<T> {
 }
 
 fn disk(snapshot_id: &str, owner: &str) -> SourceDisk {
-    SourceDisk { snapshot_id: snapshot_id.to_owned(), owner_id: Some(owner.to_owned()), size_gib: 10, encrypted: false, kms_key_id: None }
+    SourceDisk {
+        snapshot_id: snapshot_id.to_owned(),
+        owner_id: Some(owner.to_owned()),
+        size_gib: 10,
+        encrypted: false,
+        kms_key_id: None,
+        copy_of: None,
+    }
 }
 
 fn tag(inspection: &Inspection) -> &str {
@@ -91,7 +98,8 @@ impl Cloud for SimCloud {
             (_, Some(special @ (S::ImageGone | S::ImageFailed | S::NoSnapshot | S::OtherPartition))) => refuse(special),
             (Some(image), _) => {
                 let own = format!("snap-of-{}", inspection.image_id);
-                Step::Done(disk(image.snapshot.as_ref().unwrap_or(&own), &image.owner))
+                let copy_of = image.copy_of.clone().map(|image_id| CopiedFrom { image_id, region: "us-east-1".to_owned() });
+                Step::Done(SourceDisk { copy_of, ..disk(image.snapshot.as_ref().unwrap_or(&own), &image.owner) })
             }
         };
         self.call(of).await
@@ -249,6 +257,9 @@ impl Cloud for SimCloud {
 
     async fn clean_up(&self, inspection: &Inspection) -> Step<()> {
         let clean = |world: &mut World, _| {
+            if world.stuck_attempt == Some(inspection.attempt) {
+                return Step::Retry { detail: "the role is gone".to_owned() };
+            }
             if let Some(snapshot) = &inspection.made.shared_snapshot_id {
                 world.shared.remove(snapshot);
             }

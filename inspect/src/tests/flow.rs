@@ -124,6 +124,24 @@ async fn images_of_one_snapshot_are_read_once_unless_somebody_asks() {
 }
 
 #[tokio::test]
+async fn copies_of_an_image_share_its_verdict_and_their_copies_do() {
+    let mut stage = Stage::new(one(SimImage::of(ACCOUNT)), Settings::default(), Faults::none());
+    stage.until_all_is_over().await;
+    for (copy, source) in [("ami-2", "ami-1"), ("ami-3", "ami-2"), ("ami-4", "ami-unread")] {
+        // Nobody looks into a copy: it would say something else.
+        let image = SimImage { copy_of: Some(source.to_owned()), is_rhel: Some(false), ..SimImage::of(ACCOUNT) };
+        stage.cloud.world().images.insert(copy.to_owned(), image);
+        stage.tell(copy, metadata(ACCOUNT));
+        stage.until_all_is_over().await;
+    }
+    let told = ["ami-1", "ami-2", "ami-3", "ami-4"].map(|image| stage.image(image).rhel_detected);
+    assert_eq!((told, stage.cloud.world().started.len()), ([Some(true), Some(true), Some(true), Some(false)], 2));
+    stage.want("ami-2", InspectionWanted::Inspect, 1);
+    stage.until_all_is_over().await;
+    assert_eq!((stage.image("ami-2").rhel_detected, stage.cloud.world().started.len()), (Some(false), 3), "somebody asked for this one");
+}
+
+#[tokio::test]
 async fn where_consent_is_needed_nothing_is_made_before_somebody_agrees() {
     let settings = Settings { consent: true, ..Settings::default() };
     let mut stage = Stage::new(one(SimImage::of(ACCOUNT)), settings, Faults::none());
@@ -190,6 +208,24 @@ async fn an_image_that_nobody_registered_waits_until_somebody_is() {
     stage.accounts.send_replace(Arc::new(vec![account(ACCOUNT, "acme")]));
     stage.until_all_is_over().await;
     assert_eq!(stage.image("ami-1").rhel_detected, Some(true));
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_remove_what_it_made_does_not_keep_the_next_one_waiting() {
+    let mut stage = Stage::new(one(SimImage::of(ACCOUNT)), Settings::default(), Faults::none());
+    stage.used_by_us(&["ami-1"]);
+    stage.until("something made", |stage| !stage.cloud.left().is_empty()).await;
+    stage.cloud.world().stuck_attempt = Some(1);
+    stage.want("ami-1", InspectionWanted::Abort, 0);
+    stage
+        .until("the first being told to be over", |stage| {
+            stage.inspections()[0].state == InspectionState::CleaningUp && stage.inspections()[0].deadline_at.is_none()
+        })
+        .await;
+    stage.want("ami-1", InspectionWanted::Inspect, 1);
+    stage.until("the second verdict", |stage| stage.image("ami-1").rhel_detected == Some(true)).await;
+    stage.cloud.world().stuck_attempt = None;
+    stage.until_all_is_over().await;
 }
 
 #[tokio::test]

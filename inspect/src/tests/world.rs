@@ -43,11 +43,13 @@ pub struct SimImage {
     pub is_direct: bool,
     /// Its snapshot, where it is not one of its own.
     pub snapshot: Option<String>,
+    /// The image that it is a copy of.
+    pub copy_of: Option<String>,
 }
 
 impl SimImage {
     pub fn of(owner: &str) -> Self {
-        Self { owner: owner.to_owned(), special: None, is_rhel: Some(true), is_direct: true, snapshot: None }
+        Self { owner: owner.to_owned(), special: None, is_rhel: Some(true), is_direct: true, snapshot: None, copy_of: None }
     }
 
     pub fn special(owner: &str, special: SpecialImage) -> Self {
@@ -82,6 +84,8 @@ pub struct World {
     pub sizes: Vec<usize>,
     /// Whether scanners never answer.
     pub is_silent: bool,
+    /// The attempts of this number cannot be cleaned up after.
+    pub stuck_attempt: Option<u32>,
     pub calls: usize,
     /// Which call is faulty, and how.
     pub fault: Option<(usize, Fault)>,

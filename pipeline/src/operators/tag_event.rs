@@ -10,6 +10,7 @@ use cloudigrade_schemas::{DeadLetterReason, ImageTag, SourceRef};
 
 use super::fields::Json;
 use super::trail_event::{EVENT_SOURCE, Unusable, account_of, event_time};
+use crate::limits::{TAGGED_RESOURCES_MAX, TAGS_PER_CALL_MAX};
 
 /// What the ids of images begin with.
 const IMAGE_ID_PREFIX: &str = "ami-";
@@ -59,6 +60,15 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
     if named.is_empty() && !is_set {
         named.push((None, None));
     }
+    let unusable = |detail: String| Unusable { reason: DeadLetterReason::BadField, detail };
+    // One record must not become millions.
+    if images.len() > TAGGED_RESOURCES_MAX || named.len() > TAGS_PER_CALL_MAX {
+        let (images, tags) = (images.len(), named.len());
+        return Err(unusable(format!(
+            "{tags} tags of {images} images are more than the {TAGS_PER_CALL_MAX} of {TAGGED_RESOURCES_MAX} that AWS takes; check what wrote the \
+             record"
+        )));
+    }
     let within = |text: &str, limit: usize| text.chars().count() <= limit;
     let sound = images.iter().chain([&region]).chain(&account).all(|name| within(name, NAME_CHARS_MAX))
         && named.iter().all(|(key, value)| {
@@ -66,8 +76,7 @@ pub(super) fn tags_of(record: Json<'_>, source: &SourceRef<'_>) -> Result<Vec<Im
                 && value.as_ref().is_none_or(|value| within(value, TAG_VALUE_CHARS_MAX))
         });
     if !sound {
-        let detail = "a tag of an image has a name or a value that AWS does not take; check what wrote the record".to_owned();
-        return Err(Unusable { reason: DeadLetterReason::BadField, detail });
+        return Err(unusable("a tag of an image has a name or a value that AWS does not take; check what wrote the record".to_owned()));
     }
     let source = source.to_string();
     let tag = |image: &String, (key, value): &(Option<String>, Option<String>)| ImageTag {

@@ -78,6 +78,10 @@ pub struct ImageFindings {
     /// Bytes that were read of all disks together; what was read twice counts twice.
     #[serde(default)]
     pub bytes_read: u64,
+    /// A fingerprint of what was read: the same version of houndigrade gives disks with the same contents the same one, whatever they are called and
+    /// wherever they are. Absent where something could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// How far an inspection could look, at an image or at one of its volumes.

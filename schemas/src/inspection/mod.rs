@@ -118,6 +118,18 @@ pub struct SourceDisk {
     /// The ARN of the key that it is encrypted with, where that is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
+    /// The image that this one is a copy of, as EC2 says: then their disks are identical.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<CopiedFrom>,
+}
+
+/// The image that another one is a copy of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopiedFrom {
+    /// Its id.
+    pub image_id: String,
+    /// Its region.
+    pub region: String,
 }
 
 /// What an attempt made in the cloud.

@@ -251,6 +251,8 @@ def _install_images(disks: Disks) -> None:
             # The snapshot that moto makes of its own for each image.
             backend.snapshots.pop(image.ebs_snapshot.id)
             image.root_device_type = source.root_device_type
+            # Moto does not tell what an image is a copy of.
+            image.source_image_id, image.source_image_region = source_id, self._get_param("SourceRegion")
             image.ebs_snapshot = _copied(disks, backend, source.ebs_snapshot, self.current_account, f"Copied for {image.id}", image.id)
             image.looks_left, image.ebs_snapshot.looks_left = image.ebs_snapshot.looks_left, 0
             image.fails, image.ebs_snapshot.fails = image.ebs_snapshot.fails, None

@@ -1,6 +1,7 @@
 //! Tags of images, from CloudTrail records to facts.
 
 use super::*;
+use crate::limits::{TAGGED_RESOURCES_MAX, TAGS_PER_CALL_MAX};
 
 /// A call of 2024-03-01 at `time`, of account 000000000001.
 fn call(name: &str, time: &str, resources: &[&str], tags: Option<&[(&str, Option<&str>)]>) -> Value {
@@ -115,6 +116,20 @@ fn failed_calls_and_those_of_others_say_nothing_and_what_cannot_be_used_is_a_dea
     let long = call("CreateTags", "09:00", &["ami-1"], Some(&[(&"k".repeat(129), Some("v"))]));
     let pipeline = Pipeline::of(&[with("eventTime", json!("soon")), long, call("CreateTags", "09:00", &["ami-1"], Some(&[("", None)]))]);
     assert_eq!((pipeline.tags.len(), pipeline.counters.get(counted::DEAD_LETTERS)), (0, 3));
+}
+
+#[test]
+fn a_call_with_more_than_aws_takes_is_one_dead_letter_and_not_a_fact_for_each_tag_of_each_image() {
+    let images: Vec<String> = (0..=TAGGED_RESOURCES_MAX).map(|number| format!("ami-{number}")).collect();
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    let keys: Vec<String> = (0..=TAGS_PER_CALL_MAX).map(|number| format!("key {number}")).collect();
+    let keys: Vec<(&str, Option<&str>)> = keys.iter().map(|key| (key.as_str(), Some("v"))).collect();
+    let told = |images: &[&str], keys: &[(&str, Option<&str>)]| {
+        let pipeline = Pipeline::of(&[call("CreateTags", "09:00", images, Some(keys))]);
+        (pipeline.tags.len(), pipeline.counters.get(counted::DEAD_LETTERS))
+    };
+    assert_eq!((told(&images, &keys[..1]), told(&images[..1], &keys)), ((0, 1), (0, 1)));
+    assert_eq!(told(&images[1..], &keys[1..]), (TAGGED_RESOURCES_MAX * TAGS_PER_CALL_MAX, 0));
 }
 
 fn any_call() -> impl Strategy<Value = Value> {
