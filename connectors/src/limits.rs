@@ -20,18 +20,22 @@ pub const RESCANNED_BYTES_MAX: usize = 256 << 20;
 pub const FIRST_BYTES_OF_LARGE: usize = 1024;
 /// Objects that are fetched from S3 at the same time.
 pub const S3_GETS_AT_ONCE_MAX: usize = 16;
-/// Harvested objects that wait to be committed; the workers wait for room.
-pub const HARVEST_QUEUE_MAX: usize = 256;
+/// Harvested objects that a worker hands over at once, at most.
+pub const BUNDLE_OBJECTS: usize = 16;
+/// Bytes from which on a worker hands over what it has harvested.
+pub const BUNDLE_BYTES: usize = 256 << 10;
+/// Bundles of harvested objects that wait to be committed; the workers wait for room.
+pub const HARVEST_QUEUE_MAX: usize = 16;
 /// Bytes that are harvested but not committed; the workers wait for room.
 pub const IN_FLIGHT_BYTES_MAX: usize = 48 << 20;
 /// Objects that inflate to more than this many bytes are decoded one at a time.
 pub const LARGE_OBJECT_BYTES: usize = 16 << 20;
-/// Relevant records that one commit of the source joins.
-pub const COMMIT_RECORDS: usize = 2_000;
-/// Bytes that one commit of the source joins.
+/// Relevant records from which on a commit of the source joins no more.
+pub const COMMIT_RECORDS: usize = 1_000;
+/// Bytes from which on a commit of the source joins no more.
 pub const COMMIT_BYTES: usize = 8 << 20;
-/// Objects that one commit of the source joins.
-pub const COMMIT_OBJECTS: usize = 1_000;
+/// Objects from which on a commit of the source joins no more. What the last commit of an ingest joins waits for all of it, so it is not many.
+pub const COMMIT_OBJECTS: usize = 400;
 /// How long a commit of the source waits for more.
 pub const COMMIT_LINGER: Duration = Duration::from_millis(50);
 /// Entries that wait for the committing thread while serving; finders wait for room.

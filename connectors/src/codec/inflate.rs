@@ -93,8 +93,12 @@ impl Inflater {
         }
         if claimed <= allowed && !self.may_have_another_member(object) {
             if self.buffer.len() < claimed {
-                self.buffer.reserve_exact(claimed - self.buffer.len());
-                self.buffer.resize(claimed, 0);
+                // Room for somewhat larger ones too: sizes differ, and new memory is dear. What is large comes seldom.
+                let spare = if claimed <= INFLATE_BUFFER_KEPT_BYTES / 2 { claimed / 2 } else { 0 };
+                let length = (claimed + spare).min(allowed);
+                self.buffer = Vec::new();
+                self.buffer.reserve_exact(length);
+                self.buffer.resize(length, 0);
             }
             if self.libdeflate.gzip_decompress(object, &mut self.buffer[..claimed]) == Ok(claimed) {
                 return Inflated { text: &self.buffer[..claimed], fault: None };

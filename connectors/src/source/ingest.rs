@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::engine::{Counters, Cx, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId, TaskSpec};
@@ -27,14 +27,14 @@ use super::harvest::Harvest;
 use crate::codec::{CodecLimits, Decoder, ObjectKind};
 use crate::completeness::{Rules, look};
 use crate::limits::{
-    COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX, INFLATED_BYTES_MAX,
-    LARGE_OBJECT_BYTES,
+    BUNDLE_BYTES, BUNDLE_OBJECTS, COMMIT_BYTES, COMMIT_LINGER, COMMIT_OBJECTS, COMMIT_RECORDS, HARVEST_QUEUE_MAX, IN_FLIGHT_BYTES_MAX,
+    INFLATED_BYTES_MAX, LARGE_OBJECT_BYTES,
 };
 
 /// The task under which objects enter the log.
 const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
 /// How long an operator's task waits for records before it looks whether it may end.
-const OPERATORS_WAIT: Duration = Duration::from_millis(20);
+const OPERATORS_WAIT: Duration = Duration::from_millis(2);
 
 /// How to ingest.
 #[derive(Clone, Copy, Debug)]
@@ -212,6 +212,12 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
     })
 }
 
+/// Harvested objects on their way from a worker to the committer, which they wake once, not one by one.
+struct Bundle<'a> {
+    harvests: Vec<Harvest>,
+    pass: Pass<'a>,
+}
+
 /// What the threads of one run share.
 struct Run<'a> {
     feeds: &'a [Box<dyn Feed>],
@@ -243,19 +249,32 @@ impl<'a> Run<'a> {
     }
 
     /// A worker: until the feeds end, somebody asks to stop, or the committer is gone.
-    fn work<'r>(&'r self, harvests: &SyncSender<(Harvest, Pass<'r>)>) -> Result<(), IngestError> {
+    fn work<'r>(&'r self, bundles: &SyncSender<Bundle<'r>>) -> Result<(), IngestError> {
         let mut decoder = Decoder::new(self.options.codec);
+        let (mut harvests, mut bytes, mut began) = (Vec::new(), 0, Instant::now());
         for feed in self.feeds {
             while !self.stopping() {
                 let Some(delivery) = feed.next().inspect_err(|_| self.failed.store(true, Ordering::Relaxed))? else { break };
                 let Some(harvest) = self.harvest(&mut decoder, delivery) else { continue };
-                let pass = self.gate.enter(harvest.bytes());
-                if harvests.send((harvest, pass)).is_err() {
+                if harvests.is_empty() {
+                    began = Instant::now();
+                }
+                bytes += harvest.bytes();
+                harvests.push(harvest);
+                let is_full = harvests.len() >= BUNDLE_OBJECTS || bytes >= BUNDLE_BYTES || began.elapsed() >= COMMIT_LINGER;
+                if is_full && !self.hand_over(std::mem::take(&mut harvests), std::mem::take(&mut bytes), bundles) {
                     return Ok(());
                 }
             }
         }
+        self.hand_over(harvests, bytes, bundles);
         Ok(())
+    }
+
+    /// Gives harvests to the committer, once there is room for them; whether it is still there. They are let in together: who waits for room
+    /// with some of it in hand could wait for ever.
+    fn hand_over<'r>(&'r self, harvests: Vec<Harvest>, bytes: usize, bundles: &SyncSender<Bundle<'r>>) -> bool {
+        harvests.is_empty() || bundles.send(Bundle { harvests, pass: self.gate.enter(bytes) }).is_ok()
     }
 
     fn harvest(&self, decoder: &mut Decoder, delivery: Delivery) -> Option<Harvest> {
@@ -289,20 +308,23 @@ impl<'a> Run<'a> {
     }
 
     /// Commits what the workers give, many objects at once. Returns how many dead letters there were.
-    fn commit_all<T: Task>(&self, mut source: T, harvests: &Receiver<(Harvest, Pass<'_>)>) -> Result<u64, IngestError> {
+    fn commit_all<T: Task>(&self, mut source: T, bundles: &Receiver<Bundle<'_>>) -> Result<u64, IngestError> {
         let mut dead_letters = 0;
-        while let Ok((first, pass)) = harvests.recv() {
-            let mut batch = vec![first];
+        while let Ok(Bundle { harvests: mut batch, pass }) = bundles.recv() {
             let mut passes = vec![pass];
-            let (mut records, mut bytes) = (batch[0].messages(), batch[0].bytes());
+            let weigh = |harvests: &[Harvest]| {
+                harvests.iter().fold((0, 0), |(records, bytes), harvest| (records + harvest.messages(), bytes + harvest.bytes()))
+            };
+            let (mut records, mut bytes) = weigh(&batch);
             while records < COMMIT_RECORDS && bytes < COMMIT_BYTES && batch.len() < COMMIT_OBJECTS {
-                let (harvest, pass) = match harvests.recv_timeout(COMMIT_LINGER) {
+                let Bundle { harvests, pass } = match bundles.recv_timeout(COMMIT_LINGER) {
                     Ok(next) => next,
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 };
-                records += harvest.messages();
-                bytes += harvest.bytes();
-                batch.push(harvest);
+                let (more_records, more_bytes) = weigh(&harvests);
+                records += more_records;
+                bytes += more_bytes;
+                batch.extend(harvests);
                 passes.push(pass);
             }
             dead_letters += batch.iter().map(Harvest::dead_letters).sum::<u64>();

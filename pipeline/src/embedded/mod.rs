@@ -21,9 +21,10 @@ mod read;
 mod task;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub use task::EmbeddedTask;
 
 use crate::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskId, TaskSpec};
 use failure::reading;
+use layout::Place;
 use read::Budget;
 use writer::{Fence, Request};
 
@@ -51,8 +53,16 @@ pub struct Appends(u64);
 /// What the writer and the readers share.
 struct Shared {
     db: Database,
-    appends: Mutex<Appends>,
-    appended: Condvar,
+    appended: Mutex<Appended>,
+    grown: Condvar,
+}
+
+/// What was made durable.
+#[derive(Default)]
+struct Appended {
+    times: Appends,
+    /// The offset behind the last record of each partition that has any: who has read up to it need not look into the file.
+    ends: BTreeMap<Place, u64>,
 }
 
 /// The open file and its writer.
@@ -133,11 +143,7 @@ impl Log for EmbeddedLog {
     }
 
     fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
-        let read = || -> Result<u64, redb::Error> {
-            let table = self.handle.shared.db.begin_read()?.open_table(layout::ENDS)?;
-            Ok(table.get(&layout::place(topic, partition))?.map_or(0, |end| end.value()))
-        };
-        Ok(Position { topic, partition, offset: read().map_err(reading)? })
+        Ok(Position { topic, partition, offset: self.handle.shared.end(topic, partition) })
     }
 }
 
@@ -154,26 +160,42 @@ impl StateRead for EmbeddedLog {
 
 impl Shared {
     fn new(db: Database) -> Self {
-        Self { db, appends: Mutex::default(), appended: Condvar::new() }
+        Self { db, appended: Mutex::default(), grown: Condvar::new() }
     }
 
     fn state(&self) -> Result<read::StateTable, redb::Error> {
         Ok(self.db.begin_read()?.open_table(layout::STATE)?)
     }
 
+    fn appended(&self) -> MutexGuard<'_, Appended> {
+        self.appended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn appends(&self) -> Appends {
-        *self.appends.lock().unwrap_or_else(PoisonError::into_inner)
+        self.appended().times
+    }
+
+    /// The offset behind the last durable record of a partition.
+    fn end(&self, topic: Topic, partition: u32) -> u64 {
+        self.appended().ends.get(&layout::place(topic, partition)).copied().unwrap_or(0)
     }
 
     fn wait_appended(&self, seen: Appends, wait: Duration) -> Appends {
-        let appends = self.appends.lock().unwrap_or_else(PoisonError::into_inner);
-        let (appends, _) = self.appended.wait_timeout_while(appends, wait, |now| *now == seen).unwrap_or_else(PoisonError::into_inner);
-        *appends
+        let unchanged = |now: &mut Appended| now.times == seen;
+        let (now, _) = self.grown.wait_timeout_while(self.appended(), wait, unchanged).unwrap_or_else(PoisonError::into_inner);
+        now.times
     }
 
-    fn tell_appended(&self) {
-        self.appends.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
-        self.appended.notify_all();
+    /// Tells readers where partitions end that have grown.
+    fn tell_appended(&self, ends: BTreeMap<Place, u64>) {
+        if ends.is_empty() {
+            return;
+        }
+        let mut appended = self.appended();
+        appended.ends.extend(ends);
+        appended.times.0 += 1;
+        drop(appended);
+        self.grown.notify_all();
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a transaction to what is written: checked and encoded in the thread that commits, so that the writer only writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::topic::Keeps;
@@ -66,11 +66,19 @@ fn appends(outputs: &[Output]) -> Vec<(Place, Vec<Append>)> {
         let place = layout::place(topic, partition);
         let appends = match topic.keeps() {
             Keeps::All => batches(&outputs),
-            Keeps::Latest => outputs.into_iter().map(|output| latest(place, output)).collect(),
+            Keeps::Latest => latest_of(&outputs).into_iter().map(|output| latest(place, output)).collect(),
         };
         (place, appends)
     };
     by_place.into_iter().map(encode).collect()
+}
+
+/// The last record of each key: those before it would be replaced in the same commit, so nobody could ever read them.
+fn latest_of<'o>(outputs: &[&'o Output]) -> Vec<&'o Output> {
+    let mut keys = HashSet::with_capacity(outputs.len());
+    let mut latest: Vec<&Output> = outputs.iter().rev().copied().filter(|output| keys.insert(output.key.as_slice())).collect();
+    latest.reverse();
+    latest
 }
 
 fn latest(place: Place, output: &Output) -> Append {

@@ -50,6 +50,15 @@ impl EmbeddedTask {
 
     /// What is there now.
     fn read_some(&mut self, limits: PollLimits) -> Result<Vec<Record>, redb::Error> {
+        // Most partitions have nothing new most of the time, and their last batches would be opened in vain.
+        let has_more: Vec<bool> = {
+            let appended = self.log.handle.shared.appended();
+            let end = |at: &Position| appended.ends.get(&layout::place(at.topic, at.partition)).copied().unwrap_or(0);
+            self.next.iter().map(|at| at.offset < end(at)).collect()
+        };
+        if !has_more.contains(&true) {
+            return Ok(Vec::new());
+        }
         let table = self.log.handle.shared.db.begin_read()?.open_table(layout::RECORDS)?;
         let (mut budget, mut records) = (Budget::new(limits), Vec::new());
         for _ in 0..self.next.len() {
@@ -58,6 +67,9 @@ impl EmbeddedTask {
             }
             let at = self.turn;
             self.turn = (self.turn + 1) % self.next.len();
+            if !has_more[at] {
+                continue;
+            }
             self.next[at] = read::partition(&table, self.next[at], &mut budget, &mut records)?;
         }
         Ok(records)

@@ -56,7 +56,7 @@ impl Fence {
 /// The writer's own view of the log.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    /// The offset that the next record of a partition gets.
+    /// The offset that the next record of a partition gets. Readers are told by [`Shared::tell_appended`] once it is durable.
     ends: BTreeMap<Place, u64>,
     generations: BTreeMap<TaskId, Arc<AtomicU64>>,
     /// After a failure the file's state is unknown until it is opened anew, so nothing more is written.
@@ -70,6 +70,7 @@ impl Writer {
             let (place, end) = stored?;
             ends.insert(*place.value(), end.value());
         }
+        shared.tell_appended(ends.clone());
         Ok(Self { shared, ends, generations: BTreeMap::new(), failure: None })
     }
 
@@ -92,7 +93,11 @@ impl Writer {
             }
         }
         let outcome = self.write(&commits);
-        self.shared.tell_appended();
+        if outcome.is_ok() {
+            let grown = commits.iter().flat_map(|commit| &commit.txn.appends);
+            let ends: BTreeMap<Place, u64> = grown.filter_map(|(place, _)| Some((*place, *self.ends.get(place)?))).collect();
+            self.shared.tell_appended(ends);
+        }
         for commit in commits {
             answer(&commit.done, outcome.as_ref().map(|&()| ()).map_err(|failure| failure.to_error("committing to the log")));
         }

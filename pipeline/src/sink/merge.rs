@@ -24,6 +24,8 @@ use crate::limits::FILE_ROWS_MAX;
 const CREATED_BY: &str = "cloudigrade";
 /// A fair trade of size for speed: tables are written often.
 const ZSTD_LEVEL: i32 = 1;
+/// Files of so many rows are compressed by what needs no preparation: to prepare zstd for each column takes longer than to compress it.
+const SNAPPY_ROWS_MAX: usize = 4096;
 
 /// A new file.
 pub struct NewFile {
@@ -119,8 +121,11 @@ fn write_divided(kind: Kind, slice: Slice, rows: RecordBatch, files: &mut Vec<Ne
 }
 
 fn write(kind: Kind, rows: &RecordBatch) -> Result<Bytes, SinkError> {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(SinkError::parquet(kind.name()))?;
-    let properties = WriterProperties::builder().set_created_by(CREATED_BY.to_owned()).set_compression(Compression::ZSTD(level)).build();
+    let compression = match rows.num_rows() <= SNAPPY_ROWS_MAX {
+        true => Compression::SNAPPY,
+        false => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(SinkError::parquet(kind.name()))?),
+    };
+    let properties = WriterProperties::builder().set_created_by(CREATED_BY.to_owned()).set_compression(compression).build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).map_err(SinkError::parquet(kind.name()))?;
     writer.write(rows).map_err(SinkError::parquet(kind.name()))?;

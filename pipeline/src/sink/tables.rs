@@ -88,21 +88,22 @@ impl Tables {
     /// # Errors
     /// Any [`SinkError`].
     pub async fn catch_up<L: Log>(&mut self, log: &L) -> Result<Applied, SinkError> {
-        let mut applied = Applied::default();
-        for lane in &mut self.lanes {
-            let ends = lane.ends(log, self.partitions)?;
-            while let Some(stretch) = lane.read(log, &ends)? {
-                for writer in &mut lane.writers {
-                    writer.clean_before_checkpoint().await?;
-                }
-                applied.messages += stretch.records.len() as u64;
-                let changes = stretch.changes()?;
-                let rewritten = lane.rewrite(&changes)?;
-                for (writer, rewritten) in lane.writers.iter_mut().zip(rewritten) {
-                    applied.files += writer.apply(rewritten, &stretch.next).await?;
-                    applied.commits += 1;
-                }
+        let (partitions, runtime) = (self.partitions, Handle::current());
+        let catch_up = |lanes: &mut [Lane]| {
+            let mut applied = Applied::default();
+            for lane in lanes {
+                runtime.block_on(lane.catch_up(log, partitions, &mut applied))?;
             }
+            Ok::<_, SinkError>(applied)
+        };
+        // Nearly all is in the first; the others wait for the disk more than they work.
+        let (first, others) = self.lanes.split_at_mut(1);
+        let mut applied = Applied::default();
+        for part in on_threads("all", [first, others].into_iter().map(|lanes| || catch_up(lanes)))? {
+            let Applied { messages, files, commits } = part?;
+            applied.messages += messages;
+            applied.files += files;
+            applied.commits += commits;
         }
         Ok(applied)
     }
@@ -154,6 +155,24 @@ fn read_change(record: &Record) -> Result<Change<'_>, SinkError> {
 }
 
 impl Lane {
+    /// Applies what the log holds and the tables do not yet.
+    async fn catch_up<L: Log>(&mut self, log: &L, partitions: u32, applied: &mut Applied) -> Result<(), SinkError> {
+        let ends = self.ends(log, partitions)?;
+        while let Some(stretch) = self.read(log, &ends)? {
+            for writer in &mut self.writers {
+                writer.clean_before_checkpoint().await?;
+            }
+            applied.messages += stretch.records.len() as u64;
+            let changes = stretch.changes()?;
+            let rewritten = self.rewrite(&changes)?;
+            let writers = self.writers.iter_mut().zip(rewritten);
+            let files = try_join_all(writers.map(|(writer, rewritten)| writer.apply(rewritten, &stretch.next))).await?;
+            applied.files += files.iter().sum::<usize>();
+            applied.commits += files.len() as u64;
+        }
+        Ok(())
+    }
+
     /// The lowest position of its tables.
     fn position(&self, partition: u32) -> Position {
         let offset = self.writers.iter().map(|writer| writer.position(partition)).min().unwrap_or(0);
