@@ -88,24 +88,14 @@ impl Tables {
     /// # Errors
     /// Any [`SinkError`].
     pub async fn catch_up<L: Log>(&mut self, log: &L) -> Result<Applied, SinkError> {
-        let (partitions, runtime) = (self.partitions, Handle::current());
-        let catch_up = |lanes: &mut [Lane]| {
-            let mut applied = Applied::default();
-            for lane in lanes {
-                runtime.block_on(lane.catch_up(log, partitions, &mut applied))?;
-            }
-            Ok::<_, SinkError>(applied)
-        };
-        // Nearly all is in the first; the others wait for the disk more than they work.
-        let (first, others) = self.lanes.split_at_mut(1);
-        let mut applied = Applied::default();
-        for part in on_threads("all", [first, others].into_iter().map(|lanes| || catch_up(lanes)))? {
-            let Applied { messages, files, commits } = part?;
-            applied.messages += messages;
-            applied.files += files;
-            applied.commits += commits;
-        }
-        Ok(applied)
+        let partitions = self.partitions;
+        // Nearly all is in one of them; the others wait for the storage more than they work.
+        let lanes = try_join_all(self.lanes.iter_mut().map(|lane| lane.catch_up(log, partitions))).await?;
+        Ok(lanes.into_iter().fold(Applied::default(), |all, lane| Applied {
+            messages: all.messages + lane.messages,
+            files: all.files + lane.files,
+            commits: all.commits + lane.commits,
+        }))
     }
 
     /// Deletes the files of all tables that were replaced longer ago than this. Who still reads a version that had them cannot go on.
@@ -156,7 +146,8 @@ fn read_change(record: &Record) -> Result<Change<'_>, SinkError> {
 
 impl Lane {
     /// Applies what the log holds and the tables do not yet.
-    async fn catch_up<L: Log>(&mut self, log: &L, partitions: u32, applied: &mut Applied) -> Result<(), SinkError> {
+    async fn catch_up<L: Log>(&mut self, log: &L, partitions: u32) -> Result<Applied, SinkError> {
+        let mut applied = Applied::default();
         let ends = self.ends(log, partitions)?;
         while let Some(stretch) = self.read(log, &ends)? {
             for writer in &mut self.writers {
@@ -170,7 +161,7 @@ impl Lane {
             applied.files += files.iter().sum::<usize>();
             applied.commits += files.len() as u64;
         }
-        Ok(())
+        Ok(applied)
     }
 
     /// The lowest position of its tables.
