@@ -323,14 +323,16 @@ proptest! {
 
     #[test]
     fn facts_about_attempts_give_the_same_image_in_any_order(
-        ends in prop::collection::vec(0..6_u8, 1..6),
+        ends in prop::collection::vec((0..6_u8, any::<Option<bool>>()), 1..6),
         order in any::<u64>(),
         repeated in any::<bool>(),
     ) {
         let mut facts = vec![billed("RunInstances")];
-        for (attempt, end) in (1..).zip(ends) {
+        for (attempt, (end, asked)) in (1..).zip(ends) {
             let mut worker = FakeWorker { read: 0, at_work: BTreeMap::from([("ami-1".to_owned(), (attempt, 0))]) };
             facts.extend(worker.work("ami-1", None));
+            let asked = asked.map(|asks| if asks { InspectionWanted::Inspect } else { InspectionWanted::Abort });
+            facts.extend(asked.map(|asked| wanted(asked, attempt - 1)));
             facts.extend(worker.work("ami-1", Some(end)));
         }
         let all: Vec<Output> = facts.into_iter().zip(1..).map(|(what, at)| told(&fact("ami-1", at, what))).collect();

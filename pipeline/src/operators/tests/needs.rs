@@ -77,6 +77,19 @@ fn a_tag_of_the_account_that_owns_an_image_keeps_it_unread_for_no_other() {
 }
 
 #[test]
+fn a_tag_says_what_is_in_an_image_and_nothing_of_whether_its_disks_are_read() {
+    let mut pipeline = Pipeline::default();
+    pipeline.hear(&used_by(["1", "2"]));
+    let facts = [billed("RunInstances"), tag_of("1", RHEL_TAG, true), progress(1, InspectionStage::Inspecting)];
+    for (at, what) in (1..).zip(facts) {
+        pipeline.hear(&[told(&fact("ami-1", at, what))]);
+    }
+    assert_eq!(words(&pipeline), ["Inspect 1 -"], "the other account did not tag it");
+    let reason = &pipeline.images["ami-1"].status_reason;
+    assert!(reason.contains(RHEL_TAG) && !reason.contains("disk") && !reason.contains("read"), "{reason}");
+}
+
+#[test]
 fn tags_of_as_many_accounts_as_are_kept_do_not_speak_for_those_that_are_not() {
     let of = |count: usize| {
         let mut pipeline = Pipeline::default();
