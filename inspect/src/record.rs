@@ -28,15 +28,24 @@ pub(crate) fn key(image_id: &str, attempt: u32) -> String {
     format!("{image_id}/{attempt:010}")
 }
 
-/// All inspections that there ever were, by image and attempt.
+/// Looks at each inspection that there ever was. They are never all in memory, but those of one partition are, as bytes.
 ///
 /// # Errors
 /// Those of [`StateRead::scan`], and [`LogError::Storage`] for state that does not read.
-pub fn all(state: &dyn StateRead, partitions: u32) -> Result<Vec<Inspection>, LogError> {
-    let mut found: Vec<Inspection> = Vec::new();
+pub fn each(state: &dyn StateRead, partitions: u32, mut see: impl FnMut(Inspection)) -> Result<(), LogError> {
     for partition in 0..partitions {
-        found.extend(scan(state, INSPECTIONS, partition, "")?);
+        for (key, value) in state.scan(INSPECTIONS, partition, b"")? {
+            see(read(INSPECTIONS, &key, &value)?);
+        }
     }
+    Ok(())
+}
+
+/// All of them, by image and attempt.
+#[cfg(test)]
+pub(crate) fn all(state: &dyn StateRead, partitions: u32) -> Result<Vec<Inspection>, LogError> {
+    let mut found: Vec<Inspection> = Vec::new();
+    each(state, partitions, |inspection| found.push(inspection))?;
     found.sort_by(|a, b| (&a.image_id, a.attempt).cmp(&(&b.image_id, b.attempt)));
     Ok(found)
 }
@@ -44,19 +53,20 @@ pub fn all(state: &dyn StateRead, partitions: u32) -> Result<Vec<Inspection>, Lo
 /// The attempts to inspect an image, in order.
 ///
 /// # Errors
-/// As [`all`].
+/// As [`each`].
 pub fn of_image(state: &dyn StateRead, partitions: u32, image_id: &str) -> Result<Vec<Inspection>, LogError> {
     scan(state, INSPECTIONS, partition_of(image_id.as_bytes(), partitions), &format!("{image_id}/"))
 }
 
 /// All values of a store's partition whose keys begin so.
 pub(crate) fn scan<T: DeserializeOwned>(state: &dyn StateRead, store: Store, partition: u32, prefix: &str) -> Result<Vec<T>, LogError> {
-    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        serde_json::from_slice(&value).map_err(|error| LogError::Storage {
-            doing: "reading what is known of inspections",
-            cause: format!("{}/{}: {error}", store.0, String::from_utf8_lossy(&key)),
-            help: "the log is damaged or was written by a newer version",
-        })
-    };
-    state.scan(store, partition, prefix.as_bytes())?.into_iter().map(read).collect()
+    state.scan(store, partition, prefix.as_bytes())?.into_iter().map(|(key, value)| read(store, &key, &value)).collect()
+}
+
+fn read<T: DeserializeOwned>(store: Store, key: &[u8], value: &[u8]) -> Result<T, LogError> {
+    serde_json::from_slice(value).map_err(|error| LogError::Storage {
+        doing: "reading what is known of inspections",
+        cause: format!("{}/{}: {error}", store.0, String::from_utf8_lossy(key)),
+        help: "the log is damaged or was written by a newer version",
+    })
 }

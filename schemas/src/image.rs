@@ -182,8 +182,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// How it stands for those whose tag says that a product is there. Of an image that is known without, nothing else changes; of others the
-    /// disks need not be read, and who tagged one may not want them read.
+    /// How it stands for those whose tag says that a product is there. Of an image that is known without, nothing else changes.
     #[must_use]
     pub fn tagged(mut self, product: Product) -> Self {
         match product {
@@ -195,8 +194,7 @@ impl Standing {
                 }
                 if self.status != ImageStatus::Inspected {
                     self.status = ImageStatus::Inspected;
-                    self.status_reason =
-                        format!("Its tag {RHEL_TAG} says that RHEL is in it; its disks are not read. Take the tag away to have them read.");
+                    self.status_reason = format!("Its tag {RHEL_TAG} says that RHEL is in it.");
                 }
             }
         }
@@ -208,6 +206,15 @@ impl Standing {
     pub fn with_tags<'e>(self, tags: impl IntoIterator<Item = &'e Evidence>) -> Self {
         tags.into_iter().filter(|tag| tag.is_tag() && tag.found).fold(self, |standing, tag| standing.tagged(tag.product))
     }
+}
+
+/// Bytes of an image's id, at most.
+pub const IMAGE_ID_BYTES_MAX: usize = 64;
+
+/// Whether this is an id of an image, as AWS writes them.
+pub fn is_image_id(text: &str) -> bool {
+    let is_id = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= IMAGE_ID_BYTES_MAX && text.strip_prefix("ami-").is_some_and(is_id)
 }
 
 /// The tag by which an account says that RHEL is in an image. Its value means nothing.

@@ -10,6 +10,7 @@
 //! * [`topic`]: the topics, their keys and what they keep
 //! * [`table`]: the SQL contract
 //! * [`instance_type`], [`billing`]: sizes of EC2 instance types and who is paid for an image, as dated data
+//! * [`money`]: how amounts are written
 
 pub mod account;
 pub mod arn;
@@ -24,6 +25,7 @@ pub mod image_fact;
 pub mod inspection;
 pub mod instance_type;
 pub mod interval;
+pub mod money;
 pub mod observation;
 pub mod power;
 pub mod record;

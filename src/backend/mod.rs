@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use cloudigrade_pipeline::log::Log;
+use cloudigrade_inspect::record;
+use cloudigrade_pipeline::embedded::EmbeddedLog;
+use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
@@ -89,16 +91,11 @@ impl LogBackend {
         self.background.run(asked).await.unwrap_or_else(|| Err(still_working())).map_err(refused)
     }
 
-    async fn ask_about_inspections(&self, by: &str, operation: InspectionsOperation) -> Result<Vec<Inspection>, Refused> {
+    /// Reads the log where waiting for a disk keeps nobody else waiting.
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&EmbeddedLog) -> Result<T, LogError> + Send + 'static) -> Result<T, Refused> {
         let service = self.service()?;
-        let request = InspectionsRequest { by: by.to_owned(), operation };
-        let asked = async move {
-            match service.answer(Ask::Inspections(request)).await? {
-                Told::Inspections(inspections) => Ok(inspections),
-                _ => Err(Refusal::failed(&"another kind of answer")),
-            }
-        };
-        self.background.run(asked).await.unwrap_or_else(|| Err(still_working())).map_err(refused)
+        let read = tokio::task::spawn_blocking(move || read(service.log())).await.map_err(|error| refused(Refusal::failed(&error)))?;
+        read.map_err(|error| refused(Refusal::failed(&error)))
     }
 
     /// An account as it stands.
@@ -183,17 +180,12 @@ impl Backend for LogBackend {
     }
 
     async fn accounts(&self, tenant: Option<&str>) -> Result<Vec<Account>, Refused> {
-        let service = self.service()?;
         let tenant = tenant.map(str::to_owned);
-        let read = move || {
-            let log = service.log();
-            match tenant {
-                Some(tenant) => accounts::accounts_of(log, log.partitions(), &tenant),
-                None => accounts::all_accounts(log, log.partitions()),
-            }
+        let read = move |log: &EmbeddedLog| match tenant {
+            Some(tenant) => accounts::accounts_of(log, log.partitions(), &tenant),
+            None => accounts::all_accounts(log, log.partitions()),
         };
-        let read = tokio::task::spawn_blocking(read).await.map_err(|error| refused(Refusal::failed(&error)))?;
-        let accounts = read.map_err(|error| refused(Refusal::failed(&error)))?;
+        let accounts = self.read(read).await?;
         Ok(accounts.into_iter().filter(|account| account.state != AccountState::Deleted).collect())
     }
 
@@ -260,11 +252,21 @@ impl Backend for LogBackend {
     }
 
     async fn inspections(&self, image_id: &str) -> Result<Vec<Inspection>, Refused> {
-        self.ask_about_inspections("server", InspectionsOperation::List { image: Some(image_id.to_owned()), all: true }).await
+        let image = image_id.to_owned();
+        self.read(move |log| record::of_image(log, log.partitions(), &image)).await
     }
 
     async fn want_inspection(&self, image_id: &str, wanted: InspectionWanted, by: &str) -> Result<Vec<Inspection>, Refused> {
-        self.ask_about_inspections(by, InspectionsOperation::Want { image: image_id.to_owned(), wanted }).await
+        let service = self.service()?;
+        let operation = InspectionsOperation::Want { image: image_id.to_owned(), wanted };
+        let request = InspectionsRequest { by: by.to_owned(), operation };
+        let asked = async move {
+            match service.answer(Ask::Inspections(request)).await? {
+                Told::Inspections(inspections) => Ok(inspections),
+                _ => Err(Refusal::failed(&"another kind of answer")),
+            }
+        };
+        self.background.run(asked).await.unwrap_or_else(|| Err(still_working())).map_err(refused)
     }
 
     async fn settle_letters(&self, ids: Vec<String>, replay: bool, by: &str) -> Result<(usize, usize), Refused> {

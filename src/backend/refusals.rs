@@ -28,7 +28,7 @@ pub fn refused(Refusal { code, detail, help }: Refusal) -> Refused {
         "invalid_image" => invalid(Some("image"), "invalid_image"),
         "invalid_region" => invalid(Some("region"), "invalid_region"),
         "invalid_reason" => invalid(Some("reason"), "invalid_reason"),
-        "unsupported" => Refused::Unsupported { message: format!("{detail}; {help}") },
+        "unsupported" | "not_described" | "nothing_ordered" => Refused::Unsupported { message: format!("{detail}; {help}") },
         "still_working" => Refused::StillWorking { message: format!("{detail}; {help}") },
         "failed" => {
             tracing::error!(detail, "what was asked for failed");

@@ -3,10 +3,12 @@
 use std::thread::JoinHandle;
 
 use cloudigrade_connectors::source::Committer;
+use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position};
+use cloudigrade_pipeline::log::{PollLimits, Position};
+use cloudigrade_pipeline::operators::outlook;
 use cloudigrade_schemas::account::AccountProblem;
-use cloudigrade_schemas::image_fact::Fact;
+use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{ImageFact, Product, Topic, UtcSecond};
 use tempfile::TempDir;
@@ -139,10 +141,12 @@ async fn an_inspection_is_asked_for_by_a_fact_where_disks_are_read_and_refused_w
     let mut config = Config::default();
     config.inspection.mode = InspectionMode::EbsDirect;
     let place = Place::open_with(&folder, &config).await;
+    assert_eq!(place.backend.want_inspection(image_id, InspectionWanted::Inspect, "ann").await, Err(Refused::NotFound { what: "image" }));
+    place.close().await;
+
+    tell(&folder, Fact::Metadata(ImageMetadata::default()), image_id).await;
+    let place = Place::open_with(&folder, &config).await;
     let want = |wanted| place.backend.want_inspection(image_id, wanted, "ann");
-    assert_eq!(want(InspectionWanted::Inspect).await, Err(Refused::NotFound { what: "image" }));
-    let said = OverrideRequest { region: "us-east-1".to_owned(), ..said_nothing(image_id) };
-    place.backend.override_image(None, said, "ann").await.unwrap();
     assert_eq!(want(InspectionWanted::Inspect).await, Ok(Vec::new()), "the worker has not begun");
     assert_eq!(want(InspectionWanted::Abort).await, Err(Refused::NotFound { what: "inspection at work" }));
     let partition = partition_of(image_id.as_bytes(), place.log.partitions());
@@ -150,6 +154,50 @@ async fn an_inspection_is_asked_for_by_a_fact_where_disks_are_read_and_refused_w
     let facts: Vec<ImageFact> = records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect();
     let requests: Vec<_> = facts.iter().filter(|fact| matches!(fact.fact, Fact::InspectionRequest(_))).collect();
     assert_eq!((requests.len(), requests[0].region.as_str()), (1, "us-east-1"));
+    place.close().await;
+}
+
+/// Writes a fact about an image where nobody has the log.
+async fn tell(folder: &TempDir, fact: Fact, image_id: &str) {
+    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let (committer, commits) = Committer::start(&log, || UtcSecond(1_700_000_000)).unwrap();
+    let fact = ImageFact {
+        image_id: image_id.to_owned(),
+        region: "us-east-1".to_owned(),
+        at: UtcSecond(1_600_000_000),
+        source: "test".to_owned(),
+        fact,
+    };
+    let (key, value) = (fact.to_key().into_bytes(), serde_json::to_vec(&fact).unwrap());
+    let message = Message { topic: Topic::ImageFacts, partition_key: image_id.as_bytes().to_vec(), key, value };
+    committer.commit(Entry { messages: vec![message], ..Entry::default() }).await.unwrap();
+    drop(committer);
+    tokio::task::spawn_blocking(move || commits.join().unwrap().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_that_ec2_did_not_describe_is_not_said_to_be_inspected_and_of_one_that_it_did_an_attempt_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.inspection.mode = InspectionMode::EbsDirect;
+    let image_id = "ami-0123456789abcdef0";
+    tell(&folder, Fact::Unavailable { account_id: Some("111122223333".to_owned()), over: false }, image_id).await;
+    let place = Place::open_with(&folder, &config).await;
+    let said = OverrideRequest { region: "us-east-1".to_owned(), ..said_nothing(image_id) };
+    place.backend.override_image(None, said, "ann").await.unwrap();
+    let refused = place.backend.want_inspection(image_id, InspectionWanted::Inspect, "ann").await;
+    let Err(Refused::Unsupported { message }) = refused else { panic!("{refused:?}") };
+    assert!(message.contains("images override"), "it says what to do: {message}");
+    place.close().await;
+
+    tell(&folder, Fact::Metadata(ImageMetadata::default()), image_id).await;
+    let place = Place::open_with(&folder, &config).await;
+    let said = OverrideRequest { region: String::new(), ..said_nothing(image_id) };
+    place.backend.override_image(None, said, "ann").await.unwrap();
+    assert_eq!(place.backend.want_inspection(image_id, InspectionWanted::Inspect, "ann").await, Ok(Vec::new()));
+    let known = outlook(&place.log, place.log.partitions(), image_id).unwrap().unwrap();
+    assert_eq!((known.attempt, known.is_given_up, known.region.as_str()), (Some(1), false, "us-east-1"));
+    assert_eq!(place.backend.inspections(image_id).await, Ok(Vec::new()));
     place.close().await;
 }
 

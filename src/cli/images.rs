@@ -91,10 +91,13 @@ pub enum Inspections {
         #[arg(long, value_enum, default_value_t = InspectionFormat::Table)]
         format: InspectionFormat,
     },
-    /// Have the image of an attempt inspected again
+    /// Have the image of an attempt inspected again, as `images inspect` does; says what that is expected to cost and asks first
     Retry {
         /// Its id
         id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Give an attempt up, and remove all that it made
     Abort {

@@ -5,9 +5,10 @@ use std::io::{BufRead, IsTerminal, Write};
 use cloudigrade_inspect::estimate::estimate;
 use cloudigrade_query::{Limits, Viewer, run_sql};
 use cloudigrade_schemas::Inspection;
+use cloudigrade_schemas::image::is_image_id;
 use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::money::dollars;
 
-use super::inspections::dollars;
 use crate::aws;
 use crate::cli::{Answer, Images, Output};
 use crate::config::{Config, InspectionMode};
@@ -64,15 +65,12 @@ async fn show(data: &DataFolder, image: &str, output: &Output) -> anyhow::Result
 
 /// What somebody gave as an image's id, which then can stand in SQL.
 fn image_id(text: &str) -> anyhow::Result<&str> {
-    let is_id = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match text.strip_prefix("ami-") {
-        Some(rest) if is_id(rest) => Ok(text),
-        _ => Err(error(Code::Usage, format!("{text:?} is no id of an image; write it as AWS does: ami-0123456789abcdef0"))),
-    }
+    let wrong = || error(Code::Usage, format!("{text:?} is no id of an image; write it as AWS does: ami-0123456789abcdef0"));
+    is_image_id(text).then_some(text).ok_or_else(wrong)
 }
 
 /// Says what it is expected to cost, asks, and has it inspected.
-async fn inspect(data: &DataFolder, image: String, yes: bool, config: &Config) -> anyhow::Result<Code> {
+pub(super) async fn inspect(data: &DataFolder, image: String, yes: bool, config: &Config) -> anyhow::Result<Code> {
     let image = image_id(&image)?.to_owned();
     if config.inspection.mode == InspectionMode::Off {
         return Err(error(Code::Usage, "no disks are read: set inspection.mode in the configuration (--config); it costs money"));

@@ -9,17 +9,17 @@ use cloudigrade_query::printable;
 use cloudigrade_schemas::Inspection;
 use cloudigrade_schemas::image_fact::InspectionWanted;
 use cloudigrade_schemas::inspection::InspectionEnd;
+use cloudigrade_schemas::money::dollars;
 
+use super::images;
 use crate::cli::{InspectionFormat, Inspections};
 use crate::config::Config;
 use crate::control::reach;
 use crate::control::wire::InspectionsOperation;
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
+use crate::limits::INSPECTIONS_TOLD_MAX;
 use crate::output::{Destination, print, tell};
-
-/// A dollar, in the unit of estimates.
-const DOLLAR_MICRO_USD: u64 = 1_000_000;
 
 /// Lists attempts, shows one, has one made again or given up: by the server of the data folder or here.
 pub async fn run(data: &DataFolder, args: Inspections, config: &Config) -> anyhow::Result<Code> {
@@ -31,6 +31,9 @@ pub async fn run(data: &DataFolder, args: Inspections, config: &Config) -> anyho
                 let more = if all { "" } else { "; --all shows those that are over" };
                 tell(format_args!("no inspections are at work{more}"));
                 return Ok(Code::Done);
+            }
+            if found.len() == INSPECTIONS_TOLD_MAX {
+                tell(format_args!("these are the {INSPECTIONS_TOLD_MAX} that changed last; there may be more"));
             }
             let batch = rows(&found)?;
             destination.write(&batch.schema(), &[batch])?;
@@ -45,46 +48,33 @@ pub async fn run(data: &DataFolder, args: Inspections, config: &Config) -> anyho
                 InspectionFormat::Table => print(|out| describe(out, &inspection))?,
             }
         }
-        Inspections::Retry { id } => want(data, config, &id, InspectionWanted::Inspect).await?,
-        Inspections::Abort { id } => want(data, config, &id, InspectionWanted::Abort).await?,
+        Inspections::Retry { id, yes } => {
+            let image = find(data, config, &id).await?.image_id;
+            return images::inspect(data, image, yes, config).await;
+        }
+        Inspections::Abort { id } => abort(data, config, &id).await?,
     }
     Ok(Code::Done)
 }
 
-/// An estimate, as people write money, rounded up to the cent.
-pub fn dollars(micro_usd: u64) -> String {
-    let cents = micro_usd.div_ceil(DOLLAR_MICRO_USD / 100);
-    format!("${}.{:02}", cents / 100, cents % 100)
-}
-
 /// The attempt whose id begins so.
 async fn find(data: &DataFolder, config: &Config, id: &str) -> anyhow::Result<Inspection> {
-    let all = reach::ask_about_inspections(data, config, InspectionsOperation::List { image: None, all: true }).await?;
-    let id = id.to_ascii_lowercase();
-    let mut found = all.into_iter().filter(|inspection| !id.is_empty() && inspection.command_id.as_str().starts_with(&id));
-    let help = "`cloudigrade inspections list --all` shows those there are";
-    match (found.next(), found.next()) {
-        (Some(inspection), None) => Ok(inspection),
-        (None, _) => Err(error(Code::NoInput, format!("there is no inspection {id}; {help}"))),
-        (Some(_), Some(_)) => Err(error(Code::Usage, format!("{id} is the beginning of several inspections; write more of it, {help}"))),
-    }
+    let found = reach::ask_about_inspections(data, config, InspectionsOperation::Find { id: id.to_owned() }).await?;
+    found.into_iter().next().ok_or_else(|| error(Code::Failed, "the server found an inspection and did not tell it; see its messages"))
 }
 
-async fn want(data: &DataFolder, config: &Config, id: &str, wanted: InspectionWanted) -> anyhow::Result<()> {
+async fn abort(data: &DataFolder, config: &Config, id: &str) -> anyhow::Result<()> {
     let inspection = find(data, config, id).await?;
-    if wanted == InspectionWanted::Abort && inspection.end.is_some() {
+    if inspection.end.is_some() {
         return Err(error(
             Code::Failed,
             format!("the inspection {} has come to its end; nothing is left to give up", inspection.command_id),
         ));
     }
     let image = inspection.image_id;
+    let wanted = InspectionWanted::Abort;
     reach::ask_about_inspections(data, config, InspectionsOperation::Want { image: image.clone(), wanted }).await?;
-    let done = match wanted {
-        InspectionWanted::Inspect => "is inspected again",
-        InspectionWanted::Abort => "is not inspected; what was made for it is removed",
-    };
-    tell(format_args!("{image} {done}, while `serve` runs"));
+    tell(format_args!("{image} is not inspected; what was made for it is removed, while `serve` runs"));
     Ok(())
 }
 
@@ -153,14 +143,4 @@ fn describe(out: &mut dyn Write, inspection: &Inspection) -> std::io::Result<()>
     line("in the way", inspection.problem.as_deref().unwrap_or_default())?;
     line("deadline", &inspection.deadline_at.map(|at| at.to_string()).unwrap_or_default())?;
     line("end", &inspection.end.as_ref().map(end_in_words).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn estimates_are_rounded_up_to_the_cent() {
-        assert_eq!([0, 1, 10_000, 10_001, 217_124, 12_340_000].map(dollars), ["$0.00", "$0.01", "$0.01", "$0.02", "$0.22", "$12.34"]);
-    }
 }

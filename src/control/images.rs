@@ -2,19 +2,19 @@
 
 use cloudigrade_connectors::source::committer::{Entry, Message};
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position};
+use cloudigrade_pipeline::log::Log;
+use cloudigrade_pipeline::operators::{Outlook, outlook};
 use cloudigrade_schemas::account::is_tenant;
-use cloudigrade_schemas::image::Override;
+use cloudigrade_schemas::image::{Override, is_image_id};
 use cloudigrade_schemas::image_fact::Fact;
-use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{ImageFact, Topic};
 
 use super::service::Service;
 use super::wire::{OverrideRequest, Refusal};
 use crate::limits::REASON_CHARS_MAX;
 
-/// Bytes of an image's id, at most.
-const IMAGE_ID_BYTES_MAX: usize = 64;
+/// Bytes of a region's name, at most.
+const REGION_BYTES_MAX: usize = 64;
 
 /// Says it, and waits until it shows.
 ///
@@ -25,9 +25,9 @@ pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Resul
     check(&image_id, tenant.as_deref(), reason.as_deref())?;
     let region = match region {
         Some(region) => region,
-        None => region_of(service, &image_id).await?,
+        None => known(service, &image_id).await?.region,
     };
-    if region.len() > IMAGE_ID_BYTES_MAX || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if region.len() > REGION_BYTES_MAX || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Refusal::new("invalid_region", format!("{region:?} is no region"), "write it as AWS does: us-east-1"));
     }
     let at = (service.now)();
@@ -36,7 +36,7 @@ pub(super) async fn answer(service: &Service, request: OverrideRequest) -> Resul
     tell(service, &fact).await
 }
 
-/// Writes a fact about an image, and waits until images show it.
+/// Writes a fact about an image, and waits until it is folded and images show it.
 pub(super) async fn tell(service: &Service, fact: &ImageFact) -> Result<(), Refusal> {
     let partition_key = fact.partition_key().as_bytes().to_vec();
     let value = Cx::encode(fact).map_err(|error| Refusal::failed(&error))?;
@@ -48,10 +48,8 @@ pub(super) async fn tell(service: &Service, fact: &ImageFact) -> Result<(), Refu
 
 /// Holds what somebody gave as an image's id against what such ids are like.
 pub(super) fn check_id(image_id: &str) -> Result<(), Refusal> {
-    let is_image = image_id.len() <= IMAGE_ID_BYTES_MAX
-        && image_id.strip_prefix("ami-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let wrong = || Refusal::new("invalid_image", "this is no id of an image", "write it as AWS does: ami-0123456789abcdef0");
-    is_image.then_some(()).ok_or_else(wrong)
+    is_image_id(image_id).then_some(()).ok_or_else(wrong)
 }
 
 fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(), Refusal> {
@@ -65,36 +63,12 @@ fn check(image_id: &str, tenant: Option<&str>, reason: Option<&str>) -> Result<(
     Ok(())
 }
 
-/// The region of an image, by what is known of it.
-pub(super) async fn region_of(service: &Service, image_id: &str) -> Result<String, Refusal> {
+/// What is known of an image.
+pub(super) async fn known(service: &Service, image_id: &str) -> Result<Outlook, Refusal> {
     let (log, image) = (service.log.clone(), image_id.to_owned());
-    let found = tokio::task::spawn_blocking(move || find_region(&log, &image)).await.map_err(|error| Refusal::failed(&error))?;
-    let found = found.map_err(|error| Refusal::failed(&error))?;
-    found.ok_or_else(|| {
+    let read = tokio::task::spawn_blocking(move || outlook(&log, log.partitions(), &image));
+    let found = read.await.map_err(|error| Refusal::failed(&error))?.map_err(|error| Refusal::failed(&error))?;
+    found.filter(|outlook| !outlook.region.is_empty()).ok_or_else(|| {
         Refusal::new("unknown_image", format!("no image {image_id} was ever seen"), "check its id, or name its region with --region")
     })
-}
-
-fn find_region<L: Log>(log: &L, image_id: &str) -> Result<Option<String>, LogError> {
-    let partition = partition_of(image_id.as_bytes(), log.partitions());
-    // An image that is only known to be used has no facts yet.
-    for topic in [Topic::ImageFacts, Topic::ImageSightings] {
-        let mut from = Position { topic, partition, offset: 0 };
-        while let records @ [.., last] = log.read(from, PollLimits::default())?.as_slice() {
-            from.offset = last.offset + 1;
-            let region = records.iter().find_map(|record| region_in(&record.key, image_id));
-            if region.is_some() {
-                return Ok(region);
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// The region in a key of either topic, which begins with `region/image/`, if it is about the image.
-fn region_in(key: &[u8], image_id: &str) -> Option<String> {
-    let key = String::from_utf8_lossy(key);
-    let mut parts = key.splitn(3, '/');
-    let (region, image) = (parts.next()?, parts.next()?);
-    (image == image_id && !region.is_empty()).then(|| region.to_owned())
 }

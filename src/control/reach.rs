@@ -16,7 +16,7 @@ use super::wire::{
     Answer, Ask, InspectionsOperation, InspectionsRequest, LettersAnswer, LettersRequest, ObjectsAction, ObjectsRequest, OverrideRequest,
     Refusal, Request, Told, UsersAnswer, UsersOperation, UsersRequest,
 };
-use super::{accounts, letters, socket};
+use super::{accounts, inspections, letters, socket};
 use crate::aws;
 use crate::config::Config;
 use crate::data::{DataFolder, now};
@@ -90,8 +90,8 @@ fn of_another_kind() -> anyhow::Error {
 
 fn refused(refusal: Refusal) -> anyhow::Error {
     let code = match refusal.code.as_str() {
-        letters::UNKNOWN => Code::NoInput,
-        letters::AMBIGUOUS => Code::Usage,
+        letters::UNKNOWN | inspections::UNKNOWN => Code::NoInput,
+        letters::AMBIGUOUS | inspections::AMBIGUOUS => Code::Usage,
         _ => Code::Failed,
     };
     error(code, refusal.to_string())
@@ -112,10 +112,8 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
             Ask::Accounts(request) => accounts::answer_without_log(&request.operation).map(|answered| answered.map(Told::Accounts)),
             Ask::DeadLetters(request) => Some(letters::answer_without_log(request).map(Told::DeadLetters)),
             Ask::Users(UsersRequest { operation: UsersOperation::List, .. }) => Some(Ok(Told::Users(UsersAnswer::default()))),
-            Ask::Inspections(InspectionsRequest { operation: InspectionsOperation::List { .. }, .. }) => {
-                Some(Ok(Told::Inspections(Vec::new())))
-            }
-            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) | Ask::Inspections(_) => None,
+            Ask::Inspections(request) => inspections::answer_without_log(request).map(|answered| answered.map(Told::Inspections)),
+            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) => None,
         };
         if let Some(answered) = answered {
             return Ok(answered);

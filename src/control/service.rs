@@ -18,7 +18,7 @@ use super::wire::{Ask, Refusal, Told};
 use super::{accounts, images, inspections, letters, objects, users};
 use crate::aws;
 use crate::config::{Config, InspectionMode};
-use crate::live::shown::{NotShown, Shown};
+use crate::live::shown::{NotShown, Shown, folded};
 use crate::users::Directory;
 
 /// Answers requests.
@@ -52,7 +52,7 @@ pub struct Collecting {
 }
 
 impl Service {
-    /// A service over a log whose operators run. Without `shown` nothing waits until it shows.
+    /// A service over a log whose operators run. Without `shown` nothing waits for tables.
     ///
     /// # Errors
     /// Those of reading the log, and of options of a queue that cannot be.
@@ -94,13 +94,16 @@ impl Service {
         shown.in_tables().await.map_err(not_shown)
     }
 
-    /// Waits until what was said of an image shows in the tables.
+    /// Waits until what was said of an image is folded, and shows in the tables where any are kept meanwhile.
     ///
     /// # Errors
     /// As [`Self::show`].
     pub(super) async fn show_images(&self, partition_key: &[u8]) -> Result<(), Refusal> {
-        let Some(shown) = &self.shown else { return Ok(()) };
-        shown.folded(Topic::ImageFacts, partition_key).await.map_err(not_shown)
+        let shown = match &self.shown {
+            Some(shown) => shown.folded(Topic::ImageFacts, partition_key).await,
+            None => folded(&self.log, Topic::ImageFacts, partition_key).await,
+        };
+        shown.map_err(not_shown)
     }
 
     /// Does what is asked.

@@ -64,6 +64,11 @@ pub enum InspectionsOperation {
         /// Also those that are over.
         all: bool,
     },
+    /// The one whose id begins so, of all that there ever were.
+    Find {
+        /// Its id, or the beginning of it.
+        id: String,
+    },
     /// To have an image inspected, or its inspection given up; gives all of the image's.
     Want {
         /// The image.

@@ -20,7 +20,7 @@ pub struct Shown {
 #[derive(Debug, thiserror::Error)]
 pub enum NotShown {
     /// It took too long. It is in the log, and shows later.
-    #[error("it is in the log, but the tables were not brought up to date within {} s; it shows when they are", SHOWN_WAIT.as_secs())]
+    #[error("it is in the log, but images and tables were not brought up to date within {} s; it shows when they are", SHOWN_WAIT.as_secs())]
     Late,
     /// The log does not read.
     #[error(transparent)]
@@ -39,18 +39,12 @@ impl Shown {
     /// # Errors
     /// [`NotShown`].
     pub async fn folded(&self, topic: Topic, partition_key: &[u8]) -> Result<(), NotShown> {
-        let partition = partition_of(partition_key, self.log.partitions());
-        let end = self.log.end(topic, partition)?.offset;
-        let folded = async {
-            for task in TASKS.into_iter().filter(|task| task.inputs.contains(&topic)) {
-                while self.position(task, topic, partition)? < end {
-                    tokio::time::sleep(FOLDED_LOOK_EVERY).await;
-                }
-            }
+        let shown = async {
+            folded(&self.log, topic, partition_key).await?;
             self.tables.caught_up().await;
             Ok(())
         };
-        tokio::time::timeout(SHOWN_WAIT, folded).await.map_err(|_| NotShown::Late)?
+        tokio::time::timeout(SHOWN_WAIT, shown).await.map_err(|_| NotShown::Late)?
     }
 
     /// Waits until all that the log held when this was called is in the tables.
@@ -60,10 +54,28 @@ impl Shown {
     pub async fn in_tables(&self) -> Result<(), NotShown> {
         tokio::time::timeout(SHOWN_WAIT, self.tables.caught_up()).await.map_err(|_| NotShown::Late)
     }
+}
 
-    fn position(&self, task: TaskSpec, topic: Topic, partition: u32) -> Result<u64, LogError> {
-        let positions = self.log.positions(task.id)?;
-        let at = positions.iter().find(|position| position.topic == topic && position.partition == partition);
-        Ok(at.map_or(0, |position| position.offset))
-    }
+/// Waits until all that a key's partition of a topic held when this was called is folded by the operators that read the topic, which run.
+///
+/// # Errors
+/// [`NotShown`].
+pub async fn folded(log: &EmbeddedLog, topic: Topic, partition_key: &[u8]) -> Result<(), NotShown> {
+    let partition = partition_of(partition_key, log.partitions());
+    let end = log.end(topic, partition)?.offset;
+    let folding = async {
+        for task in TASKS.into_iter().filter(|task| task.inputs.contains(&topic)) {
+            while position(log, task, topic, partition)? < end {
+                tokio::time::sleep(FOLDED_LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(SHOWN_WAIT, folding).await.map_err(|_| NotShown::Late)?
+}
+
+fn position(log: &EmbeddedLog, task: TaskSpec, topic: Topic, partition: u32) -> Result<u64, LogError> {
+    let positions = log.positions(task.id)?;
+    let at = positions.iter().find(|position| position.topic == topic && position.partition == partition);
+    Ok(at.map_or(0, |position| position.offset))
 }

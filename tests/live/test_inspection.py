@@ -10,8 +10,8 @@ from pathlib import Path
 import lookalike
 import pytest
 from aws import HUB, OTHER_REGION, REGION, Aws, TrailBucket, until
-from inspecting import Inspecting
-from program import Program
+from inspecting import INSPECTED_SECONDS, Inspecting
+from program import FAILED, NO_INPUT, USAGE, Program
 
 OTHERS = "444455556666"
 
@@ -114,6 +114,33 @@ def nothing_but_what_policies_allow_is_called(inspecting: Inspecting) -> None:
     # The test itself runs instances there.
     theirs = called[inspecting.account] - {"ec2:RunInstances", "ec2:TerminateInstances"}
     assert theirs <= role and role - theirs <= {"ec2:CreateTags"}
+
+
+def test_who_has_an_image_inspected_again_is_told_the_cost_and_asked_before_anything_is_agreed_to(
+    inspecting: Inspecting, tmp_path: Path
+) -> None:
+    image, program = "ami-0ee0ee0ee0ee0ee0a", inspecting.program
+    inspecting.image(image, lookalike.disk(tmp_path, "rhel", lookalike.RHEL))
+    inspecting.start(consent=True)
+    inspecting.use(image)
+
+    def waiting() -> list[str]:
+        return [row["id"] for row in program.rows("inspections", "list") if (row["image_id"], row["state"]) == (image, "awaiting_consent")]
+
+    [inspection] = until("an inspection that waits for consent", waiting, INSPECTED_SECONDS)
+    asked = program.run("inspections", "retry", inspection[:12], expect=USAGE)
+    assert b"AWS will charge about $" in asked.stderr and b"--yes" in asked.stderr
+    assert waiting() == [inspection]
+    program.run("inspections", "retry", inspection, "--yes")
+    inspecting.become({image: ("inspected", True)})
+    inspecting.leaves_nothing()
+    assert [row["id"] for row in program.rows("inspections", "list", "--all") if row["image_id"] == image] == [inspection]
+    assert b"no inspection" in program.run("inspections", "show", "0" * 31, expect=NO_INPUT).stderr
+    # Nobody can be asked for the disk of an image that EC2 did not describe.
+    unseen = "ami-0ee0ee0ee0ee0ee0b"
+    program.run("images", "override", unseen, "--product", "rhel", "--is", "none", "--region", REGION)
+    refused = program.run("images", "inspect", unseen, "--yes", expect=FAILED)
+    assert b"EC2 has described" in refused.stderr and b"is inspected, while" not in refused.stderr
 
 
 def test_a_disk_is_read_straight_from_its_snapshot_with_nothing_made(inspecting: Inspecting, tmp_path: Path) -> None:

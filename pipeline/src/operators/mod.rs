@@ -33,7 +33,7 @@ pub use extract::{Extract, counted};
 pub use fold::runs_of;
 pub use history::HistoryEvent;
 pub use image_tags::ImageTags;
-pub use images::Images;
+pub use images::{Images, Outlook, outlook};
 pub use intervals::Intervals;
 pub use observed::OBSERVATION_SLACK;
 pub use sightings::Sightings;

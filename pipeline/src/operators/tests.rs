@@ -16,6 +16,7 @@ use crate::log::{LogError, Output, Record, StateRead, Store, Txn};
 
 mod attempts;
 mod images;
+mod needs;
 mod observations;
 mod tags;
 

@@ -51,7 +51,7 @@ pub struct Inspection {
     /// The accounts that use it, or own it: those that can be asked.
     #[serde(default)]
     pub accounts: Vec<String>,
-    /// The tenants whose accounts those are. They see this inspection.
+    /// The tenants whose accounts those are, as of when one was last looked for. Who sees this inspection is who uses the image.
     #[serde(default)]
     pub tenants: Vec<String>,
     /// The image's root disk, once it was looked at.

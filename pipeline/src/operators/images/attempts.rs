@@ -4,7 +4,7 @@
 //! told twice. An attempt ends by a fact that the worker writes, so no clock is needed here: a worker that gave an attempt up says so.
 
 use cloudigrade_schemas::UtcSecond;
-use cloudigrade_schemas::image_fact::InspectionWanted;
+use cloudigrade_schemas::image_fact::{InspectionRequest, InspectionWanted};
 use cloudigrade_schemas::inspection::{CommandId, InspectionCommand, InspectionEnd, InspectionOrder};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,15 @@ pub(super) struct Told {
     pub(super) is_agreed: bool,
     /// Whether it was told to give it up.
     pub(super) is_aborted: bool,
+    /// The accounts that it was told it can ask ([`Known::accounts`]).
+    pub(super) accounts: Vec<String>,
+}
+
+impl Told {
+    /// The attempt that the worker is to make, as far as it was told, and whether it is to give it up; `None` where none is left to be made.
+    pub(super) fn at_work(&self, known: &Known) -> Option<(u32, bool)> {
+        (self.attempt > ended(known)).then_some((self.attempt, self.is_aborted))
+    }
 }
 
 /// The newest attempt that is over; 0 where none is.
@@ -39,9 +48,21 @@ fn request(known: &Known, wanted: InspectionWanted) -> Option<&str> {
     (told.wanted == wanted && told.after_attempt >= ended(known)).then_some(told.by.as_str())
 }
 
-/// The attempt after one that failed, if there is one. Those that somebody asked for begin a new count.
+/// Whether somebody wanted an attempt given up, and nothing else since.
+fn is_unwanted(known: &Known, attempt: u32) -> bool {
+    let is_it = |what: &InspectionRequest| what.wanted == InspectionWanted::Abort && what.after_attempt.saturating_add(1) == attempt;
+    known.request.as_ref().is_some_and(|told| is_it(&told.what))
+}
+
+/// The attempt after one that failed, or that was given up because nobody needed it then, if there is one. Those that somebody asked for begin a
+/// new count.
 pub(super) fn next_attempt(known: &Known) -> Option<u32> {
-    let (attempt, InspectionEnd::Failed { .. }) = known.end()? else { return None };
+    let (attempt, end) = known.end()?;
+    match end {
+        InspectionEnd::Found | InspectionEnd::Special { .. } => return None,
+        InspectionEnd::Aborted if is_unwanted(known, attempt) => return None,
+        InspectionEnd::Aborted | InspectionEnd::Failed { .. } => {}
+    }
     if request(known, InspectionWanted::Inspect).is_some() {
         return Some(attempt + 1);
     }
@@ -91,25 +112,30 @@ pub(super) fn commands(image_id: &str, known: &Known, described: &Description<'_
     };
     let mut commands = Vec::new();
     if let Some((attempt, by)) = wanted(known, described).filter(|(attempt, _)| *attempt > told.attempt) {
-        *told = Told { attempt, is_asked: by.is_some(), is_agreed: by.is_some(), is_aborted: false };
+        *told = Told { attempt, is_asked: by.is_some(), is_agreed: by.is_some(), is_aborted: false, accounts: known.accounts() };
         commands.push(command(attempt, InspectionOrder::Inspect, by));
         return commands;
     }
-    if told.attempt <= ended(known) || told.is_aborted {
-        return commands;
-    }
+    let Some((attempt, false)) = told.at_work(known) else { return commands };
     if let Some(by) = request(known, InspectionWanted::Inspect).filter(|_| !told.is_agreed) {
         told.is_agreed = true;
-        commands.push(command(told.attempt, InspectionOrder::Agree, Some(by)));
+        commands.push(command(attempt, InspectionOrder::Agree, Some(by)));
     }
     let by = request(known, InspectionWanted::Abort);
     // What is known by now is not read, unless somebody asked for it. What an attempt found itself is no reason to give it up.
-    let has_begun = known.inspection.as_ref().is_some_and(|progress| progress.what.attempt >= told.attempt);
+    let has_begun = known.inspection.as_ref().is_some_and(|progress| progress.what.attempt >= attempt);
     let is_known = is_settled(known, described) || (known.disks.is_some() && !has_begun);
     let is_needless = !told.is_asked && !told.is_agreed && is_known;
     if by.is_some() || is_needless {
         told.is_aborted = true;
-        commands.push(command(told.attempt, InspectionOrder::Abort, by));
+        commands.push(command(attempt, InspectionOrder::Abort, by));
+        return commands;
+    }
+    // It may wait for an account that it can ask, or its turn with another one come.
+    let accounts = known.accounts();
+    if told.accounts != accounts {
+        told.accounts = accounts;
+        commands.push(command(attempt, InspectionOrder::Inspect, request(known, InspectionWanted::Inspect)));
     }
     commands
 }

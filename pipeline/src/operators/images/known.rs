@@ -81,13 +81,24 @@ impl Known {
         }
     }
 
-    /// Whether a tag says that RHEL is in it for all accounts that are known to use it, or for the one that owns it: nobody needs its disks read
-    /// then, and who tagged it may not want that.
+    /// Whether a tag says that RHEL is in it for all accounts that use it: nobody needs its disks read then, and who tagged it may not want that.
+    /// Where as many use it as are kept there may be others, whose tags say nothing.
     pub(super) fn is_vouched_for(&self) -> bool {
         let tags = |account: &str| self.rhel_tags.get(account).is_some_and(|tag| tag.what);
-        let owner = self.metadata.as_ref().and_then(|told| told.what.owner_id.as_deref());
         let is_tagged = self.rhel_tags.values().any(|tag| tag.what);
-        owner.is_some_and(tags) || (is_tagged && self.uses.iter().all(|used| tags(&used.account_id)))
+        is_tagged && self.uses.len() < IMAGE_ACCOUNTS_KEPT && self.uses.iter().all(|used| tags(&used.account_id))
+    }
+
+    /// The accounts that can be asked for its disks: the one that owns it, and those that use it, each once.
+    pub(super) fn accounts(&self) -> Vec<String> {
+        let owner = self.metadata.as_ref().and_then(|told| told.what.owner_id.as_ref());
+        let mut accounts: Vec<String> = Vec::new();
+        for account in owner.into_iter().chain(self.uses.iter().map(|used| &used.account_id)) {
+            if !account.is_empty() && !accounts.contains(account) {
+                accounts.push(account.clone());
+            }
+        }
+        accounts
     }
 
     /// What came of the newest attempt to read its disks, if it is over.

@@ -15,12 +15,13 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{ImageFact, ImageSighting, Topic, UtcSecond};
 
 use self::known::Known;
 use self::verdict::{Description, image_of};
 use crate::engine::{Cx, Operator};
-use crate::log::{LogError, Record, Store};
+use crate::log::{LogError, Record, StateRead, Store};
 
 /// What is known of each image, by its id.
 const KNOWN: Store = Store("images.known");
@@ -31,6 +32,37 @@ const TOLD: Store = Store("images.told");
 const UNREADABLE: &str = "unreadable_image_facts";
 /// Name of what is counted when more accounts tagged an image than are kept.
 const LEFT_OUT: &str = "image_tags_left_out";
+
+/// What decides what comes of a wish to have an image inspected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// The region that the image is in; empty where nothing told it.
+    pub region: String,
+    /// Whether EC2 described it, to any account: else nobody can be asked for its disks.
+    pub is_described: bool,
+    /// The attempt that the worker was told to make and that is not over, if there is one.
+    pub attempt: Option<u32>,
+    /// Whether it was told to give that attempt up.
+    pub is_given_up: bool,
+}
+
+/// What is known of an image, for whoever wants it inspected; `None` where nothing is. It is as of what the operator has folded.
+///
+/// # Errors
+/// Those of [`StateRead::get`], and [`LogError::Storage`] for state that does not read.
+pub fn outlook(state: &dyn StateRead, partitions: u32, image_id: &str) -> Result<Option<Outlook>, LogError> {
+    let (cx, partition) = (Cx::new(state, partitions), partition_of(image_id.as_bytes(), partitions));
+    let known: Option<Known> = cx.get_json(KNOWN, partition, image_id.as_bytes())?;
+    let Some(known) = known else { return Ok(None) };
+    let told: attempts::Told = cx.get_json(TOLD, partition, image_id.as_bytes())?.unwrap_or_default();
+    let at_work = told.at_work(&known);
+    Ok(Some(Outlook {
+        region: known.region().to_owned(),
+        is_described: known.metadata.is_some(),
+        attempt: at_work.map(|(attempt, _)| attempt),
+        is_given_up: at_work.is_some_and(|(_, is_given_up)| is_given_up),
+    }))
+}
 
 /// The operator.
 #[derive(Clone, Copy, Debug, Default)]

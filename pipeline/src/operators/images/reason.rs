@@ -4,6 +4,7 @@ use cloudigrade_schemas::findings::Inspected;
 use cloudigrade_schemas::image::{BillingModel, ImageStatus};
 use cloudigrade_schemas::image_fact::InspectionProgress;
 use cloudigrade_schemas::inspection::{InspectionEnd, InspectionStage, SpecialImage};
+use cloudigrade_schemas::money::dollars;
 
 use super::attempts::next_attempt;
 use super::known::Known;
@@ -11,8 +12,6 @@ use super::verdict::Description;
 
 /// What remains to do where a disk cannot be read.
 const SAY_IT: &str = "Say yourself whether RHEL is in it: by an override, or by the tag cloudigrade-rhel-present.";
-/// A cent, in millionths of a dollar. Costs are shown rounded up to it.
-const CENT_MICRO_USD: u64 = 10_000;
 /// What follows from paying by the hour.
 const NOT_COUNTED: &str = "so it is not counted as RHEL. If you bring your own subscription for it, say so by an override.";
 
@@ -86,9 +85,9 @@ fn of_attempt(known: &Known) -> Option<(ImageStatus, String)> {
     let InspectionProgress { attempt, progress } = &known.inspection.as_ref()?.what;
     Some(match progress {
         InspectionStage::AwaitingConsent { estimated_cost_micro_usd } => {
-            let dollars = (estimated_cost_micro_usd.div_ceil(CENT_MICRO_USD) as f64) / 100.0;
+            let dollars = dollars(*estimated_cost_micro_usd);
             let reason = format!(
-                "Reading its disk would cost about ${dollars:.2}, and waits for consent: `cloudigrade images inspect` gives it. {SAY_IT}"
+                "Reading its disk would cost about {dollars}, and waits for consent: `cloudigrade images inspect` gives it. {SAY_IT}"
             );
             (ImageStatus::Pending, reason)
         }
@@ -111,7 +110,13 @@ fn of_attempt(known: &Known) -> Option<(ImageStatus, String)> {
         },
         InspectionStage::Ended { end: InspectionEnd::Aborted } => {
             let again = "`cloudigrade images inspect` has it read after all.";
-            (ImageStatus::Pending, format!("Reading its disk was given up, as was wanted. {again} {SAY_IT}"))
+            let reason = match next_attempt(known) {
+                Some(next) => {
+                    format!("Reading its disk was given up, as nobody needed it; where somebody does, it is attempt {next}. {SAY_IT}")
+                }
+                None => format!("Reading its disk was given up. {again} {SAY_IT}"),
+            };
+            (ImageStatus::Pending, reason)
         }
     })
 }

@@ -12,15 +12,15 @@ use super::images::{
 use super::*;
 use crate::limits::INSPECTION_ATTEMPTS_MAX;
 
-fn progress(attempt: u32, progress: InspectionStage) -> Fact {
+pub(super) fn progress(attempt: u32, progress: InspectionStage) -> Fact {
     Fact::Inspection(InspectionProgress { attempt, progress })
 }
 
-fn ended(attempt: u32, end: InspectionEnd) -> Fact {
+pub(super) fn ended(attempt: u32, end: InspectionEnd) -> Fact {
     progress(attempt, InspectionStage::Ended { end })
 }
 
-fn failed(attempt: u32) -> Fact {
+pub(super) fn failed(attempt: u32) -> Fact {
     ended(attempt, InspectionEnd::Failed { detail: "it took too long".to_owned() })
 }
 
@@ -28,16 +28,21 @@ fn special(attempt: u32, special: SpecialImage) -> Fact {
     ended(attempt, InspectionEnd::Special { special, detail: "AWS said so".to_owned() })
 }
 
-fn wanted(wanted: InspectionWanted, after_attempt: u32) -> Fact {
+pub(super) fn wanted(wanted: InspectionWanted, after_attempt: u32) -> Fact {
     Fact::InspectionRequest(InspectionRequest { wanted, by: "ann".to_owned(), after_attempt })
 }
 
 /// What the worker is told of `ami-1` after each fact in turn, as `order attempt by`.
-fn told_after(facts: Vec<Fact>) -> Vec<String> {
+pub(super) fn told_after(facts: Vec<Fact>) -> Vec<String> {
     let mut pipeline = Pipeline::default();
     for (what, at) in facts.into_iter().zip(1..) {
         pipeline.hear(&[told(&fact("ami-1", at, what))]);
     }
+    words(&pipeline)
+}
+
+/// What the worker was told, all of it of `ami-1`.
+pub(super) fn words(pipeline: &Pipeline) -> Vec<String> {
     let word = |command: &InspectionCommand| {
         assert_eq!(command.command_id, CommandId::of("ami-1", command.attempt));
         format!("{:?} {} {}", command.order, command.attempt, command.by.as_deref().unwrap_or("-"))
@@ -102,15 +107,20 @@ fn an_attempt_that_failed_is_made_again_five_times_in_all_and_as_often_when_some
 
 #[test]
 fn what_another_attempt_would_not_change_is_not_tried_again_unless_somebody_asks() {
-    for end in [
-        special(1, SpecialImage::StorageNotShared),
-        special(1, SpecialImage::Marketplace),
-        ended(1, InspectionEnd::Aborted),
-        ended(1, InspectionEnd::Found),
-    ] {
+    for end in [special(1, SpecialImage::StorageNotShared), special(1, SpecialImage::Marketplace), ended(1, InspectionEnd::Found)] {
         let facts = vec![billed("RunInstances"), end, tag("team", true), billed("RunInstances"), wanted(InspectionWanted::Inspect, 1)];
         assert_eq!(told_after(facts), ["Inspect 1 -", "Inspect 2 ann"]);
     }
+    // Nor is what somebody gave up.
+    let given_up = vec![
+        billed("RunInstances"),
+        wanted(InspectionWanted::Abort, 0),
+        ended(1, InspectionEnd::Aborted),
+        tag(RHEL_TAG, true),
+        tag(RHEL_TAG, false),
+        wanted(InspectionWanted::Inspect, 1),
+    ];
+    assert_eq!(told_after(given_up), ["Inspect 1 -", "Abort 1 ann", "Inspect 2 ann"]);
 }
 
 #[test]
@@ -140,7 +150,7 @@ fn an_attempt_is_given_up_when_somebody_wants_that_or_when_reading_became_needle
     assert_eq!(and(late), ["Inspect 1 -", "Inspect 2 -", "Abort 2 -"]);
 }
 
-fn images_of(facts: Vec<Fact>) -> Image {
+pub(super) fn images_of(facts: Vec<Fact>) -> Image {
     let mut pipeline = Pipeline::default();
     let facts: Vec<Output> = facts.into_iter().zip(1..).map(|(what, at)| told(&fact("ami-1", at, what))).collect();
     pipeline.hear(&facts);
@@ -187,13 +197,11 @@ struct FakeWorker {
 }
 
 impl FakeWorker {
-    /// Reads what it was told. Each attempt is begun once, and none before the one before it is over.
+    /// Reads what it was told. Each attempt is begun once, and none before the one before it is over; what is said of one later names accounts.
     fn read(&mut self, commands: &[InspectionCommand]) {
-        for command in &commands[self.read..] {
-            if command.order == InspectionOrder::Inspect {
-                assert!(!self.at_work.contains_key(&command.image_id), "an attempt begins while another one is at work: {command:?}");
-                self.at_work.insert(command.image_id.clone(), (command.attempt, 0));
-            }
+        for command in commands[self.read..].iter().filter(|command| command.order == InspectionOrder::Inspect) {
+            let (attempt, _) = self.at_work.entry(command.image_id.clone()).or_insert((command.attempt, 0));
+            assert_eq!(*attempt, command.attempt, "an attempt begins while another one is at work: {command:?}");
         }
         self.read = commands.len();
     }
@@ -221,7 +229,20 @@ impl FakeWorker {
 enum Happens {
     Told(Box<Fact>),
     Asked(InspectionWanted),
+    Used(u8),
     Works(Option<u8>),
+}
+
+/// The accounts that a command names, the owner first.
+pub(super) fn asked(command: &InspectionCommand) -> Vec<String> {
+    let owner = command.metadata.as_ref().and_then(|metadata| metadata.owner_id.clone());
+    let mut accounts: Vec<String> = Vec::new();
+    for account in owner.into_iter().chain(command.used_by.iter().map(|used| used.account_id.clone())) {
+        if !account.is_empty() && !accounts.contains(&account) {
+            accounts.push(account);
+        }
+    }
+    accounts
 }
 
 fn happens() -> impl Strategy<Value = (u8, Happens)> {
@@ -239,6 +260,7 @@ fn happens() -> impl Strategy<Value = (u8, Happens)> {
     let happens = prop_oneof![
         3 => facts.prop_map(|fact| Happens::Told(Box::new(fact))),
         1 => asks.prop_map(Happens::Asked),
+        1 => (0..40_u8).prop_map(Happens::Used),
         5 => any::<Option<u8>>().prop_map(Happens::Works),
     ];
     (0..2_u8, happens)
@@ -263,6 +285,10 @@ proptest! {
                     *asks.entry(image.clone()).or_default() += 1;
                     vec![wanted(asked, over.get(&image).copied().unwrap_or(0))]
                 }
+                Happens::Used(account) => {
+                    pipeline.hear(&[seen(&sighting(&image, &format!("{account:012}"), number as i64), 0)]);
+                    Vec::new()
+                }
                 Happens::Works(ends) => worker.work(&image, ends),
             };
             for what in facts {
@@ -283,23 +309,30 @@ proptest! {
             let begun: Vec<&InspectionCommand> = pipeline.commands.iter()
                 .filter(|command| command.image_id == image && command.order == InspectionOrder::Inspect)
                 .collect();
-            let attempts: Vec<u32> = begun.iter().map(|command| command.attempt).collect();
+            let mut attempts: Vec<u32> = begun.iter().map(|command| command.attempt).collect();
+            // One that was begun is named again where whom to ask has changed, and for nothing else.
+            for pair in begun.windows(2).filter(|pair| pair[0].attempt == pair[1].attempt) {
+                prop_assert_ne!(asked(pair[0]), asked(pair[1]));
+            }
+            attempts.dedup();
             prop_assert_eq!(&attempts, &(1..=attempts.len() as u32).collect::<Vec<_>>());
             let counts = 1 + asks.get(image).copied().unwrap_or(0);
-            prop_assert!(begun.len() <= counts * INSPECTION_ATTEMPTS_MAX as usize, "{:?}", begun);
+            prop_assert!(attempts.len() <= counts * INSPECTION_ATTEMPTS_MAX as usize, "{:?}", begun);
         }
     }
 
     #[test]
     fn facts_about_attempts_give_the_same_image_in_any_order(
-        ends in prop::collection::vec(0..6_u8, 1..6),
+        ends in prop::collection::vec((0..6_u8, any::<Option<bool>>()), 1..6),
         order in any::<u64>(),
         repeated in any::<bool>(),
     ) {
         let mut facts = vec![billed("RunInstances")];
-        for (attempt, end) in (1..).zip(ends) {
+        for (attempt, (end, asked)) in (1..).zip(ends) {
             let mut worker = FakeWorker { read: 0, at_work: BTreeMap::from([("ami-1".to_owned(), (attempt, 0))]) };
             facts.extend(worker.work("ami-1", None));
+            let asked = asked.map(|asks| if asks { InspectionWanted::Inspect } else { InspectionWanted::Abort });
+            facts.extend(asked.map(|asked| wanted(asked, attempt - 1)));
             facts.extend(worker.work("ami-1", Some(end)));
         }
         let all: Vec<Output> = facts.into_iter().zip(1..).map(|(what, at)| told(&fact("ami-1", at, what))).collect();

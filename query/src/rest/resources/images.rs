@@ -200,18 +200,28 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
+fn evidence() -> Value {
+    let told = ["kind", "product", "found", "detail", "source", "at"];
+    let mut account = text();
+    account["description"] = json!("Whose tag it is, where it is one and that was told.");
+    request(
+        &told,
+        [
+            ("kind", text()),
+            ("product", one_of(&Product::ALL.map(Product::word))),
+            ("found", boolean()),
+            ("detail", text()),
+            ("source", text()),
+            ("account_id", account),
+            ("at", moment()),
+        ],
+    )
+}
+
 fn schema() -> Value {
-    let evidence = object([
-        ("kind", text()),
-        ("product", one_of(&Product::ALL.map(Product::word))),
-        ("found", boolean()),
-        ("detail", text()),
-        ("source", text()),
-        ("at", moment()),
-    ]);
     let (mut schema, _) = describe::row(&IMAGES, &PLAIN);
     let nested = [
-        ("evidence", list(evidence)),
+        ("evidence", list(evidence())),
         ("overrides", list(object(override_fields()))),
         ("metadata", json!({"type": ["object", "null"], "description": "What EC2 says of it."})),
     ];
@@ -234,8 +244,17 @@ fn example() -> Value {
         "source": "inspection",
         "at": "2024-02-20T12:00:00Z",
     });
+    let tag = json!({
+        "kind": "tag",
+        "product": "rhel",
+        "found": true,
+        "detail": "cloudigrade-rhel-present",
+        "source": "s3://logs/AWSLogs/123456789012/CloudTrail/eu-west-1/2024/02/20/a.json.gz#7",
+        "account_id": "123456789012",
+        "at": "2024-02-20T12:00:00Z",
+    });
     let nested = json!({
-        "evidence": [evidence],
+        "evidence": [tag, evidence],
         "overrides": [show(&said())],
         "metadata": {"owner_id": "123456789012", "name": "base-2024-02", "architecture": "x86_64"},
     });
@@ -342,4 +361,29 @@ async fn remove(rest: Rest, call: Call) -> Result<Response, Failure> {
     }
     say(&rest, &call, &image, None, None).await?;
     Ok(answer::no_content())
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudigrade_schemas::UtcSecond;
+    use cloudigrade_schemas::image::{Evidence, RHEL_TAG};
+
+    use super::*;
+    use crate::rest::conform::faults;
+
+    #[test]
+    fn evidence_is_described_as_it_is_told_with_the_account_of_a_tag_and_without() {
+        let tag = |account_id: Option<&str>| Evidence {
+            kind: Evidence::TAG.to_owned(),
+            product: Product::Rhel,
+            found: true,
+            detail: RHEL_TAG.to_owned(),
+            source: "s3://b/k#1".to_owned(),
+            account_id: account_id.map(str::to_owned),
+            at: UtcSecond(1_708_430_400),
+        };
+        for told in [tag(Some("123456789012")), tag(None)] {
+            assert_eq!(faults(&schema()["properties"]["evidence"]["items"], &json!(told)), [""; 0]);
+        }
+    }
 }

@@ -49,7 +49,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ),
             vec![images::image_id()],
             Some((request(&["action"], [("action", one_of(&ACTIONS))]), json!({"action": "inspect"}))),
-            vec![list(), Answer::empty(202, "It takes longer, and is carried on with."), Answer::empty(409, "The server reads no disks.")],
+            vec![
+                list(),
+                Answer::empty(202, "It takes longer, and is carried on with."),
+                Answer::empty(
+                    409,
+                    "The server reads no disks, or EC2 has not described the image, so that nobody can be asked for its disk.",
+                ),
+            ],
             handler!(act),
         ),
     ]
