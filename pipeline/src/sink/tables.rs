@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::table::bucket_of;
 use futures::TryStreamExt;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
@@ -157,7 +157,9 @@ impl Lane {
             let changes = stretch.changes()?;
             let rewritten = self.rewrite(&changes)?;
             let writers = self.writers.iter_mut().zip(rewritten);
-            let files = try_join_all(writers.map(|(writer, rewritten)| writer.apply(rewritten, &stretch.next))).await?;
+            // Each to its end: a commit that is given up halfway leaves its writer not knowing what its table holds.
+            let applies = writers.map(|(writer, rewritten)| writer.apply(rewritten, &stretch.next));
+            let files = join_all(applies).await.into_iter().collect::<Result<Vec<usize>, SinkError>>()?;
             applied.files += files.iter().sum::<usize>();
             applied.commits += files.len() as u64;
         }
