@@ -89,7 +89,7 @@ impl Finding<'_> {
         let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
         let collector = Collector::new(checker.clone(), self.committer.clone(), memory, Sighted::of(self.log.clone()), now);
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
-        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids(&self.log));
+        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids(self.log));
         let overview = fleet.overview();
         let stop = self.stop.clone();
         parts.spawn("fleet", async move {
