@@ -89,13 +89,12 @@ impl Tables {
     /// Any [`SinkError`].
     pub async fn catch_up<L: Log>(&mut self, log: &L) -> Result<Applied, SinkError> {
         let partitions = self.partitions;
-        // Nearly all is in one of them; the others wait for the storage more than they work.
-        let lanes = try_join_all(self.lanes.iter_mut().map(|lane| lane.catch_up(log, partitions))).await?;
-        Ok(lanes.into_iter().fold(Applied::default(), |all, lane| Applied {
-            messages: all.messages + lane.messages,
-            files: all.files + lane.files,
-            commits: all.commits + lane.commits,
-        }))
+        // Nearly all is in one of them; the others wait for the storage more than they work. Each goes on to its end, whatever comes of the others.
+        let lanes = join_all(self.lanes.iter_mut().map(|lane| lane.catch_up(log, partitions))).await;
+        lanes.into_iter().try_fold(Applied::default(), |all, lane| {
+            let lane = lane?;
+            Ok(Applied { messages: all.messages + lane.messages, files: all.files + lane.files, commits: all.commits + lane.commits })
+        })
     }
 
     /// Deletes the files of all tables that were replaced longer ago than this. Who still reads a version that had them cannot go on.

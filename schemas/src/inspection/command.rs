@@ -35,8 +35,8 @@ impl fmt::Display for CommandId {
 
 /// What is to be done about an attempt. A message of `inspection.commands`, keyed by the image.
 ///
-/// Of each attempt there is one [`InspectionOrder::Inspect`], and its predecessor ended before. Messages that say the same again, or that are about
-/// an attempt that is over, change nothing.
+/// The first of each attempt is [`InspectionOrder::Inspect`], and its predecessor ended before. A later one names the accounts that can be asked by
+/// then. Messages that say the same again, or that are about an attempt that is over, change nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InspectionCommand {
     /// The attempt.
