@@ -131,7 +131,3 @@ pub const PG_PORTALS_MAX: usize = 50;
 pub const PG_LET_IN_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Operators that may follow each other in a query: how deep the tree is that it is parsed to.
 pub const SQL_NESTING_MAX: usize = 1000;
-/// Threads that go over the timeline of one group at the same time.
-pub const SWEEP_THREADS_MAX: usize = 4;
-/// Changes and seconds of a timeline for which a thread is worth its start.
-pub const SWEEP_WEIGHT_MIN: usize = 1 << 19;

@@ -1,15 +1,11 @@
 //! The peaks: how many instances ran at once in each bucket, at most, and how large they were together.
 
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-
 use arrow::datatypes::{DataType, Field};
 
 use super::bytes::Reader;
 use super::pieces::Piece;
-use super::timeline::{Level, Part, Sizes, Timeline};
+use super::timeline::{Level, Sizes, Timeline};
 use super::{Fold, FoldError, Scope};
-use crate::limits::{SWEEP_THREADS_MAX, SWEEP_WEIGHT_MIN};
 use crate::period::Period;
 use crate::tables::contract::timestamp;
 
@@ -35,8 +31,8 @@ impl Concurrency {
     }
 }
 
-/// The highest levels of one bucket, or of a part of it.
-#[derive(Clone, Copy)]
+/// The highest levels of one bucket.
+#[derive(Clone, Copy, Default)]
 struct Peak {
     instances: i64,
     at: u32,
@@ -45,9 +41,6 @@ struct Peak {
 }
 
 impl Peak {
-    /// Before anything was seen.
-    const NONE: Self = Self { instances: i64::MIN, at: 0, vcpu: i64::MIN, memory_mib: i64::MIN };
-
     #[inline]
     fn see(&mut self, second: u32, level: &Level) {
         if level.instances > self.instances {
@@ -55,61 +48,6 @@ impl Peak {
         }
         self.vcpu = self.vcpu.max(level.vcpu);
         self.memory_mib = self.memory_mib.max(level.memory_mib);
-    }
-
-    /// Takes in a later part of the same bucket.
-    fn join(&mut self, later: &Self) {
-        self.see(later.at, &Level { instances: later.instances, vcpu: later.vcpu, memory_mib: later.memory_mib });
-    }
-
-    /// The same, if the levels had begun with another than zero.
-    fn above(self, level: &Level) -> Self {
-        let Self { instances, at, vcpu, memory_mib } = self;
-        Self { instances: instances + level.instances, at, vcpu: vcpu + level.vcpu, memory_mib: memory_mib + level.memory_mib }
-    }
-}
-
-/// The peaks of a part of a timeline by bucket, as if nothing had run before it, and the level at its end.
-type PartPeaks = (Vec<(usize, Peak)>, Level);
-
-impl Concurrency {
-    fn peaks(&self, part: Part<'_>, edges: &[u32]) -> PartPeaks {
-        let (mut peaks, mut peak) = (Vec::new(), Peak::NONE);
-        let mut bucket = edges.partition_point(|edge| *edge <= part.start).saturating_sub(1);
-        let starts = edges[..edges.len() - 1].iter().copied();
-        let end = part.sweep(&self.sizes, starts, |second, level| {
-            // Every bucket's first second is a stop, so a sweep never jumps over a bucket.
-            if second == edges[bucket + 1] {
-                peaks.push((bucket, peak));
-                (bucket, peak) = (bucket + 1, Peak::NONE);
-            }
-            peak.see(second, level);
-        });
-        peaks.push((bucket, peak));
-        // A part may begin in a bucket in which nothing changes any more.
-        peaks.retain(|(_, peak)| peak.instances > i64::MIN);
-        (peaks, end)
-    }
-
-    /// The peaks of all parts, in their order. Threads that cannot be started are done without.
-    fn peaks_of_all(&self, parts: Vec<Part<'_>>, edges: &[u32]) -> Vec<PartPeaks> {
-        let helpers = parts.len() - 1;
-        let queue = Mutex::new(parts.into_iter().enumerate());
-        let work = || {
-            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            std::iter::from_fn(next).map(|(number, part)| (number, self.peaks(part, edges))).collect::<Vec<_>>()
-        };
-        let mut done = thread::scope(|scope| {
-            let start = |_| thread::Builder::new().name("sweep".to_owned()).spawn_scoped(scope, work).ok();
-            let helpers: Vec<_> = (0..helpers).filter_map(start).collect();
-            let mut done = work();
-            for helper in helpers {
-                done.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            done
-        });
-        done.sort_by_key(|(number, _)| *number);
-        done.into_iter().map(|(_, peaks)| peaks).collect()
     }
 }
 
@@ -147,28 +85,28 @@ impl Fold for Concurrency {
         group.merge(from, seconds, &mut self.sizes, &mut self.growth)
     }
 
-    fn finish(&self, mut group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) {
+    fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) {
         let edges: Vec<u32> = self.period.edges().iter().map(|edge| self.offset(*edge)).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(SWEEP_THREADS_MAX);
-        let parts = self.peaks_of_all(group.parts(threads, SWEEP_WEIGHT_MIN), &edges);
-        let mut before = Level::default();
-        let mut peaks: Vec<(usize, Peak)> = Vec::new();
-        for (of_part, end) in parts {
-            for (bucket, peak) in of_part {
-                let peak = peak.above(&before);
-                match peaks.last_mut() {
-                    Some((last, known)) if *last == bucket => known.join(&peak),
-                    _ => peaks.push((bucket, peak)),
-                }
+        let mut emit = |bucket: usize, peak: &Peak| {
+            if peak.instances == 0 && !self.every_bucket {
+                return;
             }
-            before.add_level(&end);
-        }
-        for (bucket, peak) in peaks.iter().filter(|(_, peak)| peak.instances > 0 || self.every_bucket) {
             let at = (self.period.start() + i64::from(peak.at)) * 1_000_000;
             // A known size is never zero.
             let known = |sum: i64| (sum > 0 || peak.instances == 0).then_some(sum);
-            row(*bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
-        }
+            row(bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
+        };
+        let (mut bucket, mut peak) = (0, Peak::default());
+        let starts = edges[..edges.len() - 1].iter().copied();
+        group.sweep(self.seconds(), &self.sizes, starts, |second, level| {
+            // Every bucket's first second is a stop, so a sweep never jumps over a bucket.
+            if second == edges[bucket + 1] {
+                emit(bucket, &peak);
+                (bucket, peak) = (bucket + 1, Peak::default());
+            }
+            peak.see(second, level);
+        });
+        emit(bucket, &peak);
     }
 
     fn heap_bytes(group: &Timeline) -> usize {

@@ -3,14 +3,8 @@
 //! Ends count before starts at one second, so the level during a second is what all changes up to and including it add up to, in
 //! whatever order they are applied.
 
-mod span;
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
-use std::iter::Peekable;
 
-use self::span::{SPAN_SECONDS, Span};
 use super::bytes::{Reader, put_i64, put_u32, put_u64};
 use super::pieces::Size;
 use super::{FoldError, push_counted};
@@ -69,7 +63,7 @@ impl Level {
     }
 
     #[inline]
-    pub(crate) fn add_level(&mut self, other: &Self) {
+    fn add_level(&mut self, other: &Self) {
         // Sizes are below 2^31, so 2^32 instances fit.
         self.instances += other.instances;
         self.vcpu += other.vcpu;
@@ -92,16 +86,8 @@ impl Change {
         (self.0 >> 32) as u32
     }
 
-    fn span(self) -> usize {
-        self.second() as usize / SPAN_SECONDS
-    }
-
-    fn is_end(self) -> bool {
-        self.0 & IS_END != 0
-    }
-
     fn sign(self) -> i64 {
-        if self.is_end() { -1 } else { 1 }
+        if self.0 & IS_END == 0 { 1 } else { -1 }
     }
 
     fn size(self) -> u32 {
@@ -113,20 +99,21 @@ impl Change {
     }
 }
 
-/// As long as a group has fewer changes than this for each span, they are kept in one list.
-const FEW_PER_SPAN: usize = 16;
-/// In an encoded timeline: its few changes follow.
-const FEW: u32 = 0;
-/// In an encoded timeline: its spans follow.
-const SPANS: u32 = 1;
+/// Seconds whose sums are written at a time: few enough that they stay in the processor's second-level cache.
+const SPAN_SECONDS: usize = 1 << SPAN_SECONDS_LOG2;
+const SPAN_SECONDS_LOG2: u32 = 14;
+/// Changes that are gathered before they are added to sums that are there already: enough for each span to get many at a time.
+const RECENT_MAX: usize = 1 << 20;
+/// As long as a group has fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
+const SORT_BELOW_ONE_IN: usize = 16;
 
 /// The changes of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    /// The changes, in any order, as long as they are few.
-    few: Vec<Change>,
-    /// The changes by the part of the period that they lie in; empty as long as they are few.
-    spans: Vec<Span>,
+    /// The sum of the changes of each second of the period; empty as long as there are few.
+    summed: Vec<Level>,
+    /// The changes that are not summed yet, in any order.
+    recent: Vec<Change>,
 }
 
 impl Timeline {
@@ -134,174 +121,271 @@ impl Timeline {
     #[inline]
     pub(crate) fn add(&mut self, start: u32, end: u32, seconds: u32, size: Option<Size>, sizes: &mut Sizes, growth: &mut usize) {
         let number = sizes.number_of(size);
-        self.push(Change::new(start, false, number), seconds, sizes, growth);
+        push_counted(&mut self.recent, Change::new(start, false, number), growth);
         if end < seconds {
-            self.push(Change::new(end, true, number), seconds, sizes, growth);
+            push_counted(&mut self.recent, Change::new(end, true, number), growth);
         }
+        self.bound(seconds, sizes, growth);
     }
 
+    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group.
     #[inline]
-    fn push(&mut self, change: Change, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        if let Some(span) = self.spans.get_mut(change.span()) {
-            return span.push(change, sizes, growth);
-        }
-        push_counted(&mut self.few, change, growth);
-        if self.few.len() >= FEW_PER_SPAN * span::count(seconds) {
-            self.divide(seconds, sizes, growth);
+    fn bound(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
+        let many = if self.summed.is_empty() { seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) } else { RECENT_MAX };
+        if self.recent.len() >= many {
+            self.sum_up(seconds, sizes, growth);
         }
     }
 
-    /// Keeps the changes by span from now on.
+    /// Sums the recent changes, span by span: each span's sums are in the cache while its changes are added.
     #[cold]
-    fn divide(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        if self.spans.is_empty() {
-            self.spans = span::all(seconds);
-            *growth += self.spans.capacity() * size_of::<Span>();
+    fn sum_up(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
+        self.make_sums(seconds as usize, growth);
+        let spans = Spans::of(&self.recent, seconds);
+        for (sums, changes) in self.summed.chunks_mut(SPAN_SECONDS).zip(spans.iter()) {
+            add_changes(sums, changes, sizes);
         }
-        for change in self.few.drain(..) {
-            self.spans[change.span()].push(change, sizes, growth);
+        self.recent.clear();
+    }
+
+    fn make_sums(&mut self, seconds: usize, growth: &mut usize) {
+        if self.summed.is_empty() {
+            self.summed = vec![Level::default(); seconds];
+            *growth += self.summed.capacity() * size_of::<Level>();
         }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let of_spans = self.spans.capacity() * size_of::<Span>() + self.spans.iter().map(Span::heap_bytes).sum::<usize>();
-        self.few.capacity() * size_of::<Change>() + of_spans
+        self.recent.capacity() * size_of::<Change>() + self.summed.capacity() * size_of::<Level>()
     }
 
-    /// Writes the changes, with the sizes that they name.
+    /// Writes the sums, and the recent changes with the sizes that they name, numbered anew.
     pub(crate) fn encode(&self, sizes: &Sizes, out: &mut Vec<u8>) {
-        if self.spans.is_empty() {
-            return self.encode_few(sizes, out);
+        out.reserve(size_of_val(self.summed.as_slice()) + size_of_val(self.recent.as_slice()));
+        put_u32(out, self.summed.len() as u32);
+        for level in &self.summed {
+            for part in [level.instances, level.vcpu, level.memory_mib] {
+                put_i64(out, part);
+            }
         }
-        put_u32(out, SPANS);
-        put_sizes(out, &sizes.list);
-        put_u32(out, self.spans.len() as u32);
-        out.reserve(self.spans.iter().map(Span::encoded_bytes).sum());
-        self.spans.iter().for_each(|span| span.encode(out));
-    }
-
-    /// Groups are many where they have few changes: only the sizes that are named are written, numbered anew.
-    fn encode_few(&self, sizes: &Sizes, out: &mut Vec<u8>) {
-        put_u32(out, FEW);
-        put_u32(out, self.few.len() as u32);
-        let mut named: Vec<(u32, u32)> = Vec::new();
-        for change in &self.few {
-            let known = named.iter().find(|(size, _)| *size == change.size()).copied();
-            let (_, number) = known.unwrap_or_else(|| {
-                named.push((change.size(), named.len() as u32));
-                (0, named.len() as u32 - 1)
-            });
-            put_u64(out, change.with_size(number).0);
+        put_u32(out, self.recent.len() as u32);
+        let mut local = vec![u32::MAX; sizes.list.len()];
+        let mut named = Vec::new();
+        for change in &self.recent {
+            let number = &mut local[change.size() as usize];
+            if *number == u32::MAX {
+                *number = named.len() as u32;
+                named.push(sizes.list[change.size() as usize]);
+            }
+            put_u64(out, change.with_size(*number).0);
         }
-        put_sizes(out, &named.iter().map(|(size, _)| sizes.list[*size as usize]).collect::<Vec<_>>());
+        put_u32(out, named.len() as u32);
+        for size in named {
+            let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: -1, memory_mib: -1 });
+            put_i64(out, vcpu);
+            put_i64(out, memory_mib);
+        }
     }
 
     pub(crate) fn merge(&mut self, from: &mut Reader<'_>, seconds: u32, sizes: &mut Sizes, growth: &mut usize) -> Result<(), FoldError> {
-        match from.u32()? {
-            FEW => {
-                let count = from.u32()? as usize;
-                let changes = from.items::<8>(count)?;
-                let numbers = read_sizes(from, sizes)?;
-                for bytes in changes {
-                    let change = Change(u64::from_le_bytes(*bytes));
-                    let number = numbers.get(change.size() as usize).filter(|_| change.second() < seconds).ok_or(FoldError::NotAState)?;
-                    self.push(change.with_size(*number), seconds, sizes, growth);
-                }
-                Ok(())
+        let sums = from.u32()? as usize;
+        if sums > 0 {
+            if sums != seconds as usize {
+                return Err(FoldError::NotAState);
             }
-            SPANS => {
-                let numbers = read_sizes(from, sizes)?;
-                if from.u32()? as usize != span::count(seconds) {
-                    return Err(FoldError::NotAState);
-                }
-                self.divide(seconds, sizes, growth);
-                self.spans.iter_mut().try_for_each(|span| span.merge(from, &numbers, sizes, growth))
+            let others = from.items::<24>(sums)?;
+            self.make_sums(sums, growth);
+            for (level, bytes) in self.summed.iter_mut().zip(others) {
+                let mut parts = Reader::new(bytes);
+                level.add_level(&Level { instances: parts.i64()?, vcpu: parts.i64()?, memory_mib: parts.i64()? });
             }
-            _ => Err(FoldError::NotAState),
+        }
+        let count = from.u32()? as usize;
+        let changes = from.items::<8>(count)?;
+        let numbers = (0..from.u32()?)
+            .map(|_| {
+                let (vcpu, memory_mib) = (from.i64()?, from.i64()?);
+                Ok(sizes.number_of((vcpu >= 0).then_some(Size { vcpu, memory_mib })))
+            })
+            .collect::<Result<Vec<_>, FoldError>>()?;
+        let before = self.recent.capacity();
+        self.recent.reserve(count);
+        for bytes in changes {
+            let change = Change(u64::from_le_bytes(*bytes));
+            let number = numbers.get(change.size() as usize).filter(|_| change.second() < seconds).ok_or(FoldError::NotAState)?;
+            self.recent.push(change.with_size(*number));
+        }
+        *growth += (self.recent.capacity() - before) * size_of::<Change>();
+        self.bound(seconds, sizes, growth);
+        Ok(())
+    }
+
+    /// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
+    /// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`.
+    pub(crate) fn sweep(mut self, seconds: u32, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+        if self.summed.is_empty() && self.recent.len() < seconds as usize / SORT_BELOW_ONE_IN {
+            return self.sweep_sorted(sizes, stops, hold);
+        }
+        let spans = Spans::of(&self.recent, seconds);
+        let mut level = Level::default();
+        let mut second = 0;
+        let mut sums_of_span = vec![Level::default(); SPAN_SECONDS.min(seconds as usize)];
+        for (start, changes) in (0..seconds as usize).step_by(SPAN_SECONDS).zip(spans.iter()) {
+            let end = (start + SPAN_SECONDS).min(seconds as usize);
+            let sums = match self.summed.get_mut(start..end) {
+                Some(sums) => sums,
+                None => {
+                    sums_of_span.fill(Level::default());
+                    &mut sums_of_span[..end - start]
+                }
+            };
+            add_changes(sums, changes, sizes);
+            for change in sums {
+                level.add_level(change);
+                hold(second, &level);
+                second += 1;
+            }
         }
     }
 
-    /// The timeline in parts that follow each other, so that threads can go over them at the same time: `most` of them, or fewer so that each
-    /// has `weight_min` changes and seconds to go over.
-    pub(crate) fn parts(&mut self, most: usize, weight_min: usize) -> Vec<Part<'_>> {
-        if self.spans.is_empty() {
-            self.few.sort_unstable();
-            return vec![Part { start: 0, few: &self.few, spans: &mut [] }];
+    fn sweep_sorted(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+        self.recent.sort_unstable();
+        let mut level = Level::default();
+        let mut changes = self.recent.into_iter().peekable();
+        let mut stops = stops.peekable();
+        loop {
+            let second = match (changes.peek().map(|change| change.second()), stops.peek().copied()) {
+                (Some(change), Some(stop)) => change.min(stop),
+                (Some(second), None) | (None, Some(second)) => second,
+                (None, None) => return,
+            };
+            while let Some(change) = changes.next_if(|change| change.second() == second) {
+                level.add(change.sign(), sizes.list[change.size() as usize]);
+            }
+            stops.next_if_eq(&second);
+            hold(second, &level);
         }
-        let weight: usize = self.spans.iter().map(Span::weight).sum();
-        let share = self.spans.len().div_ceil((weight / weight_min.max(1)).clamp(1, most.max(1)));
-        let parts = self.spans.chunks_mut(share).enumerate();
-        parts.map(|(number, spans)| Part { start: (number * share * SPAN_SECONDS) as u32, few: &[], spans }).collect()
     }
 }
 
-/// A part of a timeline.
-pub(crate) struct Part<'t> {
-    /// The second of the period at which it begins.
-    pub(crate) start: u32,
-    /// All changes, in their order, if there are no spans.
-    few: &'t [Change],
-    spans: &'t mut [Span],
+/// Changes in the order of the spans of [`SPAN_SECONDS`] that they lie in.
+struct Spans {
+    changes: Vec<Change>,
+    /// Where each span ends in `changes`.
+    ends: Vec<usize>,
 }
 
-impl Part<'_> {
-    /// Calls `hold` with each level, as if it had been zero before this part, and the second from which on it held, ascending: at every
-    /// second of `stops` (ascending) that lies in this part, and at those between at which something changed; where there is much to tell, at
-    /// every second. Returns the level at the end.
-    pub(crate) fn sweep(self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) -> Level {
-        let (mut level, mut stops) = (Level::default(), stops.skip_while(|stop| *stop < self.start).peekable());
-        if self.spans.is_empty() {
-            let changes = self.few.iter().map(|change| (change.second(), change.sign(), change.size()));
-            sweep_sorted(&mut level, changes, u32::MAX, sizes, &mut stops, &mut hold);
+impl Spans {
+    fn of(changes: &[Change], seconds: u32) -> Self {
+        let span_of = |change: &Change| (change.second() >> SPAN_SECONDS_LOG2) as usize;
+        let mut ends = vec![0_usize; (seconds as usize).div_ceil(SPAN_SECONDS)];
+        changes.iter().for_each(|change| ends[span_of(change)] += 1);
+        let mut at = 0;
+        for end in &mut ends {
+            (*end, at) = (at, at + *end);
         }
-        let mut sums = Vec::new();
-        for span in self.spans {
-            span.sweep(&mut level, &mut sums, sizes, &mut stops, &mut hold);
+        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
+        let mut by_span = vec![Change(0); changes.len()];
+        for change in changes {
+            let slot = &mut ends[span_of(change)];
+            by_span[*slot] = *change;
+            *slot += 1;
         }
-        level
+        Self { changes: by_span, ends }
+    }
+
+    /// The changes of each span.
+    fn iter(&self) -> impl Iterator<Item = &[Change]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.changes[start..*end])
     }
 }
 
-/// Goes over changes in their order (second, sign, number of the size), and the stops before `end`.
-fn sweep_sorted(
-    level: &mut Level,
-    changes: impl Iterator<Item = (u32, i64, u32)>,
-    end: u32,
-    sizes: &Sizes,
-    stops: &mut Peekable<impl Iterator<Item = u32>>,
-    hold: &mut impl FnMut(u32, &Level),
-) {
-    let mut changes = changes.peekable();
-    loop {
-        let stop = stops.peek().copied().filter(|stop| *stop < end);
-        let second = match (changes.peek().map(|(second, ..)| *second), stop) {
-            (Some(change), Some(stop)) => change.min(stop),
-            (Some(second), None) | (None, Some(second)) => second,
-            (None, None) => return,
+/// Adds a span's changes to its sums.
+fn add_changes(sums: &mut [Level], changes: &[Change], sizes: &Sizes) {
+    for change in changes {
+        let second = change.second() as usize % SPAN_SECONDS;
+        sums[second].add(change.sign(), sizes.list[change.size() as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECONDS: u32 = 100;
+
+    /// A piece of a run: start, end, vCPU (0 stands for an unknown size).
+    type Run = (u32, u32, i64);
+
+    fn size(vcpu: i64) -> Option<Size> {
+        (vcpu > 0).then_some(Size { vcpu, memory_mib: vcpu * 1000 })
+    }
+
+    /// The level of each second, by way of timelines of each part that are encoded and merged.
+    fn levels(parts: &[Vec<Run>]) -> (bool, Vec<Level>) {
+        let (mut merged, mut sizes, mut growth) = (Timeline::default(), Sizes::default(), 0);
+        for part in parts {
+            let (mut timeline, mut own_sizes) = (Timeline::default(), Sizes::default());
+            for (start, end, vcpu) in part {
+                timeline.add(*start, *end, SECONDS, size(*vcpu), &mut own_sizes, &mut growth);
+            }
+            let mut bytes = Vec::new();
+            timeline.encode(&own_sizes, &mut bytes);
+            merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut growth).unwrap();
+        }
+        let is_summed = !merged.summed.is_empty();
+        let mut levels = Vec::new();
+        merged.sweep(SECONDS, &sizes, 0..SECONDS, |second, level| {
+            assert_eq!(second as usize, levels.len());
+            levels.push(*level);
+        });
+        (is_summed, levels)
+    }
+
+    fn naive(parts: &[Vec<Run>]) -> Vec<Level> {
+        let level = |second: u32| {
+            let mut level = Level::default();
+            for (_, _, vcpu) in parts.iter().flatten().filter(|(start, end, _)| *start <= second && second < *end) {
+                level.add(1, size(*vcpu));
+            }
+            level
         };
-        while let Some((_, sign, size)) = changes.next_if(|(at, ..)| *at == second) {
-            level.add(sign, sizes.list[size as usize]);
+        (0..SECONDS).map(level).collect()
+    }
+
+    fn parts(runs: usize) -> impl Strategy<Value = Vec<Vec<Run>>> {
+        let run = (0..SECONDS, 1..SECONDS, 0_i64..4).prop_map(|(start, length, vcpu)| (start, (start + length).min(SECONDS), vcpu));
+        prop::collection::vec(prop::collection::vec(run, 0..runs), 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn few_changes_give_the_level_of_every_second(parts in parts(20)) {
+            prop_assert_eq!(levels(&parts), (false, naive(&parts)));
         }
-        stops.next_if_eq(&second);
-        hold(second, level);
-    }
-}
 
-fn put_sizes(out: &mut Vec<u8>, sizes: &[Option<Size>]) {
-    put_u32(out, sizes.len() as u32);
-    for size in sizes {
-        let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: -1, memory_mib: -1 });
-        put_i64(out, vcpu);
-        put_i64(out, memory_mib);
+        #[test]
+        fn many_changes_are_summed_and_give_the_same_levels(parts in parts(200)) {
+            prop_assert_eq!(levels(&parts).1, naive(&parts));
+        }
     }
-}
 
-/// Reads what [`put_sizes`] wrote: the numbers of these sizes here.
-fn read_sizes(from: &mut Reader<'_>, sizes: &mut Sizes) -> Result<Vec<u32>, FoldError> {
-    let count = from.u32()?;
-    let read = |_| {
-        let (vcpu, memory_mib) = (from.i64()?, from.i64()?);
-        Ok(sizes.number_of((vcpu >= 0).then_some(Size { vcpu, memory_mib })))
-    };
-    (0..count).map(read).collect()
+    #[test]
+    fn a_timeline_of_many_changes_is_no_larger_than_its_seconds() {
+        let many = vec![(3, 50, 2); 1000];
+        let (is_summed, found) = levels(&[many.clone(), vec![(0, 1, 0)], many.clone()]);
+        assert!(is_summed);
+        assert_eq!(found, naive(&[many.clone(), vec![(0, 1, 0)], many]));
+    }
+
+    #[test]
+    fn bytes_that_are_no_state_are_refused() {
+        for bytes in [&[9_u8, 0, 0, 0][..], &[], &[0, 0, 0, 0, 255, 255, 255, 255], &[100, 0, 0, 0, 1, 0, 0, 0]] {
+            let merged = Timeline::default().merge(&mut Reader::new(bytes), SECONDS, &mut Sizes::default(), &mut 0);
+            assert_eq!(merged, Err(FoldError::NotAState));
+        }
+    }
 }
