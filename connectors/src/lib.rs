@@ -4,6 +4,7 @@
 //! * [`doctor`]: checks of what the sources need from AWS
 //! * [`source`]: objects from folders and buckets into the log
 //! * [`completeness`]: how far the data reaches, its gaps, and whether it is what CloudTrail wrote
+//! * `kafka`: the log on a Kafka cluster
 //! * [`codec`]: one CloudTrail file's bytes into the records that can be EC2 power events
 
 #[cfg(feature = "source")]
@@ -13,6 +14,8 @@ pub mod codec;
 pub mod completeness;
 #[cfg(feature = "source")]
 pub mod doctor;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod limits;
 #[cfg(feature = "source")]
 #[cfg(all(test, feature = "source"))]

@@ -281,3 +281,66 @@ pub const VERIFY_DIGESTS_AT_ONCE: usize = 1_024;
 pub const VERIFY_THREADS: usize = 8;
 /// Pages of public keys of one region.
 pub const PUBLIC_KEY_PAGES_MAX: usize = 100;
+
+// The log on Kafka.
+
+/// Bytes of what the names of a log's topics begin with. Kafka's names have 249 at most.
+pub const KAFKA_PREFIX_BYTES_MAX: usize = 100;
+/// Bytes of the largest record with what Kafka adds to it: a value, a key and headers.
+pub const KAFKA_MESSAGE_BYTES_MAX: usize = (64 << 20) + (1 << 20);
+/// Bytes of records of all partitions that one fetch asks for; a larger record comes alone.
+pub const KAFKA_FETCH_BYTES_MAX: usize = 16 << 20;
+/// Bytes of records of one partition that one fetch asks for; a larger record comes alone.
+pub const KAFKA_PARTITION_FETCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one answer of a broker, at most: a fetch that ends with the largest record.
+pub const KAFKA_RESPONSE_BYTES_MAX: usize = KAFKA_MESSAGE_BYTES_MAX + KAFKA_FETCH_BYTES_MAX + (1 << 20);
+/// Records that a consumer fetches ahead.
+pub const KAFKA_PREFETCH_RECORDS: usize = 20_000;
+/// Bytes that a consumer fetches ahead.
+pub const KAFKA_PREFETCH_BYTES_MAX: usize = 16 << 20;
+/// Bytes of records that a producer joins into one batch of a partition.
+pub const KAFKA_BATCH_BYTES: usize = 1 << 20;
+/// Records that wait in a producer; a commit waits for room.
+pub const KAFKA_QUEUE_RECORDS_MAX: usize = 100_000;
+/// Bytes that wait in a producer; a commit waits for room. A record that is larger than a quarter of it is the only one for a while.
+pub const KAFKA_QUEUE_BYTES_MAX: usize = 256 << 20;
+/// How long a commit waits for room before it looks again.
+pub const KAFKA_QUEUE_WAIT: Duration = Duration::from_millis(20);
+/// How long a producer waits for more records of a batch. A commit ends the wait.
+pub const KAFKA_LINGER: Duration = Duration::from_millis(5);
+/// How long a broker waits for new records before it answers a task's fetch.
+pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
+/// How long a broker waits for new records before it answers a reader, who asks only for what is there.
+pub const KAFKA_READER_FETCH_WAIT: Duration = Duration::from_millis(10);
+/// How long a broker may take to answer a request.
+pub const KAFKA_SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call to Kafka may take with all that the library repeats inside.
+pub const KAFKA_CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a transaction may be open. What a process that died leaves open hides later records for this long, at most.
+pub const KAFKA_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a commit is repeated whose outcome is not known: until its transaction's time is over by far.
+pub const KAFKA_COMMIT_MAX: Duration = Duration::from_secs(90);
+/// How long opening a log or a task is repeated.
+pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
+/// How long reading waits at an open transaction before it says so.
+pub const KAFKA_UNDECIDED_MAX: Duration = Duration::from_secs(2);
+/// How long a read that has records waits for more of those that are there.
+pub const KAFKA_READ_LINGER: Duration = Duration::from_millis(200);
+/// How long bringing the cache of state up to date waits while nothing comes.
+pub const KAFKA_RESTORE_IDLE_MAX: Duration = Duration::from_secs(35);
+/// Bytes of a changelog that are applied to the cache in one write.
+pub const KAFKA_RESTORE_BYTES: usize = 4 << 20;
+/// Writes to the cache of state of which only the last is synced; a crash has as many read again.
+pub const KAFKA_CACHE_WRITES_UNSYNCED: u64 = 256;
+/// Page cache of the cache of state, in bytes.
+pub const KAFKA_STATE_CACHE_BYTES: usize = 64 << 20;
+/// Consumers that are kept for the next read.
+pub const KAFKA_READERS_KEPT: usize = 4;
+/// The first wait before a request, or connecting, is repeated.
+pub const KAFKA_RETRY_MIN: Duration = Duration::from_millis(50);
+/// The longest wait before a request is repeated.
+pub const KAFKA_RETRY_MAX: Duration = Duration::from_secs(1);
+/// The first wait before connecting is repeated.
+pub const KAFKA_RECONNECT_MIN: Duration = Duration::from_millis(50);
+/// The longest wait before connecting is repeated.
+pub const KAFKA_RECONNECT_MAX: Duration = Duration::from_secs(2);

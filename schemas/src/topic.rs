@@ -93,6 +93,11 @@ impl Topic {
         }
     }
 
+    /// Whether others may read it. Its messages are a contract: `asyncapi.json`.
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::Images | Self::Inspections | Self::InspectionFindings)
+    }
+
     /// What it keeps.
     pub const fn keeps(self) -> Keeps {
         match self {

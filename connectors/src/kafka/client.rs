@@ -1,0 +1,100 @@
+//! What all clients of Kafka share: their words go to our messages, and their records' fates to whoever asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::Message;
+use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+
+fn tell(level: Level, facility: &str, message: &str) {
+    match level {
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error => tracing::warn!(facility, "Kafka: {message}"),
+        Level::Warning | Level::Notice => tracing::info!(facility, "Kafka: {message}"),
+        Level::Info | Level::Debug => tracing::debug!(facility, "Kafka: {message}"),
+    }
+}
+
+fn tell_error(error: &KafkaError, reason: &str) {
+    // The library goes on by itself; what it cannot mend is the answer to a call.
+    tracing::info!("Kafka: {error}: {reason}");
+}
+
+/// A client without callbacks of its own.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: Level, facility: &str, message: &str) {
+        tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tell_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Where records landed that were sent with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Landed {
+    /// Offset of the first.
+    pub(super) first: u64,
+    /// Offset of the last.
+    pub(super) last: u64,
+    /// How many.
+    pub(super) count: u64,
+}
+
+impl Landed {
+    /// Whether nobody else's records lie between.
+    pub(super) fn is_contiguous(self) -> bool {
+        self.last - self.first + 1 == self.count
+    }
+}
+
+/// A producer's client: keeps where records landed, by the number that they were sent with.
+#[derive(Default)]
+pub(super) struct Deliveries(Mutex<BTreeMap<usize, Landed>>);
+
+/// The number of records whose place nobody asks for.
+pub(super) const UNTRACKED: usize = usize::MAX;
+
+impl Deliveries {
+    /// What was kept, which is forgotten.
+    pub(super) fn take(&self) -> BTreeMap<usize, Landed> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: Level, facility: &str, message: &str) {
+        tell(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tell_error(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    /// A record that failed fails its transaction; only places are kept here.
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let Ok(message) = result else { return };
+        let Ok(offset) = u64::try_from(message.offset()) else { return };
+        if number == UNTRACKED {
+            return;
+        }
+        let mut landed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = landed.entry(number).or_insert(Landed { first: offset, last: offset, count: 0 });
+        place.first = place.first.min(offset);
+        place.last = place.last.max(offset);
+        place.count += 1;
+    }
+}

@@ -1,0 +1,148 @@
+//! What a failure of Kafka means. Decided here and nowhere else.
+
+use cloudigrade_pipeline::log::{LogError, TaskId};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+const LOOK_AT_KAFKA: &str = "check that Kafka's brokers are reachable and sound, then open the task again; what was committed is kept";
+const RIGHTS: &str = "give this program's user the rights that it lacks in Kafka, then start again";
+const GONE: &str = "records were deleted before they were read, by the topic's retention or by hand: ingest their sources again, \
+    or reset the position of this task to where the topic begins now";
+const CACHE: &str = "check the disk that holds the cache folder; the cache can be deleted while nothing runs, it is made anew from Kafka";
+
+/// What can be done about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The same call may succeed.
+    Retriable,
+    /// The transaction is to be aborted, the task goes on.
+    Abort,
+    /// Another producer has the transactional id.
+    Fenced,
+    /// The client is of no more use.
+    Fatal,
+}
+
+/// Classifies a failure.
+pub(super) fn classify(error: &KafkaError) -> Class {
+    if let KafkaError::Transaction(told) = error {
+        return match told.code() {
+            code if is_fence(code) => Class::Fenced,
+            _ if told.is_fatal() => Class::Fatal,
+            _ if told.txn_requires_abort() => Class::Abort,
+            _ if told.is_retriable() => Class::Retriable,
+            code => of_code(code),
+        };
+    }
+    match error.rdkafka_error_code() {
+        Some(code) => of_code(code),
+        None => match error {
+            KafkaError::AdminOp(code) | KafkaError::SetPartitionOffset(code) => of_code(*code),
+            _ => Class::Fatal,
+        },
+    }
+}
+
+fn is_fence(code: Code) -> bool {
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
+fn of_code(code: Code) -> Class {
+    match code {
+        code if is_fence(code) => Class::Fenced,
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::OperationTimedOut
+        | Code::MessageTimedOut
+        | Code::TimedOutQueue
+        | Code::WaitingForCoordinator
+        | Code::WaitCache
+        | Code::InProgress
+        | Code::PreviousInProgress
+        | Code::QueueFull
+        | Code::Retry
+        | Code::LeaderNotAvailable
+        | Code::NotLeaderForPartition
+        | Code::RequestTimedOut
+        | Code::BrokerNotAvailable
+        | Code::ReplicaNotAvailable
+        | Code::NetworkException
+        | Code::CoordinatorLoadInProgress
+        | Code::CoordinatorNotAvailable
+        | Code::NotCoordinator
+        | Code::NotEnoughReplicas
+        | Code::NotEnoughReplicasAfterAppend
+        | Code::NotController
+        | Code::KafkaStorageError
+        | Code::FencedLeaderEpoch
+        | Code::UnknownLeaderEpoch
+        | Code::OffsetNotAvailable
+        | Code::PreferredLeaderNotAvailable
+        | Code::UnstableOffsetCommit
+        | Code::ThrottlingQuotaExceeded
+        | Code::ConcurrentTransactions
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition => Class::Retriable,
+        // The state of the transaction, not of the client.
+        Code::PurgeQueue | Code::PurgeInflight | Code::InvalidTransactionalState => Class::Abort,
+        _ => Class::Fatal,
+    }
+}
+
+fn help(error: &KafkaError) -> &'static str {
+    match error.rdkafka_error_code() {
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication,
+        ) => RIGHTS,
+        Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => GONE,
+        _ => match error {
+            KafkaError::Transaction(told) if told.code() == Code::TransactionalIdAuthorizationFailed => RIGHTS,
+            _ => LOOK_AT_KAFKA,
+        },
+    }
+}
+
+/// A failure outside any commit, as an answer: it may be repeated, or it is the end of the task.
+pub(super) fn outside(doing: &'static str, task: Option<TaskId>, error: &KafkaError) -> LogError {
+    match (classify(error), task) {
+        (Class::Retriable | Class::Abort, _) => LogError::Retry { doing, cause: error.to_string() },
+        (Class::Fenced, Some(task)) => LogError::Fenced { task },
+        (Class::Fenced | Class::Fatal, _) => storage(doing, error),
+    }
+}
+
+/// A failure that ends what was being done.
+pub(super) fn storage(doing: &'static str, error: &KafkaError) -> LogError {
+    LogError::Storage { doing, cause: error.to_string(), help: help(error) }
+}
+
+/// An end that is not reached because a transaction is open, or because Kafka does not answer.
+pub(super) fn undecided(doing: &'static str, topic: &str, partition: i32) -> LogError {
+    LogError::Retry {
+        doing,
+        cause: format!("partition {partition} of {topic} was not read to its end in time: a transaction is open in it, or its broker is away"),
+    }
+}
+
+/// A failure of the cache.
+pub(super) fn cache(error: &redb::Error) -> LogError {
+    LogError::Storage { doing: "keeping the cache of state", cause: error.to_string(), help: CACHE }
+}
+
+/// For state that cannot be brought up to date: the batch is gone from the task, so it is opened anew.
+pub(super) fn ending(error: LogError) -> LogError {
+    match error {
+        LogError::Retry { doing, cause } => LogError::Storage { doing, cause, help: LOOK_AT_KAFKA },
+        other => other,
+    }
+}
+
+/// A commit whose outcome stayed unknown: the next opening finds it out.
+pub(super) fn unknown(error: &KafkaError) -> LogError {
+    LogError::Storage { doing: "committing to Kafka, of which it is not known whether it happened,", cause: error.to_string(), help: LOOK_AT_KAFKA }
+}

@@ -1,0 +1,250 @@
+//! The log on Kafka: the contract of [`cloudigrade_pipeline::log`] on a cluster.
+//!
+//! A commit is one transaction of Kafka: outputs, changes of state as records of changelogs, and positions as offsets of the task's group.
+//! State is read from a local cache of the changelogs, which gets a commit's changes only after it: a cache that is lost or old is brought up
+//! to date from Kafka. A task is fenced by its transactional id.
+//!
+//! What Kafka shows of a partition may lag behind what was committed: marks of transactions come a moment after the commit, and an open
+//! transaction hides what lies behind it. So nothing is "not there" before the partition was read up to where it ended when asked.
+//!
+//! * `settings`, `names`, `topics`: what clients and topics are set to, what they are called, and how topics come to be
+//! * `session`, `task`: a transactional producer, and the task around it
+//! * `tail`, `reader`, `ends`: reading, and knowing when all was read
+//! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
+//! * `register`: what log this is, and who opened each task last
+//! * `failure`: what Kafka's errors mean
+
+mod cache;
+mod client;
+mod cloud_event;
+mod ends;
+mod failure;
+mod names;
+mod reader;
+mod record;
+mod register;
+mod session;
+mod settings;
+mod state;
+mod tail;
+mod task;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, Record, Store, TaskSpec};
+use cloudigrade_schemas::Topic;
+use rdkafka::error::KafkaError;
+
+pub use cache::CacheError;
+pub use task::KafkaTask;
+
+use crate::limits as l;
+use cache::Cache;
+use ends::{Ends, Place};
+use names::Names;
+use reader::{Ended, Patience, Readers, Stretch};
+use record::Budget;
+use state::State;
+
+/// Where a log on Kafka is, and what it is like.
+#[derive(Clone, Debug)]
+pub struct KafkaOptions {
+    /// Some of the cluster's brokers: `host:port`, separated by commas.
+    pub bootstrap: String,
+    /// What the names of its topics, groups and transactional ids begin with: letters, digits, dots, dashes and underscores.
+    pub prefix: String,
+    /// The folder for the cache of state. Each process has its own.
+    pub cache: PathBuf,
+    /// All stores of state that its tasks use; each has a changelog.
+    pub stores: Vec<Store>,
+    /// How many partitions each topic has. Fixed when the log is made.
+    pub partitions: NonZeroU32,
+    /// How many replicas each partition has, at least.
+    pub replication: NonZeroU16,
+    /// How many replicas must have a record before it counts.
+    pub min_in_sync: NonZeroU16,
+}
+
+/// Why a log on Kafka was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The prefix is none.
+    #[error("{prefix:?} cannot begin the names of topics: use at most {max} letters, digits, dots, dashes and underscores", max = l::KAFKA_PREFIX_BYTES_MAX)]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// No broker answers.
+    #[error("Kafka does not answer at {bootstrap}: {cause}; check the address, and that the brokers are up and reachable from here")]
+    Unreachable {
+        /// Where it was asked.
+        bootstrap: String,
+        /// Why.
+        cause: String,
+    },
+    /// The topics cannot be made or looked at.
+    #[error("the topics of the log are not ready: {cause}")]
+    Topics {
+        /// Why.
+        cause: String,
+    },
+    /// A topic is not what it must be.
+    #[error("the topic {topic} has {what} {found:?} and must have {expected:?}: change it in Kafka, or use another prefix")]
+    TopicDiffers {
+        /// The topic.
+        topic: String,
+        /// What differs.
+        what: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// The log has another number of partitions.
+    #[error("the log has {found} partitions, not {expected}; the number never changes")]
+    Partitions {
+        /// How many it has.
+        found: u32,
+        /// How many were asked for.
+        expected: u32,
+    },
+    /// A newer program made the log.
+    #[error("the log has format {found}, and this program knows formats up to {known}: use a newer version")]
+    Newer {
+        /// Its format.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// What the log says of itself does not read.
+    #[error("what the log says of itself does not read: {cause}")]
+    Damaged {
+        /// Why.
+        cause: String,
+    },
+    /// There is no cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Kafka failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl OpenError {
+    fn unreachable(options: &KafkaOptions, error: &KafkaError) -> Self {
+        Self::Unreachable { bootstrap: options.bootstrap.clone(), cause: error.to_string() }
+    }
+}
+
+/// What there is before the log is known.
+struct Parts {
+    options: KafkaOptions,
+    names: Names,
+    ends: Ends,
+    readers: Readers,
+}
+
+/// What the log and its tasks share.
+struct Shared {
+    options: KafkaOptions,
+    names: Names,
+    ends: Ends,
+    readers: Readers,
+    state: State,
+}
+
+impl Shared {
+    fn place(&self, topic: Topic, partition: u32) -> Place {
+        Place { topic: self.names.topic(topic), partition: partition.cast_signed() }
+    }
+}
+
+/// The log on Kafka. Clones share its clients and its cache.
+#[derive(Clone)]
+pub struct KafkaLog {
+    shared: Arc<Shared>,
+}
+
+impl KafkaLog {
+    /// Opens a log, and makes it where it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(options: KafkaOptions) -> Result<Self, OpenError> {
+        if !names::is_valid_prefix(&options.prefix) {
+            return Err(OpenError::Prefix { prefix: options.prefix });
+        }
+        let names = Names::new(&options.prefix);
+        let ends = Ends::new(&options, &names.readers()).map_err(|error| OpenError::unreachable(&options, &error))?;
+        let readers = Readers::new(&options, names.readers());
+        let parts = Parts { options, names, ends, readers };
+        topics::provide(&parts)?;
+        let about = register::about(&parts)?;
+        let Parts { options, names, ends, readers } = parts;
+        let cache = Cache::open(&options.cache, &about.id)?;
+        let state = State { cache, stores: options.stores.clone(), names: names.clone() };
+        Ok(Self { shared: Arc::new(Shared { options, names, ends, readers, state }) })
+    }
+}
+
+impl Log for KafkaLog {
+    type Task = KafkaTask;
+
+    fn partitions(&self) -> u32 {
+        self.shared.options.partitions.get()
+    }
+
+    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<KafkaTask, LogError> {
+        KafkaTask::open(Arc::clone(&self.shared), spec, partitions)
+    }
+
+    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
+        const DOING: &str = "reading records";
+        const PATIENCE: Patience = Patience { without_progress: l::KAFKA_UNDECIDED_MAX, with_records: l::KAFKA_READ_LINGER };
+        let (place, of_kafka) = (self.shared.place(from.topic, from.partition), |error| failure::outside(DOING, None, &error));
+        let upto = self.shared.ends.written(std::slice::from_ref(&place)).map_err(of_kafka)?.first().copied().unwrap_or(0);
+        let (mut budget, mut records) = (Budget::new(limits), Vec::new());
+        if from.offset >= upto || budget.is_spent() {
+            return Ok(records);
+        }
+        let more = |arrived| {
+            let record = record::record(from.topic, from.partition, arrived);
+            budget.spend(&record);
+            records.push(record);
+            !budget.is_spent()
+        };
+        let (ended, _) = self.shared.readers.read(Stretch { place: &place, from: from.offset, upto }, PATIENCE, more).map_err(of_kafka)?;
+        if ended == Ended::Undecided && records.is_empty() {
+            return Err(failure::undecided(DOING, &place.topic, place.partition));
+        }
+        Ok(records)
+    }
+
+    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+        const DOING: &str = "looking for the end of a partition";
+        let (place, of_kafka) = ([self.shared.place(topic, partition)], |error| failure::outside(DOING, None, &error));
+        let written = self.shared.ends.written(&place).map_err(of_kafka)?;
+        // What was committed by now lies before `written`: the committed end shows it once it has come so far.
+        let began = std::time::Instant::now();
+        loop {
+            let committed = self.shared.ends.committed(&place).map_err(of_kafka)?;
+            match (committed.first(), written.first()) {
+                (Some(&committed), Some(&written)) if committed >= written => return Ok(Position { topic, partition, offset: committed }),
+                _ if began.elapsed() < l::KAFKA_UNDECIDED_MAX => std::thread::sleep(l::KAFKA_READER_FETCH_WAIT),
+                _ => return Err(failure::undecided(DOING, &place[0].topic, place[0].partition)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}

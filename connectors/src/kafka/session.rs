@@ -1,0 +1,152 @@
+//! A transactional producer: all of a transaction's records and positions in Kafka, or nothing of it.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cloudigrade_pipeline::log::{LogError, TaskId};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::kafka::KafkaOptions;
+use crate::kafka::client::{Deliveries, Landed};
+use crate::kafka::failure::{self, Class, classify};
+use crate::kafka::settings;
+use crate::limits as l;
+
+/// A record to send.
+pub(super) struct Sending<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: u32,
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) millis: i64,
+    pub(super) headers: Option<OwnedHeaders>,
+    /// See [`Deliveries`].
+    pub(super) number: usize,
+}
+
+/// Where a group goes on reading.
+pub(super) struct Positions {
+    pub(super) list: TopicPartitionList,
+    pub(super) group: ConsumerGroupMetadata,
+}
+
+/// Why a transaction did not come to its end.
+pub(super) enum Failed {
+    /// Nothing of it is in Kafka, and the session goes on.
+    Aborted(String),
+    /// The session is over.
+    Over(LogError),
+}
+
+/// A producer with a transactional id. Whoever opens a session with the same id later ends this one.
+pub(super) struct Session {
+    producer: BaseProducer<Deliveries>,
+    task: TaskId,
+}
+
+impl Session {
+    /// Opens a session: aborts what a predecessor left open, waits for what it was committing, and fences it.
+    pub(super) fn open(options: &KafkaOptions, transactional_id: &str, task: TaskId) -> Result<Self, LogError> {
+        const DOING: &str = "opening a task's transactions";
+        let config = settings::producer(options, transactional_id);
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(Deliveries::default()).map_err(|error| failure::storage(DOING, &error))?;
+        again(l::KAFKA_OPEN_MAX, |wait| producer.init_transactions(wait)).map_err(|error| match classify(&error) {
+            // Somebody opens the same task at this moment.
+            Class::Fenced => LogError::Retry { doing: DOING, cause: error.to_string() },
+            _ => failure::outside(DOING, None, &error),
+        })?;
+        Ok(Self { producer, task })
+    }
+
+    /// Makes records and positions durable together, and returns where those with a number landed.
+    ///
+    /// A commit without an answer is repeated until there is one, or until the transaction's time is over by far.
+    pub(super) fn transact<'a>(
+        &self,
+        records: impl Iterator<Item = Sending<'a>>,
+        positions: Option<&Positions>,
+    ) -> Result<BTreeMap<usize, Landed>, Failed> {
+        self.producer.context().take();
+        self.producer.begin_transaction().map_err(|error| self.over(&error))?;
+        if let Err(error) = self.fill(records, positions) {
+            return Err(self.give_up(&error));
+        }
+        match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.commit_transaction(wait)) {
+            Ok(()) => Ok(self.producer.context().take()),
+            Err(error) => Err(match classify(&error) {
+                Class::Abort => self.give_up(&error),
+                Class::Retriable => Failed::Over(failure::unknown(&error)),
+                Class::Fenced | Class::Fatal => self.over(&error),
+            }),
+        }
+    }
+
+    fn fill<'a>(&self, records: impl Iterator<Item = Sending<'a>>, positions: Option<&Positions>) -> KafkaResult<()> {
+        for record in records {
+            self.send(record)?;
+        }
+        match positions {
+            Some(Positions { list, group }) => {
+                again(l::KAFKA_CALL_TIMEOUT, |wait| self.producer.send_offsets_to_transaction(list, group, wait))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Hands a record to the library, when it has room.
+    fn send(&self, record: Sending<'_>) -> KafkaResult<()> {
+        let began = Instant::now();
+        let mut sending = BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, record.number)
+            .partition(record.partition.cast_signed())
+            .key(record.key)
+            .payload(record.value)
+            .timestamp(record.millis);
+        sending.headers = record.headers;
+        loop {
+            match self.producer.send(sending) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) if began.elapsed() < l::KAFKA_TRANSACTION_TIMEOUT => {
+                    sending = unsent;
+                    self.producer.poll(l::KAFKA_QUEUE_WAIT);
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Aborts, where the failure leaves something to abort.
+    fn give_up(&self, error: &KafkaError) -> Failed {
+        if matches!(classify(error), Class::Fenced) {
+            return self.over(error);
+        }
+        match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.abort_transaction(wait)) {
+            Ok(()) => Failed::Aborted(error.to_string()),
+            Err(error) => self.over(&error),
+        }
+    }
+
+    fn over(&self, error: &KafkaError) -> Failed {
+        Failed::Over(match classify(error) {
+            Class::Fenced => LogError::Fenced { task: self.task },
+            _ => failure::storage("committing to Kafka", error),
+        })
+    }
+}
+
+/// Repeats a call while it may succeed: the same call, since what an earlier one did is not known.
+fn again(limit: Duration, mut call: impl FnMut(Duration) -> KafkaResult<()>) -> KafkaResult<()> {
+    let began = Instant::now();
+    loop {
+        let left = limit.saturating_sub(began.elapsed());
+        match call(left.min(l::KAFKA_CALL_TIMEOUT).max(l::KAFKA_RETRY_MIN)) {
+            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < limit => sleep(l::KAFKA_RETRY_MIN),
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The log on a real broker of Apache Kafka, and what Kafka's errors mean on librdkafka's imitation of one.
+
+mod broker;
+mod classes;
+mod contract;
+mod crash;
+mod fields;
+mod outage;
+mod proxy;
+mod topics;
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::Path;
+use std::time::Duration;
+
+use cloudigrade_pipeline::contract::PARTITIONS_MIN;
+use cloudigrade_pipeline::log::{LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_schemas::{Topic, UtcSecond};
+
+use super::{KafkaLog, KafkaOptions};
+
+const STORE: Store = Store("contract");
+const OTHER_STORE: Store = Store("contract.longer");
+const SOURCE: TaskSpec = TaskSpec { id: TaskId("test.source"), inputs: &[] };
+const READER: TaskSpec = TaskSpec { id: TaskId("test.reader"), inputs: &[Topic::PowerEvents] };
+const ALL: [u32; PARTITIONS_MIN as usize] = [0, 1, 2, 3];
+const AT_ONCE: PollLimits = PollLimits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO };
+/// How often what may succeed later is repeated.
+const ATTEMPTS_MAX: usize = 200;
+
+fn options(bootstrap: &str, prefix: &str, cache: &Path) -> KafkaOptions {
+    KafkaOptions {
+        bootstrap: bootstrap.to_owned(),
+        prefix: prefix.to_owned(),
+        cache: cache.to_owned(),
+        stores: vec![STORE, OTHER_STORE],
+        partitions: NonZeroU32::new(PARTITIONS_MIN).unwrap(),
+        replication: NonZeroU16::MIN,
+        min_in_sync: NonZeroU16::MIN,
+    }
+}
+
+fn output(topic: Topic, partition: u32, key: &str, value: &str) -> Output {
+    Output { topic, partition, key: key.into(), value: value.into(), entered_at: UtcSecond(1_700_000_000) }
+}
+
+fn put(partition: u32, key: &str, value: &str) -> StateChange {
+    StateChange { store: STORE, partition, key: key.into(), value: Some(value.into()) }
+}
+
+fn outputs(outputs: impl IntoIterator<Item = Output>) -> Txn {
+    Txn { outputs: outputs.into_iter().collect(), ..Txn::default() }
+}
+
+fn patiently<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
+    let mut answer = call();
+    for _ in 0..ATTEMPTS_MAX {
+        match answer {
+            Err(LogError::Retry { .. } | LogError::Abort { .. }) => answer = call(),
+            _ => break,
+        }
+    }
+    answer
+}
+
+fn poll_all(task: &mut impl Task) -> Vec<Record> {
+    let mut records = Vec::new();
+    loop {
+        let polled = patiently(|| task.poll(AT_ONCE)).unwrap();
+        if polled.is_empty() {
+            return records;
+        }
+        records.extend(polled);
+    }
+}
+
+fn read_all(log: &KafkaLog, topic: Topic, partition: u32) -> Vec<Record> {
+    use cloudigrade_pipeline::log::Log;
+    let mut from = Position { topic, partition, offset: 0 };
+    let mut records: Vec<Record> = Vec::new();
+    loop {
+        let read = patiently(|| log.read(from, AT_ONCE)).unwrap();
+        let Some(last) = read.last() else { return records };
+        from.offset = last.offset + 1;
+        records.extend(read);
+    }
+}
+
+fn values(records: &[Record]) -> Vec<String> {
+    records.iter().map(|record| String::from_utf8_lossy(&record.value).into_owned()).collect()
+}
+
+fn behind(records: &[Record]) -> Vec<Position> {
+    let behind: std::collections::BTreeMap<_, _> =
+        records.iter().map(|record| ((record.topic, record.partition), record.offset + 1)).collect();
+    behind.into_iter().map(|((topic, partition), offset)| Position { topic, partition, offset }).collect()
+}
