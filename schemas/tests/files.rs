@@ -60,11 +60,27 @@ const PUBLIC: [(Topic, &str, &str); 3] = [
 
 #[test]
 fn the_asyncapi_document_describes_the_public_topics_by_their_schemas() {
+    assert_eq!(PUBLIC.map(|(topic, ..)| topic).to_vec(), Topic::ALL.into_iter().filter(|topic| topic.is_public()).collect::<Vec<_>>());
+    let text = |description: &str| json!({"type": "string", "description": description});
     let channel = |(topic, meaning, key): (Topic, &str, &str)| {
         let name = topic.name();
+        let headers = json!({
+            "type": "object",
+            "description": "On Kafka, a CloudEvent in binary mode.",
+            "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"],
+            "properties": {
+                "ce_specversion": {"const": "1.0"},
+                "ce_id": text("The same for the same content: who has seen it may drop the message."),
+                "ce_source": text("Where it comes from."),
+                "ce_type": {"const": format!("cloudigrade.{name}")},
+                "ce_time": {"type": "string", "format": "date-time", "description": "When the fact behind it entered the log."},
+                "content-type": {"const": "application/json"},
+            },
+        });
         let message = json!({
             "name": name,
             "contentType": "application/json",
+            "headers": headers,
             "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": {"$ref": format!("./json/{name}.schema.json")}},
             "bindings": {"kafka": {"key": {"type": "string", "description": key}}},
         });

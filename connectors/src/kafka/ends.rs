@@ -4,12 +4,16 @@
 //! that is still open. What was committed before a moment lies before the written end of that moment: who has read up to there missed
 //! nothing.
 
+use std::thread::sleep;
+use std::time::Instant;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::Quiet;
+use crate::kafka::failure::{Class, classify};
 use crate::kafka::settings::{self, Sees};
 use crate::limits as l;
 
@@ -48,7 +52,18 @@ impl Ends {
     }
 }
 
+/// Asks again for a moment: who leads a partition changes, and is not known at once when it was just made.
 fn ends(client: &BaseConsumer<Quiet>, places: &[Place]) -> KafkaResult<Vec<u64>> {
+    let began = Instant::now();
+    loop {
+        match ends_now(client, places) {
+            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < l::KAFKA_UNDECIDED_MAX => sleep(l::KAFKA_RETRY_MIN),
+            answer => return answer,
+        }
+    }
+}
+
+fn ends_now(client: &BaseConsumer<Quiet>, places: &[Place]) -> KafkaResult<Vec<u64>> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
@@ -59,7 +74,8 @@ fn ends(client: &BaseConsumer<Quiet>, places: &[Place]) -> KafkaResult<Vec<u64>>
     }
     let told = client.offsets_for_times(asked, l::KAFKA_CALL_TIMEOUT)?;
     let end = |place: &Place| {
-        let found = told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+        let found =
+            told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
         found.error()?;
         match found.offset() {
             Offset::Offset(end) => u64::try_from(end).map_err(|_| KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),

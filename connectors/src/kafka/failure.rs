@@ -125,7 +125,9 @@ pub(super) fn storage(doing: &'static str, error: &KafkaError) -> LogError {
 pub(super) fn undecided(doing: &'static str, topic: &str, partition: i32) -> LogError {
     LogError::Retry {
         doing,
-        cause: format!("partition {partition} of {topic} was not read to its end in time: a transaction is open in it, or its broker is away"),
+        cause: format!(
+            "partition {partition} of {topic} was not read to its end in time: a transaction is open in it, or its broker is away"
+        ),
     }
 }
 
@@ -144,5 +146,9 @@ pub(super) fn ending(error: LogError) -> LogError {
 
 /// A commit whose outcome stayed unknown: the next opening finds it out.
 pub(super) fn unknown(error: &KafkaError) -> LogError {
-    LogError::Storage { doing: "committing to Kafka, of which it is not known whether it happened,", cause: error.to_string(), help: LOOK_AT_KAFKA }
+    LogError::Storage {
+        doing: "committing to Kafka, of which it is not known whether it happened,",
+        cause: error.to_string(),
+        help: LOOK_AT_KAFKA,
+    }
 }

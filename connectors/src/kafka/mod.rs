@@ -181,7 +181,7 @@ impl KafkaLog {
             return Err(OpenError::Prefix { prefix: options.prefix });
         }
         let names = Names::new(&options.prefix);
-        let ends = Ends::new(&options, &names.readers()).map_err(|error| OpenError::unreachable(&options, &error))?;
+        let ends = Ends::new(&options, &names.readers()).map_err(|error| failure::storage("making clients of Kafka", &error))?;
         let readers = Readers::new(&options, names.readers());
         let parts = Parts { options, names, ends, readers };
         topics::provide(&parts)?;

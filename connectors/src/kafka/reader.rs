@@ -54,7 +54,12 @@ impl Readers {
     }
 
     /// Gives `more` the records of a stretch in order, until it says no. Returns how that ended, and up to where it was read.
-    pub(super) fn read(&self, stretch: Stretch<'_>, patience: Patience, mut more: impl FnMut(Arrived) -> bool) -> KafkaResult<(Ended, u64)> {
+    pub(super) fn read(
+        &self,
+        stretch: Stretch<'_>,
+        patience: Patience,
+        mut more: impl FnMut(Arrived) -> bool,
+    ) -> KafkaResult<(Ended, u64)> {
         let mut tail = self.take(stretch.place, stretch.from)?;
         let (mut last, mut limit) = (Instant::now(), patience.without_progress);
         let ended = loop {

@@ -2,7 +2,8 @@
 //!
 //! Kafka fences a task's commits by its transactional id. The register tells it to a task that only polls, in whatever process it is.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::log::{LogError, TaskId};
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,18 @@ pub(super) fn is_other_opening(record: &Arrived, task: TaskId, opening: &str) ->
     record.key.strip_prefix(TASK.as_bytes()) == Some(task.0.as_bytes()) && record.value != opening.as_bytes()
 }
 
-/// What the log says of itself; says it first where the log is new.
+/// What the log says of itself; says it first where the log is new. Waits for brokers that are not ready yet.
 pub(super) fn about(parts: &Parts) -> Result<About, OpenError> {
+    let began = Instant::now();
+    loop {
+        match about_now(parts) {
+            Err(OpenError::Log(LogError::Retry { .. })) if began.elapsed() < l::KAFKA_OPEN_MAX => sleep(l::KAFKA_RETRY_MIN),
+            answer => return answer,
+        }
+    }
+}
+
+fn about_now(parts: &Parts) -> Result<About, OpenError> {
     let about = match read(parts)? {
         Some(about) => about,
         None => {

@@ -80,8 +80,9 @@ impl Session {
         match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.commit_transaction(wait)) {
             Ok(()) => Ok(self.producer.context().take()),
             Err(error) => Err(match classify(&error) {
-                Class::Abort => self.give_up(&error),
-                Class::Retriable => Failed::Over(failure::unknown(&error)),
+                // Also what is to be aborted may have been committed, by a request whose answer was lost: only who opens the session anew
+                // learns from Kafka what happened.
+                Class::Abort | Class::Retriable => Failed::Over(failure::unknown(&error)),
                 Class::Fenced | Class::Fatal => self.over(&error),
             }),
         }
@@ -111,7 +112,9 @@ impl Session {
         loop {
             match self.producer.send(sending) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) if began.elapsed() < l::KAFKA_TRANSACTION_TIMEOUT => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent))
+                    if began.elapsed() < l::KAFKA_TRANSACTION_TIMEOUT =>
+                {
                     sending = unsent;
                     self.producer.poll(l::KAFKA_QUEUE_WAIT);
                 }

@@ -42,10 +42,6 @@ fn common(options: &KafkaOptions) -> ClientConfig {
             ("reconnect.backoff.max.ms", &millis(l::KAFKA_RECONNECT_MAX)),
             ("retry.backoff.ms", &millis(l::KAFKA_RETRY_MIN)),
             ("retry.backoff.max.ms", &millis(l::KAFKA_RETRY_MAX)),
-            // Topics are made by us with their settings, or not at all.
-            ("allow.auto.create.topics", &false),
-            // The largest record, and Kafka's own bytes around it.
-            ("message.max.bytes", &l::KAFKA_MESSAGE_BYTES_MAX),
             ("receive.message.max.bytes", &l::KAFKA_RESPONSE_BYTES_MAX),
             ("statistics.interval.ms", &0),
             ("log.connection.close", &false),
@@ -70,6 +66,8 @@ pub(super) fn producer(options: &KafkaOptions, transactional_id: &str) -> Client
             ("transaction.timeout.ms", &millis(l::KAFKA_TRANSACTION_TIMEOUT)),
             // Within the transaction's time: a record that is late has no transaction to be in any more.
             ("message.timeout.ms", &millis(l::KAFKA_TRANSACTION_TIMEOUT)),
+            // The largest record, and Kafka's own bytes around it.
+            ("message.max.bytes", &l::KAFKA_MESSAGE_BYTES_MAX),
             ("enable.idempotence", &true),
             ("acks", &"all"),
             ("max.in.flight.requests.per.connection", &5),
@@ -95,6 +93,8 @@ pub(super) fn consumer(options: &KafkaOptions, group: &str, sees: Sees, fetch_wa
         &[
             ("group.id", &group),
             ("isolation.level", &isolation),
+            // Topics are made by us with their settings, or not at all.
+            ("allow.auto.create.topics", &false),
             // Positions are committed with the data, in its transaction, and in no other way.
             ("enable.auto.commit", &false),
             ("enable.auto.offset.store", &false),

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cloudigrade_pipeline::log::{
-    KeyValue, LogError, PollLimits, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn,
-};
+use cloudigrade_pipeline::log::{KeyValue, LogError, PollLimits, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::kafka::Shared;
 use crate::kafka::cache::{Change, Shelf};
 use crate::kafka::client::{Landed, Quiet, UNTRACKED};
 use crate::kafka::cloud_event;
@@ -23,7 +22,6 @@ use crate::kafka::register;
 use crate::kafka::session::{Failed, Positions, Sending, Session};
 use crate::kafka::settings::{self, Sees};
 use crate::kafka::tail::{Arrived, Event, Tail};
-use crate::kafka::Shared;
 use crate::limits as l;
 
 /// The slot of the register in a task's tail; its inputs follow.
@@ -210,7 +208,8 @@ fn positions(tail: &Tail, places: &[Place]) -> KafkaResult<Vec<u64>> {
     }
     let told = tail.client().committed_offsets(asked, l::KAFKA_CALL_TIMEOUT)?;
     let position = |place: &Place| {
-        let found = told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+        let found =
+            told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
         found.error()?;
         Ok(match found.offset() {
             Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
@@ -237,9 +236,8 @@ impl Task for KafkaTask {
         self.check_usable()?;
         let (mut budget, mut records) = (Budget::new(limits), Vec::new());
         let polled = self.gather(&mut budget, &mut records).map_err(|error| failure::outside("reading records", Some(self.id), &error));
-        let polled = polled.and_then(|()| {
-            if records.is_empty() && !budget.is_spent() { self.confirm_empty(&mut budget, &mut records) } else { Ok(()) }
-        });
+        let polled = polled
+            .and_then(|()| if records.is_empty() && !budget.is_spent() { self.confirm_empty(&mut budget, &mut records) } else { Ok(()) });
         self.check_usable()?;
         match polled {
             // What was taken is given; the failure is met again.

@@ -1,6 +1,7 @@
 //! The topics of a log in Kafka: made where they are missing, and held against what they must be.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
 use std::time::Instant;
 
 use cloudigrade_schemas::Topic;
@@ -38,6 +39,7 @@ pub(super) fn provide(parts: &Parts) -> Result<(), OpenError> {
             return Err(OpenError::Topics { cause: format!("{} was made and did not appear", missing[0].name) });
         }
         make(parts, &admin, &missing)?;
+        sleep(l::KAFKA_RETRY_MIN);
     }
 }
 
@@ -90,7 +92,12 @@ fn make(parts: &Parts, admin: &AdminClient<Quiet>, missing: &[&Wanted]) -> Resul
 
 fn check_shape(parts: &Parts, topic: &Wanted, found: &BTreeMap<String, (usize, usize)>) -> Result<(), OpenError> {
     let Some(&(partitions, replicas)) = found.get(&topic.name) else { return Ok(()) };
-    let differs = |what, found: usize, expected: String| OpenError::TopicDiffers { topic: topic.name.clone(), what, found: found.to_string(), expected };
+    let differs = |what, found: usize, expected: String| OpenError::TopicDiffers {
+        topic: topic.name.clone(),
+        what,
+        found: found.to_string(),
+        expected,
+    };
     if partitions != topic.partitions as usize {
         return Err(differs("partitions", partitions, topic.partitions.to_string()));
     }
@@ -105,7 +112,8 @@ fn check_settings(admin: &AdminClient<Quiet>, wanted: &[Wanted]) -> Result<(), O
     let asked: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let told = block_on(admin.describe_configs(&asked, &options)).map_err(|error| OpenError::Topics { cause: error.to_string() })?;
     for (topic, resource) in wanted.iter().zip(told) {
-        let resource = resource.map_err(|code| OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) })?;
+        let resource =
+            resource.map_err(|code| OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) })?;
         for (name, expected) in &topic.settings {
             let found = resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
             if found != *expected {

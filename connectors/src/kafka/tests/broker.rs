@@ -91,23 +91,27 @@ impl Broker {
     pub(super) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        Some(Self::start_in(jars_or_skip()?, path, Some(folder), None))
+        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), None);
+        broker.run();
+        Some(broker)
     }
 
-    /// Starts one that tells its clients to come to another port, where a proxy listens.
-    pub(super) fn start_behind(advertised: u16) -> Option<Self> {
+    /// Starts one that tells its clients to come to another port, where a proxy listens that is told the broker's own.
+    pub(super) fn start_behind(advertised: u16, proxy: impl FnOnce(u16)) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        Some(Self::start_in(jars_or_skip()?, path, Some(folder), Some(advertised)))
+        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), Some(advertised));
+        proxy(broker.port);
+        broker.run();
+        Some(broker)
     }
 
-    fn start_in(jars: PathBuf, folder: PathBuf, owned: Option<TempDir>, advertised: Option<u16>) -> Self {
+    fn prepare(jars: PathBuf, folder: PathBuf, owned: Option<TempDir>, advertised: Option<u16>) -> Self {
         let (port, controller) = (free_port(), free_port());
         fs::write(folder.join("server.properties"), properties(&folder, port, controller, advertised.unwrap_or(port))).unwrap();
-        let mut broker = Self { jars, folder, port, guard: None, _owned: owned };
+        let broker = Self { jars, folder, port, guard: None, _owned: owned };
         let formatted = broker.java("kafka.tools.StorageTool", &["format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"]).output().unwrap();
         assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
-        broker.run();
         broker
     }
 
@@ -146,11 +150,6 @@ impl Broker {
     pub(super) fn direct(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
-
-    /// The port of its own address.
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
 }
 
 impl Drop for Broker {
@@ -165,7 +164,8 @@ pub(super) fn shared() -> Option<String> {
     let start = || match std::env::var("TEST_KAFKA_BOOTSTRAP") {
         Ok(bootstrap) if !bootstrap.is_empty() => Some((bootstrap, None)),
         _ => {
-            let broker = Broker::start_in(jars_or_skip()?, tempfile::tempdir().unwrap().keep(), None, None);
+            let mut broker = Broker::prepare(jars_or_skip()?, tempfile::tempdir().unwrap().keep(), None, None);
+            broker.run();
             Some((broker.direct(), Some(broker)))
         }
     };

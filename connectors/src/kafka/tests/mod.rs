@@ -5,6 +5,7 @@ mod classes;
 mod contract;
 mod crash;
 mod fields;
+mod fold;
 mod outage;
 mod proxy;
 mod topics;
@@ -14,10 +15,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use cloudigrade_pipeline::contract::PARTITIONS_MIN;
-use cloudigrade_pipeline::log::{LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::{Topic, UtcSecond};
 
-use super::{KafkaLog, KafkaOptions};
+use super::KafkaOptions;
 
 const STORE: Store = Store("contract");
 const OTHER_STORE: Store = Store("contract.longer");
@@ -74,8 +75,7 @@ fn poll_all(task: &mut impl Task) -> Vec<Record> {
     }
 }
 
-fn read_all(log: &KafkaLog, topic: Topic, partition: u32) -> Vec<Record> {
-    use cloudigrade_pipeline::log::Log;
+fn read_all(log: &impl Log, topic: Topic, partition: u32) -> Vec<Record> {
     let mut from = Position { topic, partition, offset: 0 };
     let mut records: Vec<Record> = Vec::new();
     loop {

@@ -1,1 +1,72 @@
-//! x
+//! Topics: made as they must be, and refused where they are not.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use cloudigrade_pipeline::log::{Log, LogError, Task};
+use cloudigrade_schemas::Topic;
+use futures::executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::super::{KafkaLog, KafkaOptions, OpenError};
+use super::{ALL, AT_ONCE, READER, SOURCE, broker, options, output, outputs, patiently};
+
+fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
+}
+
+#[test]
+fn what_topics_are_is_checked_when_the_log_is_opened() {
+    let Some(bootstrap) = broker::shared() else { return };
+    let (prefix, cache) = (broker::fresh_prefix(), tempfile::tempdir().unwrap());
+    let options = options(&bootstrap, &prefix, cache.path());
+    drop(KafkaLog::open(options.clone()).unwrap());
+    drop(KafkaLog::open(options.clone()).unwrap());
+    let refused = |options: KafkaOptions| KafkaLog::open(options).unwrap_err();
+    let differs =
+        |error: OpenError, what: &str| assert!(matches!(&error, OpenError::TopicDiffers { what: found, .. } if *found == what), "{error}");
+    differs(refused(KafkaOptions { partitions: NonZeroU32::new(8).unwrap(), ..options.clone() }), "partitions");
+    differs(refused(KafkaOptions { replication: NonZeroU16::new(3).unwrap(), ..options.clone() }), "replicas");
+    let (admin, name) = (admin(&bootstrap), format!("{prefix}power.events"));
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("retention.ms", "1000");
+    block_on(admin.alter_configs(&[change], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
+    differs(refused(options), "retention.ms");
+}
+
+#[test]
+fn a_topic_that_somebody_else_made_otherwise_is_named() {
+    let Some(bootstrap) = broker::shared() else { return };
+    let (prefix, cache) = (broker::fresh_prefix(), tempfile::tempdir().unwrap());
+    let name = format!("{prefix}images");
+    let made = block_on(admin(&bootstrap).create_topics(&[NewTopic::new(&name, 4, TopicReplication::Fixed(1))], &AdminOptions::new()));
+    made.unwrap()[0].as_ref().unwrap();
+    let refused = KafkaLog::open(options(&bootstrap, &prefix, cache.path())).unwrap_err();
+    assert!(matches!(&refused, OpenError::TopicDiffers { topic, .. } if *topic == name), "{refused}");
+}
+
+#[test]
+fn an_address_where_nobody_answers_and_a_name_that_is_none_are_told() {
+    let cache = tempfile::tempdir().unwrap();
+    let refused = KafkaLog::open(options("127.0.0.1:1", "p.", cache.path())).unwrap_err();
+    assert!(matches!(refused, OpenError::Unreachable { .. }), "{refused}");
+    let refused = KafkaLog::open(options("127.0.0.1:1", "a/b", cache.path())).unwrap_err();
+    assert!(matches!(refused, OpenError::Prefix { .. }), "{refused}");
+}
+
+#[test]
+fn records_that_were_deleted_before_they_were_read_stop_their_reader_loudly() {
+    let Some(bootstrap) = broker::shared() else { return };
+    let (prefix, cache) = (broker::fresh_prefix(), tempfile::tempdir().unwrap());
+    let log = KafkaLog::open(options(&bootstrap, &prefix, cache.path())).unwrap();
+    let mut source = patiently(|| log.open_task(SOURCE, &ALL)).unwrap();
+    for value in ["a", "b", "c"] {
+        patiently(|| source.commit(outputs([output(Topic::PowerEvents, 0, "k", value)]))).unwrap();
+    }
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&format!("{prefix}power.events"), 0, Offset::Offset(3)).unwrap();
+    block_on(admin(&bootstrap).delete_records(&list, &AdminOptions::new())).unwrap();
+    let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
+    let polled = patiently(|| task.poll(AT_ONCE));
+    assert!(matches!(&polled, Err(LogError::Storage { help, .. }) if help.contains("deleted before they were read")), "{polled:?}");
+}
