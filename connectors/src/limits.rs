@@ -320,6 +320,8 @@ pub const KAFKA_CALL_TIMEOUT: Duration = Duration::from_secs(15);
 pub const KAFKA_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a commit is repeated whose outcome is not known: until its transaction's time is over by far.
 pub const KAFKA_COMMIT_MAX: Duration = Duration::from_secs(90);
+/// How long one call that aborts a transaction waits before it is repeated.
+pub const KAFKA_ABORT_CALL: Duration = Duration::from_millis(250);
 /// How long opening a log or a task is repeated.
 pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
 /// How long reading waits at an open transaction before it says so.

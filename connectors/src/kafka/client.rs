@@ -57,16 +57,23 @@ impl Landed {
     }
 }
 
-/// A producer's client: keeps where records landed, by the number that they were sent with.
+/// A producer's client: keeps where records landed, by the number that they were sent with, and the first failure.
 #[derive(Default)]
-pub(super) struct Deliveries(Mutex<BTreeMap<usize, Landed>>);
+pub(super) struct Deliveries(Mutex<Told>);
+
+/// What was told of the records of a transaction.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) landed: BTreeMap<usize, Landed>,
+    pub(super) failed: Option<KafkaError>,
+}
 
 /// The number of records whose place nobody asks for.
 pub(super) const UNTRACKED: usize = usize::MAX;
 
 impl Deliveries {
     /// What was kept, which is forgotten.
-    pub(super) fn take(&self) -> BTreeMap<usize, Landed> {
+    pub(super) fn take(&self) -> Told {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -84,15 +91,20 @@ impl ClientContext for Deliveries {
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
-    /// A record that failed fails its transaction; only places are kept here.
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        let Ok(message) = result else { return };
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = match result {
+            Ok(message) => message,
+            Err((error, _)) => {
+                told.failed.get_or_insert_with(|| error.clone());
+                return;
+            }
+        };
         let Ok(offset) = u64::try_from(message.offset()) else { return };
         if number == UNTRACKED {
             return;
         }
-        let mut landed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = landed.entry(number).or_insert(Landed { first: offset, last: offset, count: 0 });
+        let place = told.landed.entry(number).or_insert(Landed { first: offset, last: offset, count: 0 });
         place.first = place.first.min(offset);
         place.last = place.last.max(offset);
         place.count += 1;

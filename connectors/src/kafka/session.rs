@@ -74,11 +74,9 @@ impl Session {
     ) -> Result<BTreeMap<usize, Landed>, Failed> {
         self.producer.context().take();
         self.producer.begin_transaction().map_err(|error| self.over(&error))?;
-        if let Err(error) = self.fill(records, positions) {
-            return Err(self.give_up(&error));
-        }
+        let landed = self.fill(records, positions).map_err(|error| self.give_up(&error))?;
         match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.commit_transaction(wait)) {
-            Ok(()) => Ok(self.producer.context().take()),
+            Ok(()) => Ok(landed),
             Err(error) => Err(match classify(&error) {
                 // Also what is to be aborted may have been committed, by a request whose answer was lost: only who opens the session anew
                 // learns from Kafka what happened.
@@ -88,16 +86,17 @@ impl Session {
         }
     }
 
-    fn fill<'a>(&self, records: impl Iterator<Item = Sending<'a>>, positions: Option<&Positions>) -> KafkaResult<()> {
+    /// Has records and positions in Kafka, all that is to be committed but for the word that it is.
+    fn fill<'a>(&self, records: impl Iterator<Item = Sending<'a>>, positions: Option<&Positions>) -> KafkaResult<BTreeMap<usize, Landed>> {
         for record in records {
             self.send(record)?;
         }
-        match positions {
-            Some(Positions { list, group }) => {
-                again(l::KAFKA_CALL_TIMEOUT, |wait| self.producer.send_offsets_to_transaction(list, group, wait))
-            }
-            None => Ok(()),
+        if let Some(Positions { list, group }) = positions {
+            again(l::KAFKA_CALL_TIMEOUT, |wait| self.producer.send_offsets_to_transaction(list, group, wait))?;
         }
+        again(l::KAFKA_TRANSACTION_TIMEOUT, |wait| self.producer.flush(wait))?;
+        let told = self.producer.context().take();
+        told.failed.map_or(Ok(told.landed), Err)
     }
 
     /// Hands a record to the library, when it has room.
@@ -128,7 +127,12 @@ impl Session {
         if matches!(classify(error), Class::Fenced) {
             return self.over(error);
         }
-        match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.abort_transaction(wait)) {
+        let abort = |_| {
+            // The library waits until it was heard what became of the records, and is heard only here.
+            self.producer.poll(l::KAFKA_QUEUE_WAIT);
+            self.producer.abort_transaction(l::KAFKA_ABORT_CALL)
+        };
+        match again(l::KAFKA_COMMIT_MAX, abort) {
             Ok(()) => Failed::Aborted(error.to_string()),
             Err(error) => self.over(&error),
         }

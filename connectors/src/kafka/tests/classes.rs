@@ -86,7 +86,7 @@ fn each_error_of_kafka_has_the_meaning_that_it_must_have() {
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR__TRANSPORT], Fate::Committed),
         // What is wrong with this transaction aborts it, as long as its end was not asked for.
         (Api::AddPartitionsToTxn, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED], Fate::Aborted),
-        (Api::Produce, &[RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE], Fate::Over),
+        (Api::Produce, &[RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE], Fate::Aborted),
         (Api::TxnOffsetCommit, &[RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED], Fate::Aborted),
         // Somebody else has the id.
         (Api::AddPartitionsToTxn, &[RD_KAFKA_RESP_ERR_PRODUCER_FENCED], Fate::Fenced),

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cloudigrade_pipeline::contract::PARTITIONS_MIN;
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::{Topic, UtcSecond};
 
 use super::KafkaOptions;
@@ -64,17 +64,6 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogE
     answer
 }
 
-fn poll_all(task: &mut impl Task) -> Vec<Record> {
-    let mut records = Vec::new();
-    loop {
-        let polled = patiently(|| task.poll(AT_ONCE)).unwrap();
-        if polled.is_empty() {
-            return records;
-        }
-        records.extend(polled);
-    }
-}
-
 fn read_all(log: &impl Log, topic: Topic, partition: u32) -> Vec<Record> {
     let mut from = Position { topic, partition, offset: 0 };
     let mut records: Vec<Record> = Vec::new();
@@ -84,14 +73,4 @@ fn read_all(log: &impl Log, topic: Topic, partition: u32) -> Vec<Record> {
         from.offset = last.offset + 1;
         records.extend(read);
     }
-}
-
-fn values(records: &[Record]) -> Vec<String> {
-    records.iter().map(|record| String::from_utf8_lossy(&record.value).into_owned()).collect()
-}
-
-fn behind(records: &[Record]) -> Vec<Position> {
-    let behind: std::collections::BTreeMap<_, _> =
-        records.iter().map(|record| ((record.topic, record.partition), record.offset + 1)).collect();
-    behind.into_iter().map(|((topic, partition), offset)| Position { topic, partition, offset }).collect()
 }

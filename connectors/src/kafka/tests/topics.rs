@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use cloudigrade_pipeline::log::{Log, LogError, Task};
+use cloudigrade_pipeline::log::{Log, LogError, Position, StateRead, Task, Txn};
 use cloudigrade_schemas::Topic;
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::super::{KafkaLog, KafkaOptions, OpenError};
-use super::{ALL, AT_ONCE, READER, SOURCE, broker, options, output, outputs, patiently};
+use super::{ALL, AT_ONCE, READER, SOURCE, STORE, broker, options, output, outputs, patiently, put, read_all};
 
 fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
@@ -69,4 +69,32 @@ fn records_that_were_deleted_before_they_were_read_stop_their_reader_loudly() {
     let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
     let polled = patiently(|| task.poll(AT_ONCE));
     assert!(matches!(&polled, Err(LogError::Storage { help, .. }) if help.contains("deleted before they were read")), "{polled:?}");
+}
+
+#[test]
+fn a_commit_that_kafka_refuses_is_given_up_whole_and_its_records_are_polled_again() {
+    let Some(bootstrap) = broker::shared() else { return };
+    let (prefix, cache) = (broker::fresh_prefix(), tempfile::tempdir().unwrap());
+    let log = KafkaLog::open(options(&bootstrap, &prefix, cache.path())).unwrap();
+    let limit = |bytes: &str| {
+        let name = format!("{prefix}dead.letters");
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", bytes).set("cleanup.policy", "compact");
+        block_on(admin(&bootstrap).alter_configs(&[change], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
+    };
+    let mut source = patiently(|| log.open_task(SOURCE, &ALL)).unwrap();
+    patiently(|| source.commit(outputs([output(Topic::PowerEvents, 0, "k", "in")]))).unwrap();
+    let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
+    for attempt in ["refused", "taken"] {
+        let polled = patiently(|| task.poll(AT_ONCE)).unwrap();
+        assert_eq!(polled.iter().map(|record| record.value.as_slice()).collect::<Vec<_>>(), [b"in"], "{attempt}");
+        let positions = vec![Position { topic: Topic::PowerEvents, partition: 0, offset: polled[0].offset + 1 }];
+        let records = ["a", "b"].map(|key| output(Topic::DeadLetters, 0, key, "out"));
+        let txn = Txn { state: vec![put(0, "k", attempt)], positions, ..outputs(records) };
+        limit(if attempt == "refused" { "10" } else { "1000000" });
+        let committed = task.commit(txn);
+        assert_eq!(matches!(committed, Err(LogError::Abort { .. })), attempt == "refused", "{committed:?}");
+        assert_eq!(task.get(STORE, 0, b"k").unwrap().is_some(), attempt == "taken");
+        assert_eq!(read_all(&log, Topic::DeadLetters, 0).len(), if attempt == "taken" { 2 } else { 0 });
+    }
+    assert!(patiently(|| task.poll(AT_ONCE)).unwrap().is_empty());
 }
