@@ -306,8 +306,10 @@ pub const KAFKA_QUEUE_RECORDS_MAX: usize = 100_000;
 pub const KAFKA_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// How long a commit waits for room before it looks again.
 pub const KAFKA_QUEUE_WAIT: Duration = Duration::from_millis(20);
+/// How long a commit waits for news of its records before it looks.
+pub const KAFKA_FLUSH_SLICE: Duration = Duration::from_millis(2);
 /// How long a producer waits for more records of a batch. A commit ends the wait.
-pub const KAFKA_LINGER: Duration = Duration::from_millis(5);
+pub const KAFKA_LINGER: Duration = Duration::from_millis(2);
 /// How long a broker waits for new records before it answers a task's fetch.
 pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
 /// How long a broker waits for new records before it answers a reader, who asks only for what is there.
@@ -322,6 +324,8 @@ pub const KAFKA_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 pub const KAFKA_COMMIT_MAX: Duration = Duration::from_secs(90);
 /// How long one call that aborts a transaction waits before it is repeated.
 pub const KAFKA_ABORT_CALL: Duration = Duration::from_millis(250);
+/// How long aborting a transaction is repeated, before its task is left to be opened anew, which aborts it too.
+pub const KAFKA_ABORT_MAX: Duration = Duration::from_secs(5);
 /// How long opening a log or a task is repeated.
 pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
 /// How long reading waits at an open transaction before it says so.

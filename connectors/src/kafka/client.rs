@@ -7,7 +7,7 @@ use rdkafka::ClientContext;
 use rdkafka::Message;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
@@ -72,6 +72,11 @@ pub(super) struct Told {
 pub(super) const UNTRACKED: usize = usize::MAX;
 
 impl Deliveries {
+    /// The first failure of a record, if there is one.
+    pub(super) fn failure(&self) -> Option<KafkaError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
+    }
+
     /// What was kept, which is forgotten.
     pub(super) fn take(&self) -> Told {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -96,7 +101,12 @@ impl ProducerContext for Deliveries {
         let message = match result {
             Ok(message) => message,
             Err((error, _)) => {
-                told.failed.get_or_insert_with(|| error.clone());
+                // That others are thrown away for it says less than the failure itself.
+                let is_consequence =
+                    |error: &KafkaError| matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight));
+                if told.failed.as_ref().is_none_or(is_consequence) {
+                    told.failed = Some(error.clone());
+                }
                 return;
             }
         };

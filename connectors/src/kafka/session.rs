@@ -94,9 +94,25 @@ impl Session {
         if let Some(Positions { list, group }) = positions {
             again(l::KAFKA_CALL_TIMEOUT, |wait| self.producer.send_offsets_to_transaction(list, group, wait))?;
         }
-        again(l::KAFKA_TRANSACTION_TIMEOUT, |wait| self.producer.flush(wait))?;
-        let told = self.producer.context().take();
-        told.failed.map_or(Ok(told.landed), Err)
+        self.settle(l::KAFKA_TRANSACTION_TIMEOUT)
+    }
+
+    /// Waits until it is known of all records where they landed, or of one that it failed: the others may then never be sent.
+    ///
+    /// In slices, since the library's wait for what became of records ends with its time, not with the news.
+    fn settle(&self, limit: Duration) -> KafkaResult<BTreeMap<usize, Landed>> {
+        let began = Instant::now();
+        loop {
+            let flushed = self.producer.flush(l::KAFKA_FLUSH_SLICE);
+            if let Some(error) = self.producer.context().failure() {
+                return Err(error);
+            }
+            match flushed {
+                Ok(()) => return Ok(self.producer.context().take().landed),
+                Err(error) if classify(&error) == Class::Retriable && began.elapsed() < limit => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Hands a record to the library, when it has room.
@@ -132,8 +148,12 @@ impl Session {
             self.producer.poll(l::KAFKA_QUEUE_WAIT);
             self.producer.abort_transaction(l::KAFKA_ABORT_CALL)
         };
-        match again(l::KAFKA_COMMIT_MAX, abort) {
-            Ok(()) => Failed::Aborted(error.to_string()),
+        // What is told of this transaction's records must not be taken for the next one's.
+        let heard = || again(l::KAFKA_ABORT_MAX, |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
+        match again(l::KAFKA_ABORT_MAX, abort).and_then(|()| heard()) {
+            Ok(()) => Failed::Aborted(self.producer.context().failure().unwrap_or_else(|| error.clone()).to_string()),
+            // After some failures the library waits for a new epoch for long. Opening the session anew aborts as well, at once.
+            Err(again) if classify(&again) == Class::Retriable => Failed::Over(failure::storage("committing to Kafka", error)),
             Err(error) => self.over(&error),
         }
     }
