@@ -8,6 +8,7 @@ mod users;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::live::roles::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudigrade_query::{AsOf, Dimension, Granularity};
 
@@ -41,12 +42,24 @@ pub struct Global {
     /// Configuration file (TOML); `CLOUDIGRADE__SECTION__KEY` in the environment wins over it
     #[arg(long, global = true, value_name = "FILE", env = "CLOUDIGRADE_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Which log: that of the data folder, or on Kafka [default: kafka where the configuration has it]
+    #[arg(long, global = true, value_enum, value_name = "LOG", env = "CLOUDIGRADE_LOG")]
+    pub log: Option<LogKind>,
     /// How to write log lines on standard error
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub log_format: Option<crate::config::LogFormat>,
     /// Say more on standard error; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// Which log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogKind {
+    /// A file in the data folder, for one process.
+    Embedded,
+    /// A cluster of Kafka, for as many processes as it takes.
+    Kafka,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +86,8 @@ pub enum Command {
     Demo(Demo),
     /// Answer over HTTP, and collect from the queue and the accounts that the configuration names
     Serve(Serve),
+    /// Do only a part of what `serve` does, beside other processes: for a log on Kafka
+    Run(Run),
     /// AWS accounts: register, look at, pause, delete; with a server or without
     Accounts(Accounts),
     /// Users, who log in to the server, and their tokens; with a server or without
@@ -306,6 +321,18 @@ pub struct Serve {
     /// Only answer reports from the tables, to everybody without logging in; nothing is collected and nothing can be changed
     #[arg(long)]
     pub read_only: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Processes share the work by Kafka's groups: operators divide the partitions among them, sources the queue, and servers of the API are as\nmany as it takes. Each needs a name that stays its own over restarts: kafka.member, which is the host's name unless it is set; processes\nof one host with different roles need none.\n\nExamples:\n  cloudigrade run source inspect\n  cloudigrade run operators\n  cloudigrade run sink api --tables s3://bucket/tables"
+)]
+pub struct Run {
+    /// What to do
+    #[arg(required = true, value_enum, value_name = "ROLE")]
+    pub roles: Vec<Role>,
+    #[command(flatten)]
+    pub serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]

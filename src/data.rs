@@ -3,32 +3,41 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot};
 use cloudigrade_schemas::UtcSecond;
 
-use crate::cli::Global;
+use crate::cli::{Global, LogKind};
 use crate::config::{self, Config};
 use crate::exit::{Code, error};
+use crate::log::{DataLog, LogPlace, Process};
 
 /// Where everything is.
 #[derive(Clone, Debug)]
 pub struct DataFolder {
     folder: PathBuf,
+    log: LogPlace,
     tables: Option<String>,
     history: Duration,
 }
 
 impl DataFolder {
     /// The folder that the command line names, with tables as the configuration says.
-    pub fn of(global: &Global, config: &Config) -> Self {
-        Self { folder: global.data.clone(), tables: global.tables.clone(), history: config.tables.history }
+    ///
+    /// # Errors
+    /// Where a log on Kafka is asked for, and none is configured.
+    pub fn of(global: &Global, config: &Config) -> anyhow::Result<Self> {
+        let log = match (global.log, &config.kafka) {
+            (Some(LogKind::Embedded), _) | (None, None) => LogPlace::Embedded,
+            (Some(LogKind::Kafka) | None, Some(kafka)) => LogPlace::Kafka(Box::new(kafka.clone())),
+            (Some(LogKind::Kafka), None) => return Err(error(Code::Usage, "where Kafka is, is not known: set kafka.bootstrap")),
+        };
+        Ok(Self { folder: global.data.clone(), log, tables: global.tables.clone(), history: config.tables.history })
     }
 
     /// A folder with everything in it.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, tables: None, history: config::Tables::default().history }
+        Self { folder, log: LogPlace::Embedded, tables: None, history: config::Tables::default().history }
     }
 
     /// The folder itself.
@@ -37,20 +46,25 @@ impl DataFolder {
     }
 
     /// Brings the tables up to date with the log.
-    pub async fn catch_up(&self, log: &EmbeddedLog) -> anyhow::Result<()> {
+    pub async fn catch_up(&self, log: &DataLog) -> anyhow::Result<()> {
         let root = self.table_root()?;
         cloudigrade_pipeline::sink::Tables::open(&root, log.partitions()).await?.catch_up(log).await?;
         Ok(())
     }
 
-    /// Opens the log, or makes it. No other process can until it is dropped.
-    pub fn open_log(&self) -> anyhow::Result<EmbeddedLog> {
-        Ok(EmbeddedLog::open(&self.folder, EmbeddedOptions::default())?)
+    /// Opens the log, or makes it. Where it is in the data folder no other process can until it is dropped.
+    pub fn open_log(&self, process: &Process) -> anyhow::Result<DataLog> {
+        self.log.open(&self.folder, process)
     }
 
-    /// Whether there is a log.
+    /// Whether there is a log. On Kafka it is made when it is opened.
     pub fn has_log(&self) -> bool {
-        self.folder.join(cloudigrade_pipeline::embedded::open::FILE_NAME).is_file()
+        self.is_shared() || self.folder.join(cloudigrade_pipeline::embedded::open::FILE_NAME).is_file()
+    }
+
+    /// Whether other processes may have the log open too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.log, LogPlace::Kafka(_))
     }
 
     /// Where the tables are, or would be.

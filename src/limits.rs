@@ -16,6 +16,8 @@ pub const TOKEN_LABEL_CHARS_MAX: usize = 100;
 pub const EMAIL_CHARS_MAX: usize = 254;
 /// Random bits of a token, in bytes.
 pub const TOKEN_BYTES: usize = 20;
+/// How often users and tokens are looked at that other processes may have changed.
+pub const USERS_FOLLOWED_EVERY: Duration = Duration::from_millis(500);
 /// How often tokens that have expired are forgotten.
 pub const TOKENS_FORGOTTEN_EVERY: Duration = Duration::from_secs(3600);
 /// Expired tokens that are forgotten in one commit.

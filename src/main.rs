@@ -18,6 +18,7 @@ mod exit;
 mod heap;
 mod limits;
 mod live;
+mod log;
 mod output;
 mod users;
 

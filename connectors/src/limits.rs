@@ -281,6 +281,12 @@ pub const VERIFY_DIGESTS_AT_ONCE: usize = 1_024;
 pub const VERIFY_THREADS: usize = 8;
 /// Pages of public keys of one region.
 pub const PUBLIC_KEY_PAGES_MAX: usize = 100;
+/// How long an operator waits before it tries again what failed and may succeed.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// How long an operator that has only to catch up before it ends tries again what fails.
+pub const RETRY_LAST_MAX: Duration = Duration::from_secs(30);
+/// How often a commit that was given up is made again.
+pub const COMMITS_REPEATED_MAX: usize = 16;
 
 // The log on Kafka.
 
@@ -328,12 +334,21 @@ pub const KAFKA_ABORT_CALL: Duration = Duration::from_millis(250);
 pub const KAFKA_ABORT_MAX: Duration = Duration::from_secs(5);
 /// How long opening a log or a task is repeated.
 pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
+/// How long a poll waits for its group to divide its partitions before it says so.
+pub const KAFKA_JOIN_SLICE: Duration = Duration::from_secs(5);
+/// How long a member of a group may not be heard of before its partitions go to others, unless something else is set.
+pub const KAFKA_SESSION_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often a member of a group says that it is there, in that time.
+pub const KAFKA_HEARTBEATS: u32 = 5;
+/// How long a batch may take, its commit with all that is repeated included, before the partitions it is of go to others.
+pub const KAFKA_BATCH_MAX: Duration = Duration::from_secs(300);
 /// How long reading waits at an open transaction before it says so.
 pub const KAFKA_UNDECIDED_MAX: Duration = Duration::from_secs(2);
 /// How long a read that has records waits for more of those that are there.
 pub const KAFKA_READ_LINGER: Duration = Duration::from_millis(200);
-/// How long bringing the cache of state up to date waits while nothing comes.
-pub const KAFKA_RESTORE_IDLE_MAX: Duration = Duration::from_secs(35);
+/// How long bringing the cache of state up to date waits while nothing comes: longer than a transaction that nobody ends, which Kafka aborts
+/// up to 10 s after its time.
+pub const KAFKA_RESTORE_IDLE_MAX: Duration = Duration::from_secs(45);
 /// Bytes of a changelog that are applied to the cache in one write.
 pub const KAFKA_RESTORE_BYTES: usize = 4 << 20;
 /// Writes to the cache of state of which only the last is synced; a crash has as many read again.

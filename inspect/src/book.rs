@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{LogError, PollLimits, Position, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{LogError, PollLimits, Position, Task, TaskSpec, Txn};
 use cloudigrade_schemas::findings::{Findings, ImageFindings};
 use cloudigrade_schemas::image_fact::{Fact, InspectionProgress};
 use cloudigrade_schemas::inspection::{CommandId, InspectionState, Reader, SourceDisk};
@@ -20,7 +20,7 @@ use crate::limits::{COMMANDS_PER_COMMIT, COMMITS_REPEATED_MAX};
 use crate::record::{self, BATCHES, CONTENTS, CONTENTS_OF, INSPECTIONS, PLACES, image_key};
 
 /// The worker's task. Opening it fences the worker before.
-pub const TASK: TaskSpec = TaskSpec { id: TaskId("inspect"), inputs: &[Topic::InspectionCommands] };
+pub const TASK: TaskSpec = TaskSpec::alone("inspect", &[Topic::InspectionCommands]);
 
 /// The cloud that findings are of.
 pub(crate) const CLOUD: &str = "aws";

@@ -18,6 +18,9 @@ pub(crate) const CONTENTS: Store = Store("inspection.contents");
 /// of that.
 pub(crate) const CONTENTS_OF: Store = Store("inspection.contents_of");
 
+/// All stores of state that the worker keeps.
+pub const STORES: &[Store] = &[INSPECTIONS, BATCHES, PLACES, CONTENTS, CONTENTS_OF];
+
 /// The key of an image in [`CONTENTS_OF`].
 pub(crate) fn image_key(region: &str, image_id: &str) -> String {
     format!("{region}/{image_id}")

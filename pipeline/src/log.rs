@@ -18,13 +18,43 @@ pub struct TaskId(pub &'static str);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Store(pub &'static str);
 
-/// What a task reads: its topics. A source reads none.
+/// What a task reads, and how processes share it.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskSpec {
     /// Its name.
     pub id: TaskId,
-    /// The topics it consumes.
+    /// The topics it consumes. A source reads none.
     pub inputs: &'static [Topic],
+    /// What becomes of it when several processes open it. In a log that one process has for itself it is always the last that has it.
+    pub sharing: Sharing,
+}
+
+/// How several processes share a task of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The last to open it has it; the one before is fenced.
+    Alone,
+    /// They divide its partitions among them, and divide them anew when one comes or goes. Each fences only its own predecessor.
+    Divided,
+    /// Each has one of its own, which reads nothing. What they write to the same key of state, the last to commit decides.
+    OfEach,
+}
+
+impl TaskSpec {
+    /// A task that one process has at a time.
+    pub const fn alone(name: &'static str, inputs: &'static [Topic]) -> Self {
+        Self { id: TaskId(name), inputs, sharing: Sharing::Alone }
+    }
+
+    /// A task whose partitions processes divide among them.
+    pub const fn divided(name: &'static str, inputs: &'static [Topic]) -> Self {
+        Self { id: TaskId(name), inputs, sharing: Sharing::Divided }
+    }
+
+    /// A task that reads nothing, of which each process has its own.
+    pub const fn of_each(name: &'static str) -> Self {
+        Self { id: TaskId(name), inputs: &[], sharing: Sharing::OfEach }
+    }
 }
 
 /// A place in a topic: the next offset to read.
@@ -160,8 +190,8 @@ pub enum LogError {
         /// Why.
         cause: String,
     },
-    /// Another task with this name was opened. This one is over.
-    #[error("{task} was taken over by another process; this one must stop")]
+    /// Another task with this name was opened, or this one was away for longer than its transaction may take. It is over.
+    #[error("{task} was taken over by another process, or was away for too long; this one must stop")]
     Fenced {
         /// The task.
         task: TaskId,
@@ -202,7 +232,8 @@ pub trait Log: Send + Sync {
     /// How many partitions each topic has. Fixed when the log is made.
     fn partitions(&self) -> u32;
 
-    /// Opens a task on some partitions, from its committed positions. Fences the task of this name that was opened before.
+    /// Opens a task on some partitions, from its committed positions. Fences the task of this name that was opened before. Where processes
+    /// divide a task, it has those of the partitions that fall to this one.
     ///
     /// # Errors
     /// [`LogError::Retry`] or [`LogError::Storage`].
@@ -249,7 +280,8 @@ pub trait Task: StateRead + Send {
 
     /// Makes a transaction durable, all or nothing. When this returns, readers see it and a crash does not lose it.
     ///
-    /// An unknown outcome is never returned: the task repeats the same commit until it knows.
+    /// The task repeats the same commit until it knows whether it happened. Where that stays unknown, as with storage that is away for long, the
+    /// answer is [`LogError::Storage`], and the next opening tells: by its positions, and by state that was changed in the same commit.
     ///
     /// # Errors
     /// Any [`LogError`] but [`LogError::Retry`]: what can be repeated is repeated inside, since the caller no longer has the batch.

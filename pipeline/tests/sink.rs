@@ -13,7 +13,7 @@ use arrow::compute::concat_batches;
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
 use cloudigrade_pipeline::engine::{Operator, step};
 use cloudigrade_pipeline::limits;
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, Task, TaskSpec, Txn};
 use cloudigrade_pipeline::operators::{Images, Sightings};
 use cloudigrade_pipeline::sink::{TableRoot, Tables, delta_table};
 use cloudigrade_schemas::account::Unmetered;
@@ -31,7 +31,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("source"), inputs: &[] };
+const SOURCE: TaskSpec = TaskSpec::alone("source", &[]);
 
 fn send(log: &EmbeddedLog, topic: Topic, key: &str, message: &impl Serialize) {
     let partition = partition_of(key.as_bytes(), log.partitions());
@@ -338,7 +338,7 @@ async fn accounts_gaps_and_facts_of_images_are_tables_with_a_row_of_each_key() {
 /// Folds all that a topic holds.
 fn fold(log: &EmbeddedLog, id: &'static str, inputs: &'static [Topic], operator: &dyn Operator) {
     let all: Vec<u32> = (0..log.partitions()).collect();
-    let mut task = log.open_task(TaskSpec { id: TaskId(id), inputs }, &all).unwrap();
+    let mut task = log.open_task(TaskSpec::alone(id, inputs), &all).unwrap();
     let limits = PollLimits { wait: Duration::ZERO, ..PollLimits::default() };
     while step(&mut task, log.partitions(), &[operator], limits).unwrap().consumed > 0 {}
 }

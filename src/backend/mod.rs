@@ -12,9 +12,9 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::log::DataLog;
 use async_trait::async_trait;
 use cloudigrade_inspect::record;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_query::rest::backend::{AccountChange, Backend, NewToken, NewUser, OverrideRequest, Refused, UserInfo};
@@ -92,7 +92,7 @@ impl LogBackend {
     }
 
     /// Reads the log where waiting for a disk keeps nobody else waiting.
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&EmbeddedLog) -> Result<T, LogError> + Send + 'static) -> Result<T, Refused> {
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&DataLog) -> Result<T, LogError> + Send + 'static) -> Result<T, Refused> {
         let service = self.service()?;
         let read = tokio::task::spawn_blocking(move || read(service.log())).await.map_err(|error| refused(Refusal::failed(&error)))?;
         read.map_err(|error| refused(Refusal::failed(&error)))
@@ -181,7 +181,7 @@ impl Backend for LogBackend {
 
     async fn accounts(&self, tenant: Option<&str>) -> Result<Vec<Account>, Refused> {
         let tenant = tenant.map(str::to_owned);
-        let read = move |log: &EmbeddedLog| match tenant {
+        let read = move |log: &DataLog| match tenant {
             Some(tenant) => accounts::accounts_of(log, log.partitions(), &tenant),
             None => accounts::all_accounts(log, log.partitions()),
         };

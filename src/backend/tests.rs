@@ -2,9 +2,9 @@
 
 use std::thread::JoinHandle;
 
+use crate::log::{DataLog, LogPlace, Process};
 use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::committer::{Entry, Message};
-use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::log::{PollLimits, Position};
 use cloudigrade_pipeline::operators::outlook;
 use cloudigrade_schemas::account::AccountProblem;
@@ -24,7 +24,7 @@ const ARN: &str = "arn:aws:iam::111122223333:role/cloudigrade";
 
 struct Place {
     backend: Arc<LogBackend>,
-    log: EmbeddedLog,
+    log: DataLog,
     commits: JoinHandle<Result<(), LogError>>,
     operators: Operators,
 }
@@ -36,7 +36,7 @@ impl Place {
 
     async fn open_with(folder: &TempDir, config: &Config) -> Self {
         let now = || UtcSecond(1_700_000_000);
-        let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+        let log = LogPlace::Embedded.open(folder.path(), &Process::Command).unwrap();
         let (committer, commits) = Committer::start(&log, now).unwrap();
         let operators = Operators::start(&log, &CancellationToken::new()).unwrap();
         let service = Service::new(log.clone(), committer, Collecting::default(), None, config, now).await.unwrap();
@@ -159,7 +159,7 @@ async fn an_inspection_is_asked_for_by_a_fact_where_disks_are_read_and_refused_w
 
 /// Writes a fact about an image where nobody has the log.
 async fn tell(folder: &TempDir, fact: Fact, image_id: &str) {
-    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let log = LogPlace::Embedded.open(folder.path(), &Process::Command).unwrap();
     let (committer, commits) = Committer::start(&log, || UtcSecond(1_700_000_000)).unwrap();
     let fact = ImageFact {
         image_id: image_id.to_owned(),

@@ -20,6 +20,7 @@ use crate::cli::Demo;
 use crate::data::{DataFolder, now};
 use crate::demo::{Fleet, FleetOptions, Measured, Run, plot, simulate};
 use crate::exit::{Code, error};
+use crate::log::Process;
 use crate::output::{may_colour, print, table_style, tell};
 
 /// A file that says that a folder was made by a demo, and may be made anew by one.
@@ -51,7 +52,7 @@ pub fn run(args: &Demo, runtime: &Handle) -> anyhow::Result<Code> {
     })?;
 
     let data = DataFolder::at(args.folder.join("data"));
-    let log = data.open_log()?;
+    let log = data.open_log(&Process::Command)?;
     let s3 = S3Options { endpoint_url: None, region: None, runtime: runtime.clone() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let summary = read_places(&data, &log, &[Location::Local(logs)], &s3, threads, runtime)?;

@@ -19,6 +19,7 @@ use crate::control::socket;
 use crate::control::wire::{Ask, Operation, Request};
 use crate::data::{DataFolder, now};
 use crate::exit::Code;
+use crate::log::Process;
 use crate::output::{Destination, message, print};
 
 /// Looks at all of it, and prints a row a check.
@@ -76,7 +77,7 @@ async fn data_folder(data: &DataFolder) -> Finding {
     if !data.has_log() {
         return Finding::warning("data", folder, "there is no log yet", "`cloudigrade ingest` or `cloudigrade serve` makes it");
     }
-    match data.open_log() {
+    match data.open_log(&Process::Command) {
         Ok(_) => Finding::ok("data", folder, "the log opens"),
         Err(error) => Finding::failure("data", folder, message(&error), "mend that first: whatever reads or writes needs it"),
     }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::log::{DataLog, Process};
 use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::completeness;
 use cloudigrade_connectors::source::feed::{self, Feed};
 use cloudigrade_connectors::source::s3::S3Options;
 use cloudigrade_connectors::source::{self, IngestOptions, ListFeed, Location, Progress, Summary, ledger};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::Tables;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -36,7 +36,7 @@ pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result
         }
     }
     let started = Instant::now();
-    let log = data.open_log()?;
+    let log = data.open_log(&Process::Lasting("ingest".to_owned()))?;
     let s3 = S3Options { endpoint_url: args.endpoint_url.clone(), region: args.region.clone(), runtime: runtime.clone() };
     let threads = args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let summary = match args.missing {
@@ -56,7 +56,7 @@ pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result
 /// Reads places into a log and brings the tables up to date, with a progress line and an ear for Ctrl-C.
 pub fn read_places(
     data: &DataFolder,
-    log: &EmbeddedLog,
+    log: &DataLog,
     places: &[Location],
     s3: &S3Options,
     threads: usize,
@@ -68,7 +68,7 @@ pub fn read_places(
 }
 
 /// Reads what the open gaps name. A digest that is read back may name more, so this goes on until nothing new is named.
-fn read_missing(data: &DataFolder, log: &EmbeddedLog, s3: &S3Options, threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
+fn read_missing(data: &DataFolder, log: &DataLog, s3: &S3Options, threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
     let mut tried = HashSet::new();
     let mut absent = 0;
     let mut whole = Summary::default();
@@ -92,7 +92,7 @@ fn read_missing(data: &DataFolder, log: &EmbeddedLog, s3: &S3Options, threads: u
     Ok(whole)
 }
 
-fn read_feeds(data: &DataFolder, log: &EmbeddedLog, feeds: &[Box<dyn Feed>], threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
+fn read_feeds(data: &DataFolder, log: &DataLog, feeds: &[Box<dyn Feed>], threads: usize, runtime: &Handle) -> anyhow::Result<Summary> {
     let progress = Arc::new(Progress::default());
     let listener = runtime.spawn(stop_on_signal(progress.clone()));
     let options = IngestOptions { threads, codec: CodecLimits::default() };

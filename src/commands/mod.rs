@@ -13,6 +13,7 @@ mod inspect;
 mod inspections;
 mod password;
 mod report;
+mod run;
 mod serve;
 mod shell;
 mod sql;
@@ -28,6 +29,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::exit::Code;
+use crate::live::roles::Roles;
 use crate::output;
 
 /// Runs a command to its end.
@@ -40,7 +42,7 @@ pub fn run(cli: Cli, config: &Config) -> anyhow::Result<Code> {
 }
 
 fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code> {
-    let data = DataFolder::of(&cli.global, config);
+    let data = DataFolder::of(&cli.global, config)?;
     match cli.command {
         Command::Ingest(args) => ingest::run(&data, &args, handle),
         Command::Backfill(args) => handle.block_on(backfill::run(&data, &args, config)),
@@ -51,7 +53,8 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
         Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
         Command::Demo(args) => demo::run(&args, handle),
-        Command::Serve(args) => handle.block_on(serve::run(&data, &args, config)),
+        Command::Serve(args) => handle.block_on(serve::run(&data, &args, &Roles::all(), config)),
+        Command::Run(args) => handle.block_on(run::run(&data, &args, config)),
         Command::Accounts(args) => handle.block_on(accounts::run(&data, args, config)),
         Command::Users(args) => handle.block_on(users::run(&data, args, config)),
         Command::Images(args) => handle.block_on(images::run(&data, args, config)),

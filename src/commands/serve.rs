@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use cloudigrade_connectors::source::Readiness;
 use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_query::postgres::{self, PostgresOptions, Tls};
 use cloudigrade_query::rest::backend::Backend;
-use cloudigrade_query::rest::{self, Parts, Rest, RestOptions};
+use cloudigrade_query::rest::{self, Parts, Rest, RestOptions, Watched};
 use cloudigrade_query::{QueryRuntime, Tables};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::data::{DataFolder, now};
 use crate::exit::{Code, error};
 use crate::live::Live;
+use crate::live::roles::{Role, Roles};
 use crate::output::{message, tell};
 
 /// How often measurements are summed up. Until then each is kept by itself.
@@ -29,7 +31,7 @@ const METRICS_SUMMED_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C: what is being answered is answered, what is being collected is finished or given back. A second signal
 /// ends the process at once, which loses nothing either.
-pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Result<Code> {
+pub async fn run(data: &DataFolder, args: &Serve, roles: &Roles, config: &Config) -> anyhow::Result<Code> {
     let recorder = PrometheusBuilder::new().install_recorder()?;
     let listen = args.listen.unwrap_or(config.serve.listen);
     let listener = TcpListener::bind(listen).await.map_err(|cause| cannot_listen(listen, &cause, "--listen"))?;
@@ -46,29 +48,32 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     tokio::spawn(sum_up(recorder.clone(), stop.clone()));
     // Before the tables are opened: it makes them where they are not there yet.
     let live = match owns_log(data, args, config) {
-        true => Some(Live::start(data, config, readiness.clone(), stop.clone()).await.map_err(with_way_out)?),
+        true => Some(Live::start(data, config, roles, readiness.clone(), stop.clone()).await.map_err(with_way_out)?),
         false => None,
     };
-    let tables = Arc::new(data.open_tables().await?);
-    let backend = live.as_ref().map(Live::backend);
-    tell(format_args!("listening at http://{}", listener.local_addr()?));
-    tell_who_may(&listener, backend.as_deref(), config)?;
-    let problems =
-        Arc::new(move || readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect());
-    let options = RestOptions {
-        identity: config.serve.identity_header,
-        // Where nobody is known nobody can log in.
-        open: config.serve.open || backend.is_none(),
-        cors: config.serve.cors.clone(),
-        proxies: config.serve.proxies.clone(),
-        ..RestOptions::default()
+    let watched = Watched {
+        metrics: Arc::new(move || recorder.render()),
+        problems: Arc::new(move || {
+            readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect()
+        }),
     };
-    let backend = backend.map(|backend| backend as Arc<dyn Backend>);
-    let queries = Arc::new(QueryRuntime::new(std::thread::available_parallelism()?)?);
-    let speaking = speak_postgres(postgres, &tables, &queries, backend.as_ref(), &stop)?;
-    let parts = Parts { tables, queries, backend, now, metrics: Arc::new(move || recorder.render()), problems };
-    let rest = Rest::new(parts, options);
-    let answering = rest::serve(rest, listener, stop.clone().cancelled_owned());
+    let listening = format!("listening at http://{}", listener.local_addr()?);
+    let stopped = stop.clone().cancelled_owned();
+    let (answering, speaking): (Ends<()>, Ends<anyhow::Result<()>>) = if roles.has(Role::Api) {
+        let tables = Arc::new(data.open_tables().await?);
+        let backend = live.as_ref().and_then(Live::backend);
+        tell(&listening);
+        tell_who_may(&listener, backend.as_deref(), config)?;
+        let options = rest_options(config, backend.is_none());
+        let backend = backend.map(|backend| backend as Arc<dyn Backend>);
+        let queries = Arc::new(QueryRuntime::new(std::thread::available_parallelism()?)?);
+        let speaking = speak_postgres(postgres, &tables, &queries, backend.as_ref(), &stop)?;
+        let parts = Parts { tables, queries, backend, now, metrics: watched.metrics, problems: watched.problems };
+        (Box::pin(rest::serve(Rest::new(parts, options), listener, stopped)), Box::pin(speaking))
+    } else {
+        tell(&listening);
+        (Box::pin(rest::watch(watched, listener, stopped)), Box::pin(std::future::ready(Ok(()))))
+    };
     let (answered, spoken, finished) = tokio::join!(
         within(config.serve.shutdown_limit, &stop, answering),
         within(config.serve.shutdown_limit, &stop, speaking),
@@ -94,6 +99,21 @@ pub async fn run(data: &DataFolder, args: &Serve, config: &Config) -> anyhow::Re
     spoken.transpose()?;
     tell("stopped");
     Ok(Code::Done)
+}
+
+/// Something that ends.
+type Ends<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How resources are answered, as the operator decided.
+fn rest_options(config: &Config, has_no_users: bool) -> RestOptions {
+    RestOptions {
+        identity: config.serve.identity_header,
+        // Where nobody is known nobody can log in.
+        open: config.serve.open || has_no_users,
+        cors: config.serve.cors.clone(),
+        proxies: config.serve.proxies.clone(),
+        ..RestOptions::default()
+    }
 }
 
 fn cannot_listen(at: SocketAddr, cause: &std::io::Error, flag: &str) -> anyhow::Error {

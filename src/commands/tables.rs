@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::log::{DataLog, Process};
 use arrow::array::{Int64Array, RecordBatch, StringArray};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::sink::Tables;
 use cloudigrade_schemas::Topic;
@@ -14,7 +14,7 @@ use crate::exit::{Code, error};
 use crate::output::{Destination, tell};
 
 /// Whether nothing was ever ingested.
-fn is_empty(log: &EmbeddedLog) -> Result<bool, LogError> {
+fn is_empty(log: &DataLog) -> Result<bool, LogError> {
     for topic in Topic::ALL {
         for partition in 0..log.partitions() {
             if log.end(topic, partition)?.offset > 0 {
@@ -35,7 +35,7 @@ pub async fn run(data: &DataFolder, args: &cli::Tables) -> anyhow::Result<Code> 
                     "there is no log to write tables from: ingest first, or name the data folder with --data",
                 ));
             }
-            let log = data.open_log()?;
+            let log = data.open_log(&Process::Command)?;
             if is_empty(&log)? {
                 return Err(error(Code::NoInput, "the log is empty: ingest first; tables without rows would make reports say 0"));
             }

@@ -48,6 +48,9 @@ impl Config {
             None => true,
         };
         hold(has_section, "source.kind names a source without a section: add [source.sqs] or [source.list], or name the other".to_owned());
+        if let Some(kafka) = &self.kafka {
+            kafka.faults(&mut hold);
+        }
         if let Some(accounts) = &self.accounts {
             let seconds = accounts.reconcile_every.as_secs();
             hold(

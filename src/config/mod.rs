@@ -6,11 +6,13 @@
 mod duration;
 mod faults;
 mod inspection;
+mod kafka;
 mod load;
 pub mod moment;
 mod sections;
 mod unknown;
 
 pub use inspection::{Inspection, InspectionMode, Scanner};
+pub use kafka::Kafka;
 pub use load::{ConfigError, load};
 pub use sections::{Accounts, Config, LogFormat, SourceKind, Tables};

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::inspection::Inspection;
+use super::kafka::Kafka;
 use super::{duration, moment};
 
 /// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
@@ -33,6 +34,9 @@ pub struct Config {
     pub tables: Tables,
     /// What is said on standard error.
     pub log: Log,
+    /// The log on Kafka. Absent: it is in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<Kafka>,
 }
 
 /// The tables.

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
+use crate::log::DataLog;
 use cloudigrade_inspect::record;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError, StateRead};
 use cloudigrade_schemas::image_fact::{Fact, InspectionRequest, InspectionWanted};
 use cloudigrade_schemas::inspection::InspectionState;
@@ -62,7 +62,7 @@ pub(super) fn answer_without_log(request: &InspectionsRequest) -> Option<Result<
 /// Reads the log where waiting for a disk keeps nobody else waiting.
 async fn read<T: Send + 'static>(
     service: &Service,
-    read: impl FnOnce(&EmbeddedLog) -> Result<T, LogError> + Send + 'static,
+    read: impl FnOnce(&DataLog) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let log = service.log.clone();
     let found = tokio::task::spawn_blocking(move || read(&log)).await.map_err(|error| Refusal::failed(&error))?;

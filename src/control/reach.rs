@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
+use crate::log::{DataLog, Process};
 use cloudigrade_connectors::completeness::{Rules, look};
 use cloudigrade_connectors::source::Committer;
 use cloudigrade_connectors::source::batch::{Done, Named};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_schemas::Inspection;
 use tokio_util::sync::CancellationToken;
@@ -189,11 +189,12 @@ impl Holder {
 
 /// A log that this process has, with what answers.
 pub struct Here {
-    log: EmbeddedLog,
+    log: DataLog,
     committer: Committer,
     service: Service,
     thread: JoinHandle<Result<(), LogError>>,
-    operators: Operators,
+    /// Absent where others fold: a command that came between would only take partitions from them for a moment.
+    operators: Option<Operators>,
     /// Cancelled when an operator has ended.
     failed: CancellationToken,
 }
@@ -204,10 +205,10 @@ impl Here {
             Some(accounts) => Some(aws::checker(config, accounts).await?),
             None => None,
         };
-        let log = data.open_log()?;
+        let log = data.open_log(&Process::Command)?;
         let (committer, thread) = Committer::start(&log, now)?;
         let failed = CancellationToken::new();
-        let operators = Operators::start(&log, &failed)?;
+        let operators = (!log.is_shared()).then(|| Operators::start(&log, &failed)).transpose()?;
         let service = Service::new(log.clone(), committer.clone(), Collecting { aws, overview: None }, None, config, now).await?;
         Ok(Self { log, committer, service, thread, operators, failed })
     }
@@ -240,10 +241,13 @@ impl Here {
         drop((service, committer));
         let ended = tokio::task::spawn_blocking(move || {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            operators.finish()
+            operators.map_or(Ok(()), Operators::finish)
         });
         ended.await??;
-        if changes_tables && let Err(error) = data.catch_up(&log).await {
+        if changes_tables
+            && !log.is_shared()
+            && let Err(error) = data.catch_up(&log).await
+        {
             tell(format_args!(
                 "cloudigrade: the tables do not show this yet, and follow when next something is written: {}",
                 message(&error)

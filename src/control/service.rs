@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::log::DataLog;
 use cloudigrade_connectors::aws::Checker;
 use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::source::again::Places;
@@ -9,7 +10,6 @@ use cloudigrade_connectors::source::batch::Batches;
 use cloudigrade_connectors::source::sqs::SqsOptions;
 use cloudigrade_connectors::source::sqs::fetch::S3Objects;
 use cloudigrade_connectors::source::{Committer, ledger};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ use crate::users::Directory;
 
 /// Answers requests.
 pub struct Service {
-    pub(super) log: EmbeddedLog,
+    pub(super) log: DataLog,
     pub(super) committer: Committer,
     /// What asks AWS about accounts; absent where the configuration has no accounts.
     pub(super) aws: Option<Checker>,
@@ -57,7 +57,7 @@ impl Service {
     /// # Errors
     /// Those of reading the log, and of options of a queue that cannot be.
     pub async fn new(
-        log: EmbeddedLog,
+        log: DataLog,
         committer: Committer,
         collecting: Collecting,
         shown: Option<Shown>,
@@ -81,7 +81,7 @@ impl Service {
     }
 
     /// The log.
-    pub fn log(&self) -> &EmbeddedLog {
+    pub fn log(&self) -> &DataLog {
         &self.log
     }
 

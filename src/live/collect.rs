@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::DataLog;
 use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory, Sighted};
 use cloudigrade_connectors::codec::CodecLimits;
@@ -10,15 +11,15 @@ use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look,
 use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
 use cloudigrade_connectors::source::sqs::{Inside, SqsOptions, SqsSource};
 use cloudigrade_connectors::source::{Committer, Readiness, ledger};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::operators::accounts;
-use cloudigrade_schemas::{Account, Gap, GapKind};
+use cloudigrade_schemas::{Account, Gap, GapKind, Topic};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::parts::Parts;
-use super::{external_ids, inspect};
+use super::roles::{Role, Roles};
+use super::{external_ids, inspect, unless_later};
 use crate::aws;
 use crate::config::{Accounts, Config};
 use crate::control::service::Collecting;
@@ -34,35 +35,40 @@ const STOP_MARGIN: Duration = Duration::from_secs(10);
 /// What everything that finds things shares.
 pub struct Finding<'a> {
     pub config: &'a Config,
-    pub log: &'a EmbeddedLog,
-    pub committer: &'a Committer,
+    pub log: &'a DataLog,
     pub readiness: &'a Readiness,
     pub stop: &'a CancellationToken,
 }
 
 impl Finding<'_> {
-    /// Starts all that the configuration names, and gives what asks AWS about accounts and how far it is, if that is named.
-    pub async fn start(&self, parts: &mut Parts) -> anyhow::Result<Collecting> {
-        self.start_source(parts).await?;
+    /// Starts all that the configuration and the roles name, and gives what asks AWS about accounts and how far it is, if that is named.
+    /// `committer` is there where the roles let something enter the log.
+    pub async fn start(&self, roles: &Roles, committer: Option<&Committer>, parts: &mut Parts) -> anyhow::Result<Collecting> {
+        let source = committer.filter(|_| roles.has(Role::Source));
+        if let Some(committer) = source {
+            self.start_source(committer, parts).await?;
+        }
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
-        let collecting = match &self.config.accounts {
-            Some(settings) => {
-                let checker = aws::checker(self.config, settings).await?;
-                let overview = self.start_fleet(parts, &checker, settings, accounts.subscribe());
+        let mut collecting = Collecting::default();
+        if let Some(settings) = &self.config.accounts {
+            let checker = aws::checker(self.config, settings).await?;
+            collecting.overview = source.map(|committer| self.start_fleet(committer, parts, &checker, settings, accounts.subscribe()));
+            if roles.has(Role::Inspect) {
                 inspect::start(parts, self.log, &checker, &self.config.inspection, accounts.subscribe(), self.stop)?;
-                Collecting { aws: Some(checker), overview: Some(overview) }
             }
-            None => Collecting::default(),
-        };
-        self.start_completeness(parts, accounts.subscribe());
+            collecting.aws = Some(checker);
+        }
+        if let Some(committer) = source {
+            self.start_completeness(committer, parts, accounts.subscribe());
+        }
         parts.spawn("accounts", follow_accounts(self.log.clone(), accounts, self.stop.clone()));
         Ok(collecting)
     }
 
-    async fn start_source(&self, parts: &mut Parts) -> anyhow::Result<()> {
+    async fn start_source(&self, committer: &Committer, parts: &mut Parts) -> anyhow::Result<()> {
         let drain = self.config.serve.shutdown_limit.saturating_sub(STOP_MARGIN);
         let inside = Inside {
-            committer: self.committer.clone(),
+            committer: committer.clone(),
             known: ledger::known(self.log.clone(), self.log.partitions()),
             readiness: self.readiness.clone(),
             codec: CodecLimits::default(),
@@ -81,13 +87,14 @@ impl Finding<'_> {
 
     fn start_fleet(
         &self,
+        committer: &Committer,
         parts: &mut Parts,
         checker: &Checker,
         settings: &Accounts,
         accounts: watch::Receiver<Arc<Vec<Account>>>,
     ) -> watch::Receiver<Overview> {
         let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
-        let collector = Collector::new(checker.clone(), self.committer.clone(), memory, Sighted::of(self.log.clone()), now);
+        let collector = Collector::new(checker.clone(), committer.clone(), memory, Sighted::of(self.log.clone()), now);
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
         let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids(self.log));
         let overview = fleet.overview();
@@ -99,8 +106,8 @@ impl Finding<'_> {
         overview
     }
 
-    fn start_completeness(&self, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
-        let (log, committer, stop) = (self.log.clone(), self.committer.clone(), self.stop.clone());
+    fn start_completeness(&self, committer: &Committer, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
+        let (log, committer, stop) = (self.log.clone(), committer.clone(), self.stop.clone());
         let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
         let underway = self.config.source.missing_after;
         parts.spawn("completeness", async move {
@@ -115,13 +122,19 @@ impl Finding<'_> {
                 let rules = Rules { silence, underway, ..Rules::while_serving(listened) };
                 for partition in 0..log.partitions() {
                     let (log, rules) = (log.clone(), rules.clone());
-                    let entries = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await??;
-                    for entry in entries {
-                        committer.commit(entry).await?;
+                    let looked = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await?;
+                    match looked {
+                        Ok(entries) => {
+                            for entry in entries {
+                                committer.commit(entry).await?;
+                            }
+                        }
+                        Err(error) => unless_later("what is missing is not looked for", Err(error))?,
                     }
                 }
                 let log = log.clone();
-                count_gaps(&tokio::task::spawn_blocking(move || open_gaps(&log, log.partitions())).await??);
+                let counted = tokio::task::spawn_blocking(move || open_gaps(&log, log.partitions())).await?;
+                unless_later("gaps are not counted", counted.map(|open| count_gaps(&open)))?;
             }
         });
     }
@@ -136,7 +149,7 @@ fn count_gaps(open: &[Gap]) {
 }
 
 /// Tells whoever listens of each change of an account.
-async fn follow_accounts(log: EmbeddedLog, accounts: watch::Sender<Arc<Vec<Account>>>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn follow_accounts(log: DataLog, accounts: watch::Sender<Arc<Vec<Account>>>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut seen = None;
     loop {
         tokio::select! {
@@ -145,12 +158,19 @@ async fn follow_accounts(log: EmbeddedLog, accounts: watch::Sender<Arc<Vec<Accou
         }
         let log = log.clone();
         let before = seen.clone();
-        let (ends, read) = tokio::task::spawn_blocking(move || {
-            let ends = ends(&log)?;
+        let looked = tokio::task::spawn_blocking(move || {
+            // Where nothing was added, nothing has changed.
+            let ends = log.ends(Topic::Accounts)?;
             let read = if Some(&ends) == before.as_ref() { None } else { Some(read_accounts(&log)?) };
             Ok::<_, LogError>((ends, read))
-        })
-        .await??;
+        });
+        let (ends, read) = match looked.await? {
+            Ok(looked) => looked,
+            Err(error) => {
+                unless_later("accounts are not followed", Err(error))?;
+                continue;
+            }
+        };
         seen = Some(ends);
         if let Some(read) = read {
             accounts.send_if_modified(|known| {
@@ -164,11 +184,6 @@ async fn follow_accounts(log: EmbeddedLog, accounts: watch::Sender<Arc<Vec<Accou
     }
 }
 
-/// Where the topic of accounts ends: when nothing was added, nothing has changed.
-fn ends(log: &EmbeddedLog) -> Result<Vec<u64>, LogError> {
-    (0..log.partitions()).map(|partition| Ok(log.end(cloudigrade_schemas::Topic::Accounts, partition)?.offset)).collect()
-}
-
-fn read_accounts(log: &EmbeddedLog) -> Result<Vec<Account>, LogError> {
+fn read_accounts(log: &DataLog) -> Result<Vec<Account>, LogError> {
     accounts::all_accounts(log, log.partitions())
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::DataLog;
 use aws_config::SdkConfig;
 use cloudigrade_connectors::aws::Checker;
 use cloudigrade_connectors::aws::target::partition_of_region;
 use cloudigrade_inspect::aws::{AwsCloud, CloudSettings, Network, Program, Queue, ScannerSettings};
 use cloudigrade_inspect::prices::Prices;
 use cloudigrade_inspect::{Clock, Settings, Worker};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_schemas::Account;
 use cloudigrade_schemas::inspection::InspectionWay;
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ use crate::exit::{Code, error};
 /// Those of opening its task, and where our own account is not known.
 pub fn start(
     parts: &mut Parts,
-    log: &EmbeddedLog,
+    log: &DataLog,
     checker: &Checker,
     config: &Inspection,
     accounts: watch::Receiver<Arc<Vec<Account>>>,
@@ -44,7 +44,7 @@ pub fn start(
     let region = cloud_settings.region.clone();
     let cloud = Arc::new(AwsCloud::new(clients, external_ids(log), cloud_settings));
     let clock: Clock = Arc::new(now);
-    let worker = Worker::<AwsCloud, EmbeddedLog>::open(log, cloud, settings(config, region), accounts, clock)?;
+    let worker = Worker::<AwsCloud, DataLog>::open(log, cloud, settings(config, region), accounts, clock)?;
     let stop = stop.clone();
     parts.spawn("inspections", async move { Ok(worker.run(stop).await?) });
     Ok(())

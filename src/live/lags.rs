@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::log::DataLog;
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_connectors::source::harvest::reach;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::operators::TASKS;
+use super::unless_later;
 use crate::data::now;
 
 /// How often is measured.
@@ -20,7 +21,7 @@ const FREE_BYTES_MIN: u64 = 512 << 20;
 const PART: &str = "disk";
 
 /// Measures until it is told to stop.
-pub async fn measure(log: EmbeddedLog, folder: PathBuf, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn measure(log: DataLog, folder: PathBuf, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -30,15 +31,15 @@ pub async fn measure(log: EmbeddedLog, folder: PathBuf, readiness: Readiness, st
         }
         let (log, folder, readiness) = (log.clone(), folder.clone(), readiness.clone());
         // Reading the log waits for the disk.
-        tokio::task::spawn_blocking(move || {
+        let measured = tokio::task::spawn_blocking(move || {
             look_at_disk(&folder, &readiness);
             measure_log(&log)
-        })
-        .await??;
+        });
+        unless_later("lags are not measured", measured.await?)?;
     }
 }
 
-fn measure_log(log: &EmbeddedLog) -> Result<(), LogError> {
+fn measure_log(log: &DataLog) -> Result<(), LogError> {
     for spec in TASKS {
         metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lag(log, spec)? as f64);
     }
@@ -51,12 +52,11 @@ fn measure_log(log: &EmbeddedLog) -> Result<(), LogError> {
 }
 
 /// How many records a task has not consumed yet.
-fn lag(log: &EmbeddedLog, spec: TaskSpec) -> Result<u64, LogError> {
-    let positions = log.positions(spec.id)?;
+fn lag(log: &DataLog, spec: TaskSpec) -> Result<u64, LogError> {
+    let positions = log.positions(spec)?;
     let mut behind = 0;
     for topic in spec.inputs {
-        for partition in 0..log.partitions() {
-            let end = log.end(*topic, partition)?.offset;
+        for (partition, end) in (0..).zip(log.ends(*topic)?) {
             let at = positions.iter().find(|position| position.topic == *topic && position.partition == partition);
             behind += end.saturating_sub(at.map_or(0, |position| position.offset));
         }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::log::DataLog;
 use cloudigrade_connectors::source::drive::{ACCOUNTS, EXTRACT, IMAGE_TAGS, IMAGES, INTERVALS, SIGHTINGS, drive};
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::engine::{Counters, Operator};
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use cloudigrade_pipeline::operators::{Accounts, Extract, ImageTags, Images, Intervals, Sightings};
@@ -38,7 +38,7 @@ impl Operators {
     ///
     /// # Errors
     /// Those of opening tasks, and [`LogError::Storage`] when the system gives no thread.
-    pub fn start(log: &EmbeddedLog, stop: &CancellationToken) -> Result<Self, LogError> {
+    pub fn start(log: &DataLog, stop: &CancellationToken) -> Result<Self, LogError> {
         let source_done = Arc::new(AtomicBool::new(false));
         let extract_done = Arc::new(AtomicBool::new(false));
         let image_facts_done = Arc::new(AtomicBool::new(false));
@@ -69,7 +69,7 @@ impl Operators {
 
 /// Starts one operator. `completes` is held until it ends.
 fn start(
-    log: &EmbeddedLog,
+    log: &DataLog,
     spec: TaskSpec,
     operator: impl Operator + 'static,
     complete: &Arc<AtomicBool>,

@@ -1,6 +1,6 @@
 //! Waiting until something that was written shows: folded by the operators, and in the tables.
 
-use cloudigrade_pipeline::embedded::EmbeddedLog;
+use crate::log::DataLog;
 use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::topic::partition_of;
@@ -12,7 +12,7 @@ use crate::limits::{FOLDED_LOOK_EVERY, SHOWN_WAIT};
 /// Waits until something shows. Cheap to clone.
 #[derive(Clone)]
 pub struct Shown {
-    log: EmbeddedLog,
+    log: DataLog,
     tables: Wake,
 }
 
@@ -29,7 +29,7 @@ pub enum NotShown {
 
 impl Shown {
     /// By a log whose operators run, and the thread that keeps its tables.
-    pub fn new(log: EmbeddedLog, tables: Wake) -> Self {
+    pub fn new(log: DataLog, tables: Wake) -> Self {
         Self { log, tables }
     }
 
@@ -60,7 +60,7 @@ impl Shown {
 ///
 /// # Errors
 /// [`NotShown`].
-pub async fn folded(log: &EmbeddedLog, topic: Topic, partition_key: &[u8]) -> Result<(), NotShown> {
+pub async fn folded(log: &DataLog, topic: Topic, partition_key: &[u8]) -> Result<(), NotShown> {
     let partition = partition_of(partition_key, log.partitions());
     let end = log.end(topic, partition)?.offset;
     let folding = async {
@@ -74,8 +74,8 @@ pub async fn folded(log: &EmbeddedLog, topic: Topic, partition_key: &[u8]) -> Re
     tokio::time::timeout(SHOWN_WAIT, folding).await.map_err(|_| NotShown::Late)?
 }
 
-fn position(log: &EmbeddedLog, task: TaskSpec, topic: Topic, partition: u32) -> Result<u64, LogError> {
-    let positions = log.positions(task.id)?;
+fn position(log: &DataLog, task: TaskSpec, topic: Topic, partition: u32) -> Result<u64, LogError> {
+    let positions = log.positions(task)?;
     let at = positions.iter().find(|position| position.topic == topic && position.partition == partition);
     Ok(at.map_or(0, |position| position.offset))
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use crate::log::DataLog;
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
@@ -64,7 +64,7 @@ impl TableKeeper {
     /// Any [`SinkError`] of opening them.
     pub async fn start(
         root: TableRoot,
-        log: EmbeddedLog,
+        log: DataLog,
         every: Duration,
         readiness: Readiness,
         stop_all: &CancellationToken,
@@ -122,7 +122,7 @@ impl Asked {
 fn keep(
     root: &TableRoot,
     mut tables: Tables,
-    log: &EmbeddedLog,
+    log: &DataLog,
     every: Duration,
     readiness: &Readiness,
     asked: &Asked,

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::log::DataLog;
 use cloudigrade_connectors::source::Committer;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_query::rest::backend::{NewToken, NewUser, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
@@ -21,7 +21,7 @@ use super::stored::{self, Edit};
 use super::token;
 use crate::limits::{PASSWORD_BYTES_MAX, TOKENS_FORGOTTEN_AT_ONCE, TOKENS_MAX, TOKENS_PER_USER_MAX, USERS_MAX};
 
-/// Users and tokens. There is one in the process that has the log.
+/// Users and tokens, as this process knows them.
 pub struct Directory {
     known: RwLock<Known>,
     /// Held by whoever changes something, from the look at what there is until it is changed.
@@ -38,7 +38,7 @@ impl Directory {
     ///
     /// # Errors
     /// Those of reading the log, and of a system without random numbers.
-    pub fn open(log: &EmbeddedLog, committer: Committer, token_lifetime: Duration, now: fn() -> UtcSecond) -> anyhow::Result<Arc<Self>> {
+    pub fn open(log: &DataLog, committer: Committer, token_lifetime: Duration, now: fn() -> UtcSecond) -> anyhow::Result<Arc<Self>> {
         let known = read(log)?;
         Ok(Arc::new(Self {
             known: RwLock::new(known),
@@ -49,6 +49,22 @@ impl Directory {
             token_lifetime,
             now,
         }))
+    }
+
+    /// Reads again what the log has, where other processes may have written to it.
+    ///
+    /// # Errors
+    /// Those of reading the log.
+    pub async fn read_again(self: &Arc<Self>, log: &DataLog) -> Result<(), LogError> {
+        let changing = self.change().await;
+        let (directory, log) = (Arc::clone(self), log.clone());
+        let again = tokio::task::spawn_blocking(move || {
+            let _changing = changing;
+            let known = read(&log)?;
+            *directory.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            Ok(())
+        });
+        again.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// Whether there is nobody yet.
@@ -314,7 +330,7 @@ impl Directory {
     }
 }
 
-fn read(log: &EmbeddedLog) -> Result<Known, LogError> {
+fn read(log: &DataLog) -> Result<Known, LogError> {
     let mut known = Known::default();
     for partition in 0..log.partitions() {
         stored::read(log, partition, &mut known)?;

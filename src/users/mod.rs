@@ -17,3 +17,4 @@ mod token;
 pub use directory::Directory;
 pub use password::generate;
 pub use secret::Secret;
+pub use stored::STORES;

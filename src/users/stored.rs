@@ -13,6 +13,9 @@ const USERS: Store = Store("users.users");
 /// Tokens that were not revoked, by hash.
 const TOKENS: Store = Store("users.tokens");
 
+/// All stores of state of users.
+pub const STORES: &[Store] = &[USERS, TOKENS];
+
 /// A change of users or tokens.
 pub enum Edit {
     /// A user as they are from now on.

@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
-use cloudigrade_pipeline::embedded::EmbeddedOptions;
 use tempfile::TempDir;
 
 use super::*;
+use crate::log::{DataLog, LogPlace, Process};
 use cloudigrade_connectors::source::Committer;
-use cloudigrade_pipeline::embedded::EmbeddedLog;
 use cloudigrade_pipeline::log::LogError;
 use cloudigrade_query::rest::backend::{NewToken, NewUser, Refused};
 use cloudigrade_schemas::{TokenScope, UtcSecond};
@@ -25,7 +24,7 @@ const START: i64 = 1_700_000_000;
 struct Place {
     directory: Arc<Directory>,
     commits: JoinHandle<Result<(), LogError>>,
-    log: EmbeddedLog,
+    log: DataLog,
 }
 
 impl Place {
@@ -34,7 +33,7 @@ impl Place {
     }
 
     fn at(folder: &TempDir, now: fn() -> UtcSecond) -> Self {
-        let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
+        let log = LogPlace::Embedded.open(folder.path(), &Process::Command).unwrap();
         let (committer, commits) = Committer::start(&log, now).unwrap();
         let directory = Directory::open(&log, committer, LIFETIME, now).unwrap();
         Self { directory, commits, log }

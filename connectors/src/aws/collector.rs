@@ -23,9 +23,9 @@ use crate::limits::{IMAGES_PER_CALL, OBSERVATIONS_PER_ENTRY, REGIONS_AT_ONCE_MAX
 use crate::source::committer::{Committer, Entry, Message, NotCommitted};
 
 /// What is known of a region's instances, by `account/region`, in its partition.
-const INSTANCES: Store = Store("collect.instances");
+pub(crate) const INSTANCES: Store = Store("collect.instances");
 /// When a region was last described, likewise. Apart from the instances, as it changes each time and they mostly do not.
-const DESCRIBED: Store = Store("collect.described");
+pub(crate) const DESCRIBED: Store = Store("collect.described");
 
 /// Why something could not be collected.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use super::answers::DescribedImage;
 use crate::limits::{IMAGE_REFRESH_SECONDS, SIGHTED_IMAGES_PER_ROUND_MAX};
 
 /// What is known of images, by `account/region/image`, in the partition of `account/region`.
-pub const IMAGES: Store = Store("collect.images");
+pub(crate) const IMAGES: Store = Store("collect.images");
 
 /// What an account was told of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

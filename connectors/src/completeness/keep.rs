@@ -26,9 +26,9 @@ use crate::limits::MISSING_AT_ONCE_MAX;
 use crate::source::harvest::REACH;
 
 /// Digests by themselves, and stretches of them.
-pub(super) const DIGESTS: Store = Store("completeness.digests");
+pub(crate) const DIGESTS: Store = Store("completeness.digests");
 /// The gaps that are open.
-pub(super) const GAPS: Store = Store("completeness.gaps");
+pub(crate) const GAPS: Store = Store("completeness.gaps");
 
 /// A digest as it is kept until it is folded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

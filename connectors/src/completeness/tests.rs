@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{Log, PollLimits, Position, StateRead, Task, TaskId, TaskSpec};
+use cloudigrade_pipeline::log::{Log, PollLimits, Position, StateRead, Task, TaskSpec};
 use cloudigrade_schemas::account::Trail as AccountTrail;
 use cloudigrade_schemas::{Account, AccountState, Coverage, Gap, GapKind, Topic, UtcSecond};
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ impl Bed {
     fn commit(&self, put_into: impl FnOnce(&mut Cx<'_>, u32)) {
         let partitions = self.log.partitions();
         let all: Vec<u32> = (0..partitions).collect();
-        let mut task = self.log.open_task(TaskSpec { id: TaskId("test"), inputs: &[] }, &all).unwrap();
+        let mut task = self.log.open_task(TaskSpec::alone("test", &[]), &all).unwrap();
         let mut cx = Cx::new(&task, partitions);
         put_into(&mut cx, partitions);
         let (txn, _) = cx.finish();

@@ -105,6 +105,17 @@ impl Cache {
         Ok(cache)
     }
 
+    /// A cache that is gone with its process.
+    pub(super) fn in_memory(log: &str) -> Result<Self, CacheError> {
+        let failed = |cause: &dyn ToString| CacheError::Failed { path: PathBuf::from("memory"), cause: cause.to_string() };
+        let mut builder = Database::builder();
+        builder.set_cache_size(l::KAFKA_STATE_CACHE_BYTES);
+        let db = builder.create_with_backend(redb::backends::InMemoryBackend::new()).map_err(|error| failed(&error))?;
+        let cache = Self { db, unsynced: AtomicU64::new(0) };
+        cache.begin(log).map_err(|error| failed(&error))?;
+        Ok(cache)
+    }
+
     fn log(&self) -> Result<Option<String>, redb::Error> {
         let txn = self.db.begin_read()?;
         let meta = match txn.open_table(META) {

@@ -43,7 +43,7 @@ pub(super) fn classify(error: &KafkaError) -> Class {
 }
 
 fn is_fence(code: Code) -> bool {
-    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch | Code::FencedInstanceId)
 }
 
 fn of_code(code: Code) -> Class {
@@ -82,9 +82,15 @@ fn of_code(code: Code) -> Class {
         | Code::ThrottlingQuotaExceeded
         | Code::ConcurrentTransactions
         | Code::UnknownTopicOrPartition
-        | Code::UnknownPartition => Class::Retriable,
-        // The state of the transaction, not of the client.
-        Code::PurgeQueue | Code::PurgeInflight | Code::InvalidTransactionalState => Class::Abort,
+        | Code::UnknownPartition
+        | Code::PollExceeded => Class::Retriable,
+        // The state of the transaction, not of the client; or the group has divided its partitions anew.
+        Code::PurgeQueue
+        | Code::PurgeInflight
+        | Code::InvalidTransactionalState
+        | Code::IllegalGeneration
+        | Code::UnknownMemberId
+        | Code::RebalanceInProgress => Class::Abort,
         _ => Class::Fatal,
     }
 }

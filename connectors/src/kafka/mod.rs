@@ -9,7 +9,8 @@
 //!
 //! * `settings`, `names`, `topics`: what clients and topics are set to, what they are called, and how topics come to be
 //! * `session`, `task`: a transactional producer, and the task around it
-//! * `tail`, `reader`, `ends`: reading, and knowing when all was read
+//! * `tail`, `events`, `reader`, `ends`: reading, and knowing when all was read
+//! * `groups`: where the members of a group are
 //! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
 //! * `register`: what log this is, and who opened each task last
 //! * `failure`: what Kafka's errors mean
@@ -18,7 +19,9 @@ mod cache;
 mod client;
 mod cloud_event;
 mod ends;
+mod events;
 mod failure;
+mod groups;
 mod names;
 mod reader;
 mod record;
@@ -36,8 +39,9 @@ use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, Record, Store, TaskSpec};
+use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskSpec};
 use cloudigrade_schemas::Topic;
 use rdkafka::error::KafkaError;
 
@@ -47,6 +51,7 @@ pub use task::KafkaTask;
 use crate::limits as l;
 use cache::Cache;
 use ends::{Ends, Place};
+use groups::Groups;
 use names::Names;
 use reader::{Ended, Patience, Readers, Stretch};
 use record::Budget;
@@ -59,8 +64,13 @@ pub struct KafkaOptions {
     pub bootstrap: String,
     /// What the names of its topics, groups and transactional ids begin with: letters, digits, dots, dashes and underscores.
     pub prefix: String,
-    /// The folder for the cache of state. Each process has its own.
-    pub cache: PathBuf,
+    /// The name of this process among those that share tasks: the same after a restart, and no other's. As a prefix.
+    pub member: String,
+    /// How long this process may not be heard of before others take its part of shared tasks; 6 s at least, where the brokers do not say
+    /// otherwise.
+    pub session_timeout: Duration,
+    /// The folder for the cache of state, which each process has for itself; in memory where there is none, for a process that ends soon.
+    pub cache: Option<PathBuf>,
     /// All stores of state that its tasks use; each has a changelog.
     pub stores: Vec<Store>,
     /// How many partitions each topic has. Fixed when the log is made.
@@ -74,11 +84,13 @@ pub struct KafkaOptions {
 /// Why a log on Kafka was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The prefix is none.
-    #[error("{prefix:?} cannot begin the names of topics: use at most {max} letters, digits, dots, dashes and underscores", max = l::KAFKA_PREFIX_BYTES_MAX)]
-    Prefix {
-        /// The prefix.
-        prefix: String,
+    /// A name that Kafka does not take.
+    #[error("{name:?} cannot be {what}: use at most {max} letters, digits, dots, dashes and underscores", max = l::KAFKA_PREFIX_BYTES_MAX)]
+    Name {
+        /// What it is to be.
+        what: &'static str,
+        /// The name.
+        name: String,
     },
     /// No broker answers.
     #[error("Kafka does not answer at {bootstrap}: {cause}; check the address, and that the brokers are up and reachable from here")]
@@ -156,6 +168,7 @@ struct Shared {
     names: Names,
     ends: Ends,
     readers: Readers,
+    groups: Groups,
     state: State,
 }
 
@@ -177,8 +190,10 @@ impl KafkaLog {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: KafkaOptions) -> Result<Self, OpenError> {
-        if !names::is_valid_prefix(&options.prefix) {
-            return Err(OpenError::Prefix { prefix: options.prefix });
+        for (what, name) in [("what the names of topics begin with", &options.prefix), ("the name of a member", &options.member)] {
+            if !names::is_valid(name) {
+                return Err(OpenError::Name { what, name: name.clone() });
+            }
         }
         let names = Names::new(&options.prefix);
         let ends = Ends::new(&options, &names.readers()).map_err(|error| failure::storage("making clients of Kafka", &error))?;
@@ -187,9 +202,54 @@ impl KafkaLog {
         topics::provide(&parts)?;
         let about = register::about(&parts)?;
         let Parts { options, names, ends, readers } = parts;
-        let cache = Cache::open(&options.cache, &about.id)?;
+        let cache = match &options.cache {
+            Some(folder) => Cache::open(folder, &about.id)?,
+            None => Cache::in_memory(&about.id)?,
+        };
         let state = State { cache, stores: options.stores.clone(), names: names.clone() };
-        Ok(Self { shared: Arc::new(Shared { options, names, ends, readers, state }) })
+        let groups = Groups::default();
+        Ok(Self { shared: Arc::new(Shared { options, names, ends, readers, groups, state }) })
+    }
+
+    /// The committed positions of a task in all partitions of its inputs; those that it never committed are 0.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    pub fn positions(&self, spec: TaskSpec) -> Result<Vec<Position>, LogError> {
+        let inputs = spec.inputs.iter().flat_map(|&topic| (0..self.partitions()).map(move |partition| (topic, partition)));
+        let inputs: Vec<_> = inputs.collect();
+        let places: Vec<Place> = inputs.iter().map(|&(topic, partition)| self.shared.place(topic, partition)).collect();
+        let found = self.shared.groups.positions(&self.shared.options, &self.shared.names.group(spec.id), &places);
+        let offsets = found.map_err(|error| failure::outside("looking for the positions of a task", None, &error))?;
+        Ok(inputs.into_iter().zip(offsets).map(|((topic, partition), offset)| Position { topic, partition, offset }).collect())
+    }
+
+    /// Where the partitions of a topic end, as far as it is committed: all at once, and perhaps not the last of what was committed just now.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    pub fn ends(&self, topic: Topic) -> Result<Vec<u64>, LogError> {
+        let places: Vec<Place> = (0..self.partitions()).map(|partition| self.shared.place(topic, partition)).collect();
+        self.shared.ends.committed(&places).map_err(|error| failure::outside("looking for the ends of a topic", None, &error))
+    }
+
+    /// Has the cache hold a shelf as of now.
+    fn freshen(&self, store: Store, partition: u32) -> Result<(), LogError> {
+        self.shared.state.check(store)?;
+        self.shared.state.catch_up(&self.shared.ends, &self.shared.readers, (store, partition))
+    }
+}
+
+/// Looks at committed state from outside any task.
+impl StateRead for KafkaLog {
+    fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        self.freshen(store, partition)?;
+        self.shared.state.cache.get((store, partition), key).map_err(|error| failure::cache(&error))
+    }
+
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
+        self.freshen(store, partition)?;
+        self.shared.state.cache.scan((store, partition), prefix).map_err(|error| failure::cache(&error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The names of topics, groups and transactional ids: all begin with the log's prefix, so that one cluster can hold several logs.
 
-use cloudigrade_pipeline::log::{Store, TaskId};
+use cloudigrade_pipeline::log::{Sharing, Store, TaskId, TaskSpec};
 use cloudigrade_schemas::Topic;
 
 /// The names of one log.
@@ -39,9 +39,13 @@ impl Names {
         format!("{}readers", self.prefix)
     }
 
-    /// The transactional id of a task: stable, since opening it again is what ends the predecessor's transaction.
-    pub(super) fn transactional_id(&self, task: TaskId) -> String {
-        format!("{}{task}", self.prefix)
+    /// The transactional id of a task: stable, since opening it again is what ends the predecessor's transaction. Where each process has a
+    /// part of it, or one of its own, each has an id.
+    pub(super) fn transactional_id(&self, spec: TaskSpec, member: &str) -> String {
+        match spec.sharing {
+            Sharing::Alone => format!("{}{}", self.prefix, spec.id),
+            Sharing::Divided | Sharing::OfEach => format!("{}{}@{member}", self.prefix, spec.id),
+        }
     }
 
     /// The transactional id of whoever makes the log.
@@ -50,7 +54,7 @@ impl Names {
     }
 }
 
-/// Whether Kafka takes a prefix: its names hold letters, digits, dots, dashes and underscores.
-pub(super) fn is_valid_prefix(prefix: &str) -> bool {
-    prefix.len() <= crate::limits::KAFKA_PREFIX_BYTES_MAX && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+/// Whether Kafka takes a prefix, or the name of a member: its names hold letters, digits, dots, dashes and underscores.
+pub(super) fn is_valid(name: &str) -> bool {
+    name.len() <= crate::limits::KAFKA_PREFIX_BYTES_MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }

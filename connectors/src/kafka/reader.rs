@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rdkafka::error::KafkaResult;
 
 use crate::kafka::KafkaOptions;
-use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
 use crate::kafka::settings::{self, Sees};
 use crate::kafka::tail::{Arrived, Event, Tail};
@@ -77,7 +76,7 @@ impl Readers {
                     }
                     (last, limit) = (Instant::now(), patience.with_records);
                 }
-                Some(Event::Progress) | None => {}
+                Some(Event::Progress | Event::Given(_) | Event::Taken) | None => {}
             }
         };
         let passed = tail.passed(0);
@@ -108,7 +107,7 @@ impl Readers {
             Some(tail) => tail,
             None => {
                 let config = settings::consumer(&self.options, &self.group, Sees::Committed, l::KAFKA_READER_FETCH_WAIT);
-                Tail::new(config.create_with_context(Quiet)?)
+                Tail::new(&config)?
             }
         };
         tail.assign(vec![(place.clone(), from)])?;

@@ -30,9 +30,9 @@ pub(super) struct Sending<'a> {
 }
 
 /// Where a group goes on reading.
-pub(super) struct Positions {
+pub(super) struct Positions<'a> {
     pub(super) list: TopicPartitionList,
-    pub(super) group: ConsumerGroupMetadata,
+    pub(super) group: &'a ConsumerGroupMetadata,
 }
 
 /// Why a transaction did not come to its end.
@@ -70,7 +70,7 @@ impl Session {
     pub(super) fn transact<'a>(
         &self,
         records: impl Iterator<Item = Sending<'a>>,
-        positions: Option<&Positions>,
+        positions: Option<&Positions<'_>>,
     ) -> Result<BTreeMap<usize, Landed>, Failed> {
         self.producer.context().take();
         self.producer.begin_transaction().map_err(|error| self.over(&error))?;
@@ -78,6 +78,12 @@ impl Session {
         match again(l::KAFKA_COMMIT_MAX, |wait| self.producer.commit_transaction(wait)) {
             Ok(()) => Ok(landed),
             Err(error) => Err(match classify(&error) {
+                // The broker stumbled over a successor that opens the session at this moment, or over the end of the transaction's time. To
+                // abort is to ask again: it is refused where the transaction was committed.
+                Class::Abort if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Unknown) => match self.give_up(&error) {
+                    told @ (Failed::Aborted(_) | Failed::Over(LogError::Fenced { .. })) => told,
+                    Failed::Over(_) => Failed::Over(failure::unknown(&error)),
+                },
                 // Also what is to be aborted may have been committed, by a request whose answer was lost: only who opens the session anew
                 // learns from Kafka what happened.
                 Class::Abort | Class::Retriable => Failed::Over(failure::unknown(&error)),
@@ -87,7 +93,11 @@ impl Session {
     }
 
     /// Has records and positions in Kafka, all that is to be committed but for the word that it is.
-    fn fill<'a>(&self, records: impl Iterator<Item = Sending<'a>>, positions: Option<&Positions>) -> KafkaResult<BTreeMap<usize, Landed>> {
+    fn fill<'a>(
+        &self,
+        records: impl Iterator<Item = Sending<'a>>,
+        positions: Option<&Positions<'_>>,
+    ) -> KafkaResult<BTreeMap<usize, Landed>> {
         for record in records {
             self.send(record)?;
         }
@@ -167,7 +177,7 @@ impl Session {
 }
 
 /// Repeats a call while it may succeed: the same call, since what an earlier one did is not known.
-fn again(limit: Duration, mut call: impl FnMut(Duration) -> KafkaResult<()>) -> KafkaResult<()> {
+pub(super) fn again<T>(limit: Duration, mut call: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
     let began = Instant::now();
     loop {
         let left = limit.saturating_sub(began.elapsed());

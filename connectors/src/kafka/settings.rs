@@ -117,6 +117,26 @@ pub(super) fn consumer(options: &KafkaOptions, group: &str, sees: Sees, fetch_wa
     config
 }
 
+/// A consumer whose group divides partitions among its members.
+pub(super) fn member(options: &KafkaOptions, group: &str) -> ClientConfig {
+    let mut config = consumer(options, group, Sees::Committed, l::KAFKA_FETCH_WAIT);
+    set(
+        &mut config,
+        &[
+            // All is taken before anything is given: between the two nobody has a partition, and a batch is done before its partitions go. The
+            // same partitions of all topics go to the same member.
+            ("group.protocol", &"classic"),
+            ("partition.assignment.strategy", &"range"),
+            // A member that comes back in time finds its partitions kept for it, and nothing is divided anew.
+            ("group.instance.id", &options.member),
+            ("session.timeout.ms", &millis(options.session_timeout)),
+            ("heartbeat.interval.ms", &millis(options.session_timeout / l::KAFKA_HEARTBEATS)),
+            ("max.poll.interval.ms", &millis(l::KAFKA_BATCH_MAX)),
+        ],
+    );
+    config
+}
+
 /// What a topic is for, which decides its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -126,6 +146,9 @@ pub(super) enum Purpose {
     Latest,
 }
 
+/// Settings that a topic may have otherwise than it was made with.
+pub(super) const MAY_DIFFER: [&str; 2] = ["retention.ms", "retention.bytes"];
+
 /// The settings of a topic. Those that are there already must have the same.
 pub(super) fn topic(options: &KafkaOptions, purpose: Purpose) -> Vec<(&'static str, String)> {
     let cleanup = match purpose {
@@ -134,7 +157,7 @@ pub(super) fn topic(options: &KafkaOptions, purpose: Purpose) -> Vec<(&'static s
     };
     vec![
         ("cleanup.policy", cleanup.to_owned()),
-        // For ever: the log is the truth. Whoever wants less says so to Kafka, and what was not read by then stops its reader.
+        // For ever: the log is the truth. Whoever wants less says so to Kafka ([`MAY_DIFFER`]), and what was not read by then stops its reader.
         ("retention.ms", "-1".to_owned()),
         ("retention.bytes", "-1".to_owned()),
         ("min.insync.replicas", options.min_in_sync.to_string()),

@@ -48,10 +48,15 @@ impl State {
     pub(super) fn catch_up(&self, ends: &Ends, readers: &Readers, shelf: Shelf) -> Result<(), LogError> {
         let place = self.place(shelf);
         let of_kafka = |error| failure::outside(DOING, None, &error);
-        let upto = ends.written(std::slice::from_ref(&place)).map_err(of_kafka)?.first().copied().unwrap_or(0);
+        let end = || Ok(ends.written(std::slice::from_ref(&place)).map_err(of_kafka)?.first().copied().unwrap_or(0));
+        let upto = end()?;
         loop {
             let from = self.cache.applied(shelf).map_err(|error| failure::cache(&error))?;
             if from == upto {
+                return Ok(());
+            }
+            // A commit meanwhile moves both. Only what is ahead of a later end is of no changelog that there is.
+            if from > upto && from <= end()? {
                 return Ok(());
             }
             if from > upto {
@@ -77,7 +82,10 @@ impl State {
                     help: "the changelog is damaged or of a newer version",
                 });
             }
-            self.cache.apply(shelf, from, passed, &changes).map_err(|error| failure::cache(&error))?;
+            if !self.cache.apply(shelf, from, passed, &changes).map_err(|error| failure::cache(&error))? {
+                // Somebody else moved the shelf, perhaps not as far.
+                continue;
+            }
             if passed >= upto {
                 return Ok(());
             }

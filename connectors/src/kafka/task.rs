@@ -3,29 +3,30 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use cloudigrade_pipeline::log::{KeyValue, LogError, PollLimits, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{KeyValue, LogError, PollLimits, Record, Sharing, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::Shared;
 use crate::kafka::cache::{Change, Shelf};
-use crate::kafka::client::{Landed, Quiet, UNTRACKED};
+use crate::kafka::client::{Landed, UNTRACKED};
 use crate::kafka::cloud_event;
 use crate::kafka::ends::Place;
 use crate::kafka::failure;
+use crate::kafka::groups::positions;
 use crate::kafka::record::{self, Budget};
 use crate::kafka::register;
-use crate::kafka::session::{Failed, Positions, Sending, Session};
+use crate::kafka::session::{Failed, Positions, Sending, Session, again};
 use crate::kafka::settings::{self, Sees};
 use crate::kafka::tail::{Arrived, Event, Tail};
 use crate::limits as l;
 
-/// The slot of the register in a task's tail; its inputs follow.
-const REGISTER: usize = 0;
+/// What is being done while a task is opened.
+const OPENING: &str = "opening a task";
 
 /// A task of the log on Kafka.
 pub struct KafkaTask {
@@ -33,17 +34,25 @@ pub struct KafkaTask {
     log: Arc<Shared>,
     session: Session,
     tail: Tail,
-    /// What the slots of the tail behind the register are.
+    /// The topics of the tail whose group gives it partitions; none for a tail that has its own.
+    divided: Vec<Topic>,
+    /// Which member of which group, in which generation, commits positions.
+    group: Option<ConsumerGroupMetadata>,
+    /// What the slots of the tail are, behind that of the register where there is one.
     inputs: Vec<(Topic, u32)>,
     /// Where each of them was committed, or begun.
     committed: Vec<u64>,
-    /// What the register says of this opening of the task.
-    opening: String,
+    /// What the register says of this opening of the task, where the last to open it has it. The register is then the tail's first slot.
+    opening: Option<String>,
     /// Another opening was seen in the register.
     is_fenced: bool,
     /// Nothing more can be done: a commit's outcome is unknown, or the session broke.
     is_over: bool,
-    /// Shelves that the cache holds as of after this task was opened.
+    /// What a poll met that had records to give: the library may tell it only once.
+    failed: Option<LogError>,
+    /// Whether other processes change the same state.
+    is_one_of_many: bool,
+    /// Shelves that the cache holds as of after this task had their partitions, or after its last commit.
     fresh: RefCell<BTreeSet<Shelf>>,
     /// Where the mark of the last commit lies in a changelog, behind this task's own last record.
     markers: BTreeMap<Shelf, u64>,
@@ -51,23 +60,109 @@ pub struct KafkaTask {
 
 impl KafkaTask {
     pub(super) fn open(log: Arc<Shared>, spec: TaskSpec, partitions: &[u32]) -> Result<Self, LogError> {
-        const DOING: &str = "opening a task";
         let id = spec.id;
-        let of_kafka = |error: KafkaError| failure::outside(DOING, None, &error);
         // First the fence: what the predecessor still commits before it is in the positions, and nothing after it.
-        let session = Session::open(&log.options, &log.names.transactional_id(id), id)?;
-        let (opening, behind) = register::announce(&session, &log.names, id)?;
-        let group = log.names.group(id);
-        let config = settings::consumer(&log.options, &group, Sees::Committed, l::KAFKA_FETCH_WAIT);
-        let mut tail = Tail::new(config.create_with_context(Quiet).map_err(of_kafka)?);
-        let inputs: Vec<_> = spec.inputs.iter().flat_map(|&topic| partitions.iter().map(move |&partition| (topic, partition))).collect();
-        let places = inputs.iter().map(|&(topic, partition)| log.place(topic, partition)).collect::<Vec<_>>();
-        let committed = positions(&tail, &places).map_err(of_kafka)?;
-        let register = Place { topic: log.names.register(), partition: 0 };
-        let from = std::iter::once((register, behind)).chain(places.into_iter().zip(committed.iter().copied())).collect();
-        tail.assign(from).map_err(of_kafka)?;
-        let (fresh, markers) = (RefCell::default(), BTreeMap::new());
-        Ok(Self { id, log, session, tail, inputs, committed, opening, is_fenced: false, is_over: false, fresh, markers })
+        let session = Session::open(&log.options, &log.names.transactional_id(spec, &log.options.member), id)?;
+        let tail = match spec.sharing {
+            Sharing::Divided => join(&log, id, spec.inputs),
+            Sharing::Alone | Sharing::OfEach => {
+                Tail::new(&settings::consumer(&log.options, &log.names.group(id), Sees::Committed, l::KAFKA_FETCH_WAIT))
+            }
+        };
+        let mut task = Self {
+            id,
+            log,
+            session,
+            tail: tail.map_err(|error| failure::outside(OPENING, None, &error))?,
+            divided: if spec.sharing == Sharing::Divided { spec.inputs.to_vec() } else { Vec::new() },
+            group: None,
+            inputs: Vec::new(),
+            committed: Vec::new(),
+            opening: None,
+            is_fenced: false,
+            is_over: false,
+            failed: None,
+            is_one_of_many: spec.sharing == Sharing::OfEach,
+            fresh: RefCell::default(),
+            markers: BTreeMap::new(),
+        };
+        if spec.sharing == Sharing::Alone {
+            task.own(spec, partitions)?;
+        }
+        Ok(task)
+    }
+
+    /// Reads given partitions, and the register behind the word of this opening.
+    fn own(&mut self, spec: TaskSpec, partitions: &[u32]) -> Result<(), LogError> {
+        let (opening, behind) = register::announce(&self.session, &self.log.names, self.id)?;
+        self.opening = Some(opening);
+        let inputs = spec.inputs.iter().flat_map(|&topic| partitions.iter().map(move |&partition| (topic, partition)));
+        let register = Place { topic: self.log.names.register(), partition: 0 };
+        self.read(Some((register, behind)), inputs.collect()).map_err(|error| failure::outside(OPENING, None, &error))
+    }
+
+    /// Reads these partitions from their committed positions on, and no others.
+    fn read(&mut self, register: Option<(Place, u64)>, inputs: Vec<(Topic, u32)>) -> KafkaResult<()> {
+        let places = inputs.iter().map(|&(topic, partition)| self.log.place(topic, partition)).collect::<Vec<_>>();
+        // Where a predecessor's commit is still under way, Kafka says so until it has ended.
+        let committed = again(l::KAFKA_RESTORE_IDLE_MAX, |wait| positions(self.tail.client(), &places, wait))?;
+        self.tail.assign(register.into_iter().chain(places.into_iter().zip(committed.iter().copied())).collect())?;
+        self.group = self.tail.client().group_metadata();
+        (self.inputs, self.committed) = (inputs, committed);
+        self.fresh.borrow_mut().clear();
+        self.markers.clear();
+        Ok(())
+    }
+
+    /// Takes the partitions that the group gives.
+    fn take_over(&mut self, places: &[Place]) -> KafkaResult<()> {
+        let of = |place: &Place| {
+            let topic = self.divided.iter().find(|topic| self.log.names.topic(**topic) == place.topic)?;
+            Some((*topic, u32::try_from(place.partition).ok()?))
+        };
+        let inputs: Vec<_> = places.iter().filter_map(of).collect();
+        tracing::info!(task = self.id.0, partitions = inputs.len(), "the group gives partitions");
+        metrics::counter!("cloudigrade_kafka_rebalances_total", "task" => self.id.0).increment(1);
+        metrics::gauge!("cloudigrade_kafka_partitions", "task" => self.id.0).set(inputs.len() as f64);
+        self.read(None, inputs)
+    }
+
+    /// Answers with a failure, which is the end of the task unless it may succeed later.
+    fn end<T>(&mut self, error: LogError) -> Result<T, LogError> {
+        self.is_over |= !matches!(error, LogError::Retry { .. });
+        self.is_fenced |= matches!(error, LogError::Fenced { .. });
+        Err(error)
+    }
+
+    /// Waits until the group has divided its partitions: before that, that nothing comes does not say that nothing is there.
+    fn wait_for_group(&mut self) -> Result<(), LogError> {
+        const DOING: &str = "joining the processes that share a task";
+        let id = self.id;
+        let of_kafka = |error: KafkaError| failure::outside(DOING, Some(id), &error);
+        let (began, mut nothing) = (Instant::now(), Budget::new(PollLimits::default()));
+        while !self.divided.is_empty() && self.group.is_none() {
+            let wait = l::KAFKA_JOIN_SLICE.saturating_sub(began.elapsed());
+            if wait.is_zero() {
+                return Err(LogError::Retry { doing: DOING, cause: "its partitions are being divided".to_owned() });
+            }
+            if let Some(event) = self.tail.next(wait).map_err(of_kafka)? {
+                self.heed(event, &mut nothing, &mut Vec::new()).map_err(of_kafka)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all partitions go.
+    fn let_go(&mut self) -> KafkaResult<()> {
+        self.inputs.clear();
+        self.committed.clear();
+        self.group = None;
+        self.tail.stop()
+    }
+
+    /// The slot of the tail at which inputs begin.
+    fn first_input(&self) -> usize {
+        usize::from(self.opening.is_some())
     }
 
     fn check_usable(&self) -> Result<(), LogError> {
@@ -86,27 +181,43 @@ impl KafkaTask {
 
     /// Takes what arrived: a record of an input, or word of another opening.
     fn take(&mut self, arrived: Arrived) -> Option<Record> {
-        if arrived.slot == REGISTER {
-            self.is_fenced |= register::is_other_opening(&arrived, self.id, &self.opening);
+        let Some(input) = arrived.slot.checked_sub(self.first_input()) else {
+            self.is_fenced |= self.opening.as_ref().is_some_and(|opening| register::is_other_opening(&arrived, self.id, opening));
             return None;
-        }
-        let &(topic, partition) = self.inputs.get(arrived.slot - 1)?;
+        };
+        let &(topic, partition) = self.inputs.get(input)?;
         Some(record::record(topic, partition, arrived))
+    }
+
+    /// Takes what happened. Where partitions come or go, what was polled is given up: it is polled again by whoever has its partition then.
+    fn heed(&mut self, event: Event, budget: &mut Budget, records: &mut Vec<Record>) -> KafkaResult<()> {
+        match event {
+            Event::Record(arrived) => {
+                if let Some(record) = self.take(arrived) {
+                    budget.spend(&record);
+                    records.push(record);
+                }
+            }
+            Event::Progress => {}
+            Event::Given(places) => {
+                records.clear();
+                self.take_over(&places)?;
+            }
+            Event::Taken => {
+                records.clear();
+                self.let_go()?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes what is there, waiting for a first record as long as the budget says.
     fn gather(&mut self, budget: &mut Budget, records: &mut Vec<Record>) -> KafkaResult<()> {
         let began = Instant::now();
         while !budget.is_spent() && !self.is_fenced {
-            let wait = if records.is_empty() { budget.wait.saturating_sub(began.elapsed()) } else { std::time::Duration::ZERO };
+            let wait = if records.is_empty() { budget.wait.saturating_sub(began.elapsed()) } else { Duration::ZERO };
             match self.tail.next(wait)? {
-                Some(Event::Record(arrived)) => {
-                    if let Some(record) = self.take(arrived) {
-                        budget.spend(&record);
-                        records.push(record);
-                    }
-                }
-                Some(Event::Progress) => {}
+                Some(event) => self.heed(event, budget, records)?,
                 None if records.is_empty() && began.elapsed() < budget.wait => {}
                 None => break,
             }
@@ -119,7 +230,8 @@ impl KafkaTask {
     fn confirm_empty(&mut self, budget: &mut Budget, records: &mut Vec<Record>) -> Result<(), LogError> {
         const DOING: &str = "reading records";
         let places: Vec<Place> = self.tail.progress().map(|(place, _)| place.clone()).collect();
-        let of_kafka = |error: KafkaError| failure::outside(DOING, None, &error);
+        let id = self.id;
+        let of_kafka = |error: KafkaError| failure::outside(DOING, Some(id), &error);
         let ends = self.log.ends.written(&places).map_err(of_kafka)?;
         let began = Instant::now();
         while let Some(short) = self.tail.short_of(&ends) {
@@ -127,11 +239,14 @@ impl KafkaTask {
             if wait.is_zero() {
                 return Err(failure::undecided(DOING, &short.topic, short.partition));
             }
-            let Some(Event::Record(arrived)) = self.tail.next(wait).map_err(of_kafka)? else { continue };
-            if let Some(record) = self.take(arrived) {
-                budget.spend(&record);
-                records.push(record);
-                budget.wait = std::time::Duration::ZERO;
+            let Some(event) = self.tail.next(wait).map_err(of_kafka)? else { continue };
+            if matches!(event, Event::Given(_) | Event::Taken) {
+                // The partitions are others: what is there to confirm is asked anew.
+                return self.heed(event, budget, records).map_err(of_kafka);
+            }
+            self.heed(event, budget, records).map_err(of_kafka)?;
+            if !records.is_empty() {
+                budget.wait = Duration::ZERO;
                 return self.gather(budget, records).map_err(of_kafka);
             }
         }
@@ -140,37 +255,53 @@ impl KafkaTask {
 
     /// Goes back to the committed positions.
     fn rewind(&mut self) -> KafkaResult<()> {
+        if !self.divided.is_empty() {
+            // The group may have divided its partitions anew meanwhile, and waits for an answer to that: joining it again is one.
+            self.let_go()?;
+            self.tail = join(&self.log, self.id, &self.divided)?;
+            return Ok(());
+        }
         let from = self.tail.progress().map(|(place, passed)| (place.clone(), passed)).collect::<Vec<_>>();
-        let offsets = std::iter::once(self.tail.passed(REGISTER)).chain(self.committed.iter().copied());
+        let register = self.opening.iter().map(|_| self.tail.passed(0));
+        let offsets = register.chain(self.committed.iter().copied()).collect::<Vec<_>>();
         self.tail.assign(from.into_iter().zip(offsets).map(|((place, _), offset)| (place, offset)).collect())
     }
 
-    /// Has the cache hold a shelf as of after the opening of this task. Nobody else changes it since.
+    /// Has the cache hold a shelf as of after this task had its partition, since when nobody else changes it; or where others do, as of after
+    /// its last commit.
     fn freshen(&self, shelf: Shelf) -> Result<(), LogError> {
         if self.fresh.borrow().contains(&shelf) {
             return Ok(());
         }
         self.log.state.check(shelf.0)?;
-        self.log.state.catch_up(&self.log.ends, &self.log.readers, shelf).map_err(failure::ending)?;
+        let began = Instant::now();
+        loop {
+            match self.log.state.catch_up(&self.log.ends, &self.log.readers, shelf) {
+                Err(LogError::Retry { .. }) if began.elapsed() < l::KAFKA_COMMIT_MAX => std::thread::sleep(l::KAFKA_RETRY_MAX),
+                caught_up => break caught_up.map_err(failure::ending)?,
+            }
+        }
         self.fresh.borrow_mut().insert(shelf);
         Ok(())
     }
 
     /// The positions of a transaction, for Kafka.
-    fn positions_of(&self, txn: &Txn) -> Result<Option<Positions>, LogError> {
+    fn positions_of(&self, txn: &Txn) -> Result<Option<Positions<'_>>, LogError> {
         const DOING: &str = "committing positions";
         if txn.positions.is_empty() {
             return Ok(None);
         }
-        let mut list = TopicPartitionList::with_capacity(txn.positions.len());
-        for position in &txn.positions {
-            let Place { topic, partition } = self.log.place(position.topic, position.partition);
-            list.add_partition_offset(&topic, partition, Offset::Offset(position.offset.cast_signed()))
+        // All of them: Kafka forgets what a group committed long ago, also of a partition that only had nothing to read.
+        let mut positions: BTreeMap<(Topic, u32), u64> = self.inputs.iter().copied().zip(self.committed.iter().copied()).collect();
+        positions.extend(txn.positions.iter().map(|position| ((position.topic, position.partition), position.offset)));
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for ((topic, partition), offset) in positions {
+            let Place { topic, partition } = self.log.place(topic, partition);
+            list.add_partition_offset(&topic, partition, Offset::Offset(offset.cast_signed()))
                 .map_err(|error| failure::storage(DOING, &error))?;
         }
-        // Asked for anew each time, as the library demands.
-        let group = self.tail.client().group_metadata();
-        let group = group.ok_or_else(|| failure::storage(DOING, &KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownGroup)))?;
+        // That of when the partitions came: where the group has divided them anew since, Kafka refuses it.
+        let group = self.group.as_ref().ok_or_else(|| failure::storage(DOING, &KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownGroup)))?;
         Ok(Some(Positions { list, group }))
     }
 
@@ -197,26 +328,10 @@ impl KafkaTask {
     }
 }
 
-/// The committed positions of the tail's group; those that it never committed are the beginning of the log.
-fn positions(tail: &Tail, places: &[Place]) -> KafkaResult<Vec<u64>> {
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut asked = TopicPartitionList::with_capacity(places.len());
-    for place in places {
-        asked.add_partition(&place.topic, place.partition);
-    }
-    let told = tail.client().committed_offsets(asked, l::KAFKA_CALL_TIMEOUT)?;
-    let position = |place: &Place| {
-        let found =
-            told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
-        found.error()?;
-        Ok(match found.offset() {
-            Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
-            _ => 0,
-        })
-    };
-    places.iter().map(position).collect()
+/// Joins the group that divides the partitions of these topics.
+fn join(log: &Shared, id: TaskId, topics: &[Topic]) -> KafkaResult<Tail> {
+    let topics: Vec<String> = topics.iter().map(|topic| log.names.topic(*topic)).collect();
+    Tail::join(&settings::member(&log.options, &log.names.group(id)), &topics)
 }
 
 impl StateRead for KafkaTask {
@@ -234,15 +349,23 @@ impl StateRead for KafkaTask {
 impl Task for KafkaTask {
     fn poll(&mut self, limits: PollLimits) -> Result<Vec<Record>, LogError> {
         self.check_usable()?;
+        if let Some(error) = self.failed.take() {
+            return self.end(error);
+        }
         let (mut budget, mut records) = (Budget::new(limits), Vec::new());
+        self.wait_for_group().or_else(|error| self.end(error))?;
         let polled = self.gather(&mut budget, &mut records).map_err(|error| failure::outside("reading records", Some(self.id), &error));
         let polled = polled
             .and_then(|()| if records.is_empty() && !budget.is_spent() { self.confirm_empty(&mut budget, &mut records) } else { Ok(()) });
         self.check_usable()?;
         match polled {
-            // What was taken is given; the failure is met again.
-            Err(_) if !records.is_empty() => Ok(records),
-            Err(error) => Err(error),
+            // What was taken is given. What may succeed later is met again.
+            Err(LogError::Retry { .. }) | Ok(()) if !records.is_empty() => Ok(records),
+            Err(error) if !records.is_empty() => {
+                self.failed = Some(error);
+                Ok(records)
+            }
+            Err(error) => self.end(error),
             Ok(()) => Ok(records),
         }
     }
@@ -293,6 +416,9 @@ impl Task for KafkaTask {
                     }
                 }
                 self.keep(shelves, &landed);
+                if self.is_one_of_many {
+                    self.fresh.borrow_mut().clear();
+                }
                 Ok(())
             }
             Err(Failed::Aborted(cause)) => match self.rewind() {

@@ -28,17 +28,26 @@ pub(super) fn provide(parts: &Parts) -> Result<(), OpenError> {
     let admin = settings::admin(&parts.options).create_with_context(Quiet);
     let admin: AdminClient<Quiet> = admin.map_err(|error| OpenError::Topics { cause: error.to_string() })?;
     let began = Instant::now();
+    let mut made_some = false;
     loop {
         let found = found(parts)?;
         let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !found.contains_key(&topic.name)).collect();
         if missing.is_empty() {
             wanted.iter().try_for_each(|topic| check_shape(parts, topic, &found))?;
-            return check_settings(&admin, &wanted);
+            match check_settings(&admin, &wanted) {
+                // A broker may know a topic that was just made before it knows its settings.
+                Err(OpenError::TopicDiffers { .. }) if made_some && began.elapsed() < l::KAFKA_CALL_TIMEOUT => {
+                    sleep(l::KAFKA_RETRY_MIN);
+                    continue;
+                }
+                checked => return checked,
+            }
         }
         if began.elapsed() > l::KAFKA_OPEN_MAX {
             return Err(OpenError::Topics { cause: format!("{} was made and did not appear", missing[0].name) });
         }
         make(parts, &admin, &missing)?;
+        made_some = true;
         sleep(l::KAFKA_RETRY_MIN);
     }
 }
@@ -114,7 +123,7 @@ fn check_settings(admin: &AdminClient<Quiet>, wanted: &[Wanted]) -> Result<(), O
     for (topic, resource) in wanted.iter().zip(told) {
         let resource =
             resource.map_err(|code| OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) })?;
-        for (name, expected) in &topic.settings {
+        for (name, expected) in topic.settings.iter().filter(|(name, _)| !settings::MAY_DIFFER.contains(name)) {
             let found = resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
             if found != *expected {
                 return Err(OpenError::TopicDiffers { topic: topic.name.clone(), what: name, found, expected: expected.clone() });

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{Log, LogError, Store, Task, TaskId, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, Store, Task, TaskSpec, Txn};
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Coverage, EventId, Topic, UtcSecond};
 use tokio::sync::{mpsc, oneshot};
 
 use super::harvest::{Harvest, extend_reach};
-use crate::limits::{COMMIT_BYTES, COMMIT_ENTRIES, COMMIT_QUEUE_MAX, COMMIT_RECORDS};
+use crate::limits::{COMMIT_BYTES, COMMIT_ENTRIES, COMMIT_QUEUE_MAX, COMMIT_RECORDS, COMMITS_REPEATED_MAX, RETRY_PAUSE};
 
 /// The task under which live sources enter the log. Another process that opens it fences this one.
-const LIVE: TaskSpec = TaskSpec { id: TaskId("source.live"), inputs: &[] };
+const LIVE: TaskSpec = TaskSpec::of_each("source.live");
 
 /// What one finder found: durable together, or not at all.
 #[derive(Debug, Default)]
@@ -183,5 +183,19 @@ fn commit<T: Task>(task: &mut T, partitions: u32, entries: Vec<Entry>, now: UtcS
     let mut cx = Cx::new(&*task, partitions);
     entries.into_iter().try_for_each(|entry| entry.put_into(&mut cx, partitions, now))?;
     let (txn, _) = cx.finish();
-    if txn.is_empty() { Ok(()) } else { task.commit(txn) }
+    if txn.is_empty() { Ok(()) } else { commit_again(task, txn) }
+}
+
+/// Commits what comes from no poll: where it is given up, it is for us to make it again.
+pub(crate) fn commit_again<T: Task>(task: &mut T, txn: Txn) -> Result<(), LogError> {
+    for _ in 1..COMMITS_REPEATED_MAX {
+        match task.commit(txn.clone()) {
+            Err(LogError::Abort { cause, .. }) => {
+                tracing::warn!(cause, "a commit was given up and is made again");
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            committed => return committed,
+        }
+    }
+    task.commit(txn)
 }

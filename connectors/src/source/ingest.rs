@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::engine::{Counters, Cx, Operator};
-use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, Task, TaskSpec};
 use cloudigrade_pipeline::operators::{Extract, ImageTags, Images, Intervals, Sightings, counted};
 use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
@@ -32,7 +32,7 @@ use crate::limits::{
 };
 
 /// The task under which objects enter the log.
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("source.objects"), inputs: &[] };
+const SOURCE: TaskSpec = TaskSpec::of_each("source.objects");
 /// How long an operator's task waits for records before it looks whether it may end.
 const OPERATORS_WAIT: Duration = Duration::from_millis(2);
 

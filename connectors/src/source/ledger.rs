@@ -9,7 +9,7 @@ use cloudigrade_schemas::topic::partition_of;
 use super::feed::Object;
 
 /// The fingerprint of each object that was read, by its URI.
-const OBJECTS: Store = Store("source.objects");
+pub(crate) const OBJECTS: Store = Store("source.objects");
 
 /// Says whether an object was read before, as it is now.
 pub type Known = Arc<dyn Fn(&Object) -> Result<bool, LogError> + Send + Sync>;

@@ -12,6 +12,21 @@
 //! * [`batch`]: objects that are named, read at once
 //! * [`ingest`]: workers that read and decode, one commit for what they found and that it was read
 
+use cloudigrade_pipeline::log::Store;
+
+/// All stores of state that whoever finds things keeps.
+pub const STORES: &[Store] = &[
+    crate::aws::history::HISTORY,
+    crate::aws::collector::INSTANCES,
+    crate::aws::collector::DESCRIBED,
+    crate::aws::images::IMAGES,
+    crate::aws::fleet::removal::REMOVED,
+    crate::completeness::keep::DIGESTS,
+    crate::completeness::keep::GAPS,
+    harvest::REACH,
+    ledger::OBJECTS,
+];
+
 pub mod again;
 pub mod batch;
 pub mod committer;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use cloudigrade_connectors::source::drive::IMAGES;
 use cloudigrade_pipeline::engine::step;
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Task, TaskSpec, Txn};
 use cloudigrade_pipeline::operators::Images;
 use cloudigrade_pipeline::simulated::{Faults, SimulatedLog, SimulatedTask};
 use cloudigrade_schemas::image::Product;
@@ -88,7 +88,7 @@ impl Stage {
         let all: Vec<u32> = (0..PARTITIONS).collect();
         let partition = partition_of(image_id.as_bytes(), PARTITIONS);
         let output = Output { topic, partition, key, value, entered_at: UtcSecond(self.cloud.now()) };
-        let mut task = insist(|| self.log.open_task(TaskSpec { id: TaskId("test"), inputs: &[] }, &all));
+        let mut task = insist(|| self.log.open_task(TaskSpec::alone("test", &[]), &all));
         loop {
             match task.commit(Txn { outputs: vec![output.clone()], ..Txn::default() }) {
                 Err(LogError::Abort { .. }) => {}

@@ -8,7 +8,7 @@ use super::{
     ALL, AT_ONCE, Claim, Fixture, READER, SOURCE, STORE, Verdict, Why, append, behind, commit, ensure_eq, open, output, outputs, patiently,
     poll_all, poll_waiting, put, values, values_in,
 };
-use crate::log::{LogError, StateRead, Task, TaskId, TaskSpec, Txn};
+use crate::log::{LogError, StateRead, Task, TaskSpec, Txn};
 
 pub(super) fn claims<F: Fixture>() -> Vec<Claim<F>> {
     vec![
@@ -70,7 +70,7 @@ fn successor<F: Fixture>(fixture: &mut F) -> Verdict {
 }
 
 fn others<F: Fixture>(fixture: &mut F) -> Verdict {
-    const OTHER: TaskSpec = TaskSpec { id: TaskId("contract.other"), inputs: READER.inputs };
+    const OTHER: TaskSpec = TaskSpec::alone("contract.other", READER.inputs);
     let log = fixture.log();
     let mut source = open(log, SOURCE, &ALL)?;
     let mut reader = open(log, READER, &ALL)?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use cloudigrade_schemas::{Topic, UtcSecond};
 
-use crate::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskId, TaskSpec, Txn};
+use crate::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, Task, TaskSpec, Txn};
 
 /// How often a call that answers [`LogError::Retry`] or [`LogError::Abort`] is repeated before a claim gives up.
 const ATTEMPTS_MAX: usize = 1000;
@@ -82,8 +82,8 @@ pub fn check<F: Fixture>(fresh: impl Fn() -> F) -> Vec<Broken> {
     claims.into_iter().filter_map(broken).collect()
 }
 
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("contract.source"), inputs: &[] };
-const READER: TaskSpec = TaskSpec { id: TaskId("contract.reader"), inputs: &[Topic::CloudTrailRecords, Topic::PowerEvents] };
+const SOURCE: TaskSpec = TaskSpec::alone("contract.source", &[]);
+const READER: TaskSpec = TaskSpec::alone("contract.reader", &[Topic::CloudTrailRecords, Topic::PowerEvents]);
 const STORE: Store = Store("contract");
 const ALL: [u32; PARTITIONS_MIN as usize] = [0, 1, 2, 3];
 const AT_ONCE: PollLimits = PollLimits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO };

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cloudigrade_schemas::Topic;
 
 use super::{ALL, Claim, Fixture, SOURCE, STORE, Verdict, Why, commit, ensure, ensure_eq, open, output, outputs, put, values_in};
-use crate::log::{LogError, StateRead, TaskId, TaskSpec, Txn};
+use crate::log::{LogError, StateRead, TaskSpec, Txn};
 
 /// Commits of each task.
 const COMMITS: usize = 40;
 const TASKS: [TaskSpec; 4] = [
-    TaskSpec { id: TaskId("contract.0"), inputs: &[] },
-    TaskSpec { id: TaskId("contract.1"), inputs: &[] },
-    TaskSpec { id: TaskId("contract.2"), inputs: &[] },
-    TaskSpec { id: TaskId("contract.3"), inputs: &[] },
+    TaskSpec::alone("contract.0", &[]),
+    TaskSpec::alone("contract.1", &[]),
+    TaskSpec::alone("contract.2", &[]),
+    TaskSpec::alone("contract.3", &[]),
 ];
 
 pub(super) fn claims<F: Fixture>() -> Vec<Claim<F>> {

@@ -17,7 +17,7 @@ use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
 /// The winning delivery of each event, by event id.
-const SEEN: Store = Store("extract.seen");
+pub(super) const SEEN: Store = Store("extract.seen");
 
 /// The operator.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,9 +12,9 @@ use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
 /// The newest of each tag, by [`ImageFact::to_key`].
-const TAGS: Store = Store("images.tags");
+pub(super) const TAGS: Store = Store("images.tags");
 /// When all tags of an image were last taken away, by `region/image/account`.
-const CLEARED: Store = Store("images.tags.cleared");
+pub(super) const CLEARED: Store = Store("images.tags.cleared");
 
 /// Name of what is counted when a message of `image.tags` cannot be read: it was not written by `extract`.
 const UNREADABLE: &str = "unreadable_image_tags";

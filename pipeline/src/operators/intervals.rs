@@ -14,7 +14,7 @@ use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
 /// Each instance's history, by instance key.
-const HISTORIES: Store = Store("intervals.histories");
+pub(super) const HISTORIES: Store = Store("intervals.histories");
 
 /// Name of what is counted when a message of `power.events` cannot be read: it was not written by `extract`.
 const UNREADABLE: &str = "unreadable_power_events";

@@ -28,6 +28,24 @@ mod tag_event;
 mod tests;
 mod trail_event;
 
+use crate::log::Store;
+
+/// All stores of state that operators keep.
+pub const STORES: &[Store] = &[
+    accounts::TENANTS,
+    accounts::ACCOUNTS,
+    accounts::NAMES,
+    accounts::OUTCOMES,
+    accounts::ORDER,
+    extract::SEEN,
+    image_tags::TAGS,
+    image_tags::CLEARED,
+    images::KNOWN,
+    images::TOLD,
+    intervals::HISTORIES,
+    sightings::SEEN,
+];
+
 pub use accounts::Accounts;
 pub use extract::{Extract, counted};
 pub use fold::runs_of;

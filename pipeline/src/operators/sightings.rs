@@ -18,7 +18,7 @@ use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, Store};
 
 /// The first use that a partition told, by `region/image/account`: seconds since 1970, eight bytes.
-const SEEN: Store = Store("sightings.seen");
+pub(super) const SEEN: Store = Store("sightings.seen");
 
 /// What an event holds that names an image, as `extract` writes it.
 const NAMES_AN_IMAGE: &[u8] = b"\"image_id\":\"";

@@ -6,14 +6,12 @@ use std::num::NonZeroU32;
 
 use crate::disk::{Disk, Op, Unsynced, crash_image};
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
-use cloudigrade_pipeline::log::{
-    Log, LogError, Output, PollLimits, Position, Record, StateChange, StateRead, Store, Task, TaskId, TaskSpec, Txn,
-};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, StateRead, Store, Task, TaskSpec, Txn};
 use cloudigrade_schemas::{Topic, UtcSecond};
 
 const PARTITIONS: u32 = 2;
 const STORE: Store = Store("store");
-const TASK: TaskSpec = TaskSpec { id: TaskId("task"), inputs: &[Topic::CloudTrailRecords] };
+const TASK: TaskSpec = TaskSpec::alone("task", &[Topic::CloudTrailRecords]);
 /// Chosen subsets of unsynced sectors for each crash position.
 const SUBSETS: u64 = 5;
 
@@ -197,12 +195,8 @@ struct Crowd {
     acknowledged: Vec<Vec<usize>>,
 }
 
-const CROWD: [TaskSpec; 4] = [
-    TaskSpec { id: TaskId("crowd.0"), inputs: &[] },
-    TaskSpec { id: TaskId("crowd.1"), inputs: &[] },
-    TaskSpec { id: TaskId("crowd.2"), inputs: &[] },
-    TaskSpec { id: TaskId("crowd.3"), inputs: &[] },
-];
+const CROWD: [TaskSpec; 4] =
+    [TaskSpec::alone("crowd.0", &[]), TaskSpec::alone("crowd.1", &[]), TaskSpec::alone("crowd.2", &[]), TaskSpec::alone("crowd.3", &[])];
 const CROWD_COMMITS: u64 = 6;
 
 fn open_crowd(disk: Disk) -> EmbeddedLog {

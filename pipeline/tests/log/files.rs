@@ -8,13 +8,13 @@ use std::sync::mpsc::channel;
 
 use crate::disk::Disk;
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, OpenError};
-use cloudigrade_pipeline::log::{Log, Output, PollLimits, Position, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, Output, PollLimits, Position, Task, TaskSpec, Txn};
 use cloudigrade_schemas::topic::DEFAULT_PARTITIONS;
 use cloudigrade_schemas::{Topic, UtcSecond};
 use redb::{Database, TableDefinition};
 
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("source"), inputs: &[] };
+const SOURCE: TaskSpec = TaskSpec::alone("source", &[]);
 
 fn open(folder: &Path) -> Result<EmbeddedLog, OpenError> {
     EmbeddedLog::open(folder, EmbeddedOptions::default())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cloudigrade_pipeline::engine::{Cx, Operator, step};
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateRead, Store, Task, TaskSpec, Txn};
 use cloudigrade_pipeline::simulated::{Bug, Event, Faults, SimulatedLog};
 use cloudigrade_schemas::topic::partition_of;
 use cloudigrade_schemas::{Topic, UtcSecond};
@@ -11,9 +11,9 @@ use cloudigrade_schemas::{Topic, UtcSecond};
 const PARTITIONS: u32 = 4;
 const SEEDS: u64 = 300;
 const STORE: Store = Store("sums");
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("source"), inputs: &[] };
-const SUMS: TaskSpec = TaskSpec { id: TaskId("sums"), inputs: &[Topic::CloudTrailRecords] };
-const COPY: TaskSpec = TaskSpec { id: TaskId("copy"), inputs: &[Topic::PowerEvents] };
+const SOURCE: TaskSpec = TaskSpec::alone("source", &[]);
+const SUMS: TaskSpec = TaskSpec::alone("sums", &[Topic::CloudTrailRecords]);
+const COPY: TaskSpec = TaskSpec::alone("copy", &[Topic::PowerEvents]);
 const ALL: [u32; PARTITIONS as usize] = [0, 1, 2, 3];
 /// Chunks of records that the source commits, and records in each.
 const CHUNKS: u32 = 12;

@@ -13,16 +13,34 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Reply};
 
 use super::dispatch::{Peer, routes};
 use super::stall::NoStall;
+use super::watch::{Watched, watch_routes};
 use super::{RequestLimits, Rest};
 use crate::limits::{HTTP_ACCEPT_PAUSE, HTTP_HEADERS_MAX};
 
 /// Serves until `stop`; requests under way are answered. HTTP/1.1 only: a proxy in front speaks whatever else with the clients.
 pub async fn serve(rest: Rest, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
     let limits = rest.options().limits;
-    let service = TowerToHyperService::new(warp::service(routes(rest)));
+    answer(routes(rest).map(Reply::into_response).boxed(), limits, listener, stop).await;
+}
+
+/// Serves only what tells how the process is, for one that answers nothing else.
+pub async fn watch(watched: Watched, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+    answer(watch_routes(watched), RequestLimits::default(), listener, stop).await;
+}
+
+async fn answer(
+    routes: BoxedFilter<(Response,)>,
+    limits: RequestLimits,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let service = TowerToHyperService::new(warp::service(routes));
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);

@@ -29,6 +29,7 @@ mod sql;
 mod stall;
 mod v1;
 mod v2;
+mod watch;
 
 use std::sync::{Arc, LazyLock};
 
@@ -36,9 +37,10 @@ use cloudigrade_schemas::UtcSecond;
 use tokio::sync::Semaphore;
 use warp::http::StatusCode;
 
-pub use self::connections::serve;
+pub use self::connections::{serve, watch};
 pub use self::dispatch::routes;
 pub use self::options::{RequestLimits, RestOptions};
+pub use self::watch::Watched;
 
 use self::answer::Failure;
 use self::backend::Backend;

@@ -4,7 +4,7 @@
 //! moments. What is found out about an account goes into the log as a command, like everybody else's wishes.
 
 mod member;
-mod removal;
+pub(crate) mod removal;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap};

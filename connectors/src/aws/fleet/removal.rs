@@ -13,7 +13,7 @@ use crate::limits::ACCOUNT_RETRY;
 use crate::source::committer::Entry;
 
 /// When the account changed whose trail was removed since, by account key.
-const REMOVED: Store = Store("collect.trails");
+pub(crate) const REMOVED: Store = Store("collect.trails");
 /// How often a removal is tried before the next start of the program.
 const TRIES_MAX: u32 = 6;
 

@@ -23,7 +23,7 @@ use crate::limits::{HISTORY_IMAGES_MAX, LOOKUP_PAGE, LOOKUP_RESTARTS_MAX};
 use crate::source::committer::{Entry, Message};
 
 /// How far the reading is, by `account/region/event name`, in the partition of `account/region`.
-const HISTORY: Store = Store("collect.history");
+pub(crate) const HISTORY: Store = Store("collect.history");
 
 /// How far the reading of an account's history is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -49,7 +49,8 @@ fn fate(cluster: &MockCluster<'static, DefaultProducerContext>, api: Api, errors
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &bootstrap).set("group.id", "group").create().unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(TOPIC, 0, Offset::Offset(1)).unwrap();
-    let positions = Positions { list, group: consumer.group_metadata().unwrap() };
+    let group = consumer.group_metadata().unwrap();
+    let positions = Positions { list, group: &group };
     let record = Sending { topic: TOPIC, partition: 0, key: b"k", value: b"v", millis: 1, headers: None, number: 0 };
     let fate = match session.transact(std::iter::once(record), Some(&positions)) {
         Ok(landed) => {

@@ -10,19 +10,21 @@ use cloudigrade_pipeline::log::{Log, LogError};
 
 use super::super::KafkaLog;
 use super::fold::{assert_same, drain, expected, feed, outcome, step_once};
-use super::{ALL, READER, broker, options, patiently};
+use super::{ALL, READER, SHARED, broker, options, patiently};
 
 /// What the child is told by.
 const BOOTSTRAP: &str = "CLOUDIGRADE_TEST_CHILD_BOOTSTRAP";
 const PREFIX: &str = "CLOUDIGRADE_TEST_CHILD_PREFIX";
 const CACHE: &str = "CLOUDIGRADE_TEST_CHILD_CACHE";
+/// Its name among those that share the task; without it, it has the task alone.
+const MEMBER: &str = "CLOUDIGRADE_TEST_CHILD_MEMBER";
 /// How the child ends when it was fenced.
 const FENCED: i32 = 7;
 /// Records of a whole run.
 const RECORDS: u32 = 600;
 
 /// A process that runs the operator until it is killed or fenced.
-struct Process {
+pub(super) struct Process {
     child: Child,
     /// The process ends when this is closed, however its parent ends. Taken out of the child, whose `wait` would close it.
     _held: ChildStdin,
@@ -31,9 +33,17 @@ struct Process {
 
 impl Process {
     fn start(bootstrap: &str, prefix: &str, cache: &Path) -> Self {
+        Self::start_as(bootstrap, prefix, cache, None)
+    }
+
+    /// Starts one that shares the task under a name.
+    pub(super) fn start_as(bootstrap: &str, prefix: &str, cache: &Path, member: Option<&str>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "--nocapture", "kafka::tests::crash::the_process_that_is_killed"]);
         command.env(BOOTSTRAP, bootstrap).env(PREFIX, prefix).env(CACHE, cache);
+        if let Some(member) = member {
+            command.env(MEMBER, member);
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let _held = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -41,16 +51,16 @@ impl Process {
     }
 
     /// Waits until it has committed some batches.
-    fn wait_for_commits(&mut self, commits: usize) {
+    pub(super) fn wait_for_commits(&mut self, commits: usize) {
         let told = self.lines.by_ref().map_while(Result::ok).filter(|line| line.contains("committed")).take(commits).count();
         assert_eq!(told, commits, "the process ended by itself");
     }
 
-    fn signal(&self, signal: &str) {
+    pub(super) fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -66,8 +76,12 @@ fn the_process_that_is_killed() {
         std::process::exit(0);
     });
     let (prefix, cache) = (std::env::var(PREFIX).unwrap(), std::env::var(CACHE).unwrap());
-    let log = KafkaLog::open(options(&bootstrap, &prefix, Path::new(&cache))).unwrap();
-    let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
+    let member = std::env::var(MEMBER).ok();
+    let spec = if member.is_some() { SHARED } else { READER };
+    let mut options = options(&bootstrap, &prefix, Path::new(&cache));
+    options.member = member.unwrap_or(options.member);
+    let log = KafkaLog::open(options).unwrap();
+    let mut task = patiently(|| log.open_task(spec, &ALL)).unwrap();
     loop {
         match step_once(&mut task) {
             Ok(0) | Err(LogError::Retry { .. } | LogError::Abort { .. }) => {}
@@ -79,10 +93,10 @@ fn the_process_that_is_killed() {
 }
 
 /// Numbers without a pattern, the same in each run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }

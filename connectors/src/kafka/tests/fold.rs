@@ -9,6 +9,7 @@ use cloudigrade_pipeline::engine::{Cx, Operator, step};
 use cloudigrade_pipeline::log::{KeyValue, Log, LogError, Output, PollLimits, Record, StateRead, Task};
 use cloudigrade_schemas::Topic;
 
+use super::super::KafkaLog;
 use super::{ALL, AT_ONCE, READER, SOURCE, STORE, output, outputs, patiently};
 
 /// Where the operator's records go: a topic that keeps all.
@@ -67,6 +68,12 @@ pub(super) fn step_once(task: &mut impl Task) -> Result<usize, LogError> {
 pub(super) fn drain(log: &impl Log) {
     let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
     while patiently(|| step_once(&mut task)).unwrap() > 0 {}
+}
+
+/// Whether the task has consumed as many records as were fed.
+pub(super) fn is_drained(log: &KafkaLog) -> bool {
+    let positions = patiently(|| log.positions(READER)).unwrap();
+    positions.iter().all(|position| position.offset >= patiently(|| log.end(position.topic, position.partition)).unwrap().offset - 1)
 }
 
 /// What is in a log in the end: each partition's records and state.

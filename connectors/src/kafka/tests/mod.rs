@@ -4,6 +4,7 @@ mod broker;
 mod classes;
 mod contract;
 mod crash;
+mod divided;
 mod fields;
 mod fold;
 mod outage;
@@ -15,15 +16,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use cloudigrade_pipeline::contract::PARTITIONS_MIN;
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, TaskSpec, Txn};
 use cloudigrade_schemas::{Topic, UtcSecond};
 
 use super::KafkaOptions;
 
 const STORE: Store = Store("contract");
 const OTHER_STORE: Store = Store("contract.longer");
-const SOURCE: TaskSpec = TaskSpec { id: TaskId("test.source"), inputs: &[] };
-const READER: TaskSpec = TaskSpec { id: TaskId("test.reader"), inputs: &[Topic::PowerEvents] };
+const SOURCE: TaskSpec = TaskSpec::alone("test.source", &[]);
+const READER: TaskSpec = TaskSpec::alone("test.reader", &[Topic::PowerEvents]);
+/// The same task, shared.
+const SHARED: TaskSpec = TaskSpec::divided("test.reader", READER.inputs);
 const ALL: [u32; PARTITIONS_MIN as usize] = [0, 1, 2, 3];
 const AT_ONCE: PollLimits = PollLimits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO };
 /// How often what may succeed later is repeated.
@@ -33,7 +36,9 @@ fn options(bootstrap: &str, prefix: &str, cache: &Path) -> KafkaOptions {
     KafkaOptions {
         bootstrap: bootstrap.to_owned(),
         prefix: prefix.to_owned(),
-        cache: cache.to_owned(),
+        member: "tests".to_owned(),
+        session_timeout: Duration::from_secs(6),
+        cache: Some(cache.to_owned()),
         stores: vec![STORE, OTHER_STORE],
         partitions: NonZeroU32::new(PARTITIONS_MIN).unwrap(),
         replication: NonZeroU16::MIN,

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::{Duration, Instant};
 
-use cloudigrade_pipeline::log::{Log, LogError, Position, StateRead, Task, TaskId, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, LogError, Position, StateRead, Task, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
@@ -14,7 +14,7 @@ use super::super::{KafkaLog, KafkaOptions, KafkaTask, OpenError};
 use super::{ALL, AT_ONCE, READER, SOURCE, STORE, broker, options, output, outputs, patiently, put, read_all};
 
 /// Tries whether Kafka takes a record.
-const TRIES: TaskSpec = TaskSpec { id: TaskId("test.tries"), inputs: &[] };
+const TRIES: TaskSpec = TaskSpec::alone("test.tries", &[]);
 /// How long a broker may take to take a limit up.
 const TAKEN_UP_MAX: Duration = Duration::from_secs(60);
 
@@ -57,7 +57,7 @@ fn an_address_where_nobody_answers_and_a_name_that_is_none_are_told() {
     let refused = KafkaLog::open(options("127.0.0.1:1", "p.", cache.path())).unwrap_err();
     assert!(matches!(refused, OpenError::Unreachable { .. }), "{refused}");
     let refused = KafkaLog::open(options("127.0.0.1:1", "a/b", cache.path())).unwrap_err();
-    assert!(matches!(refused, OpenError::Prefix { .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Name { .. }), "{refused}");
 }
 
 #[test]

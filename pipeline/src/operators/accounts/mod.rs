@@ -23,15 +23,15 @@ use crate::limits::ACCOUNT_OUTCOMES_KEPT;
 use crate::log::{LogError, Record, Store};
 
 /// What is known of each tenant, by its name.
-const TENANTS: Store = Store("accounts.tenants");
+pub(super) const TENANTS: Store = Store("accounts.tenants");
 /// Accounts as they stand, by [`account::account_key`].
-const ACCOUNTS: Store = Store("accounts.accounts");
+pub(super) const ACCOUNTS: Store = Store("accounts.accounts");
 /// Which account has a name, by `tenant/name`.
-const NAMES: Store = Store("accounts.names");
+pub(super) const NAMES: Store = Store("accounts.names");
 /// What came of each command, by `tenant/command`.
-const OUTCOMES: Store = Store("accounts.outcomes");
+pub(super) const OUTCOMES: Store = Store("accounts.outcomes");
 /// The commands in their order, by `tenant/number`, so that the oldest outcomes can be forgotten.
-const ORDER: Store = Store("accounts.order");
+pub(super) const ORDER: Store = Store("accounts.order");
 
 /// Names of what `accounts` counts.
 pub mod counted {

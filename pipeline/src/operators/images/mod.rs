@@ -24,9 +24,9 @@ use crate::engine::{Cx, Operator};
 use crate::log::{LogError, Record, StateRead, Store};
 
 /// What is known of each image, by its id.
-const KNOWN: Store = Store("images.known");
+pub(super) const KNOWN: Store = Store("images.known");
 /// What the worker was told of each image's attempts, by its id.
-const TOLD: Store = Store("images.told");
+pub(super) const TOLD: Store = Store("images.told");
 
 /// Name of what is counted when a message cannot be read: it was not written by this program.
 const UNREADABLE: &str = "unreadable_image_facts";

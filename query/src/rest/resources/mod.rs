@@ -9,7 +9,7 @@ mod listing;
 mod page;
 mod reports;
 mod runs;
-mod service;
+pub(super) mod service;
 mod tables;
 mod tokens;
 mod users;

@@ -88,23 +88,37 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn health(_: Rest, _: Call) -> Result<Response, Failure> {
-    Ok(answer::json(StatusCode::OK, &json!({"status": "ok"})))
+    Ok(health_answer())
+}
+
+/// What `/healthz` answers.
+pub(in crate::rest) fn health_answer() -> Response {
+    answer::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
 async fn readiness_of(rest: Rest, _: Call) -> Result<Response, Failure> {
-    let problems: Vec<Value> = rest.problems();
+    Ok(readiness_answer(rest.problems()))
+}
+
+/// What `/readyz` answers.
+pub(in crate::rest) fn readiness_answer(problems: Vec<Value>) -> Response {
     let (status, word) = match problems.is_empty() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
     };
-    Ok(answer::json(status, &json!({"status": word, "problems": problems})))
+    answer::json(status, &json!({"status": word, "problems": problems}))
 }
 
 async fn metrics(rest: Rest, _: Call) -> Result<Response, Failure> {
-    let mut response = rest.metrics().into_response();
+    Ok(metrics_answer(rest.metrics()))
+}
+
+/// What `/metrics` answers.
+pub(in crate::rest) fn metrics_answer(text: String) -> Response {
+    let mut response = text.into_response();
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, media_type);
-    Ok(response)
+    response
 }
 
 async fn description(_: Rest, _: Call) -> Result<Response, Failure> {

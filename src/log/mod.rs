@@ -1,0 +1,164 @@
+//! The log: in the data folder, for one process; or on Kafka, for as many as it takes. What works with it knows neither.
+
+#[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
+mod kafka;
+#[cfg_attr(not(feature = "kafka"), expect(dead_code))]
+mod stores;
+
+use std::path::Path;
+
+use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
+use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskSpec, Txn};
+use cloudigrade_schemas::Topic;
+
+use self::kafka::{KafkaLog, KafkaTask};
+use crate::config;
+
+/// Which log there is.
+#[derive(Clone, Debug)]
+pub enum LogPlace {
+    /// A file in the data folder.
+    Embedded,
+    /// A cluster of Kafka.
+    Kafka(Box<config::Kafka>),
+}
+
+/// What a process is among those of its machine that share a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// One that is there again after a restart, by this name.
+    Lasting(String),
+    /// A command, which ends soon.
+    Command,
+}
+
+impl Process {
+    /// A name that no other process of the machine has.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Lasting(name) => name.clone(),
+            Self::Command => format!("command-{}", std::process::id()),
+        }
+    }
+}
+
+/// A log.
+#[derive(Clone, Debug)]
+pub enum DataLog {
+    /// In the data folder.
+    Embedded(EmbeddedLog),
+    /// On Kafka.
+    Kafka(KafkaLog),
+}
+
+/// A task of a log.
+pub enum DataTask {
+    /// In the data folder.
+    Embedded(EmbeddedTask),
+    /// On Kafka.
+    Kafka(Box<KafkaTask>),
+}
+
+macro_rules! whichever {
+    ($either:expr, $it:ident => $does:expr) => {
+        match $either {
+            Self::Embedded($it) => $does,
+            Self::Kafka($it) => $does,
+        }
+    };
+}
+
+impl LogPlace {
+    /// Opens the log, or makes it.
+    ///
+    /// # Errors
+    /// Those of opening either.
+    pub fn open(&self, folder: &Path, process: &Process) -> anyhow::Result<DataLog> {
+        match self {
+            Self::Embedded => Ok(DataLog::Embedded(EmbeddedLog::open(folder, EmbeddedOptions::default())?)),
+            Self::Kafka(settings) => Ok(DataLog::Kafka(kafka::open(settings, folder, process)?)),
+        }
+    }
+}
+
+impl DataLog {
+    /// The committed positions of a task, by topic and partition; those that it never committed are 0, or not listed.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    pub fn positions(&self, task: TaskSpec) -> Result<Vec<Position>, LogError> {
+        match self {
+            Self::Embedded(log) => log.positions(task.id),
+            Self::Kafka(log) => log.positions(task),
+        }
+    }
+
+    /// Where the partitions of a topic end.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    pub fn ends(&self, topic: Topic) -> Result<Vec<u64>, LogError> {
+        match self {
+            Self::Embedded(log) => (0..log.partitions()).map(|partition| Ok(log.end(topic, partition)?.offset)).collect(),
+            Self::Kafka(log) => log.ends(topic),
+        }
+    }
+
+    /// Whether other processes may have it open too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+}
+
+impl Log for DataLog {
+    type Task = DataTask;
+
+    fn partitions(&self) -> u32 {
+        whichever!(self, log => log.partitions())
+    }
+
+    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<DataTask, LogError> {
+        match self {
+            Self::Embedded(log) => log.open_task(spec, partitions).map(DataTask::Embedded),
+            Self::Kafka(log) => log.open_task(spec, partitions).map(|task| DataTask::Kafka(Box::new(task))),
+        }
+    }
+
+    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
+        whichever!(self, log => log.read(from, limits))
+    }
+
+    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+        whichever!(self, log => log.end(topic, partition))
+    }
+}
+
+impl StateRead for DataLog {
+    fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        whichever!(self, log => log.get(store, partition, key))
+    }
+
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
+        whichever!(self, log => log.scan(store, partition, prefix))
+    }
+}
+
+impl StateRead for DataTask {
+    fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        whichever!(self, task => task.get(store, partition, key))
+    }
+
+    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
+        whichever!(self, task => task.scan(store, partition, prefix))
+    }
+}
+
+impl Task for DataTask {
+    fn poll(&mut self, limits: PollLimits) -> Result<Vec<Record>, LogError> {
+        whichever!(self, task => task.poll(limits))
+    }
+
+    fn commit(&mut self, txn: Txn) -> Result<(), LogError> {
+        whichever!(self, task => task.commit(txn))
+    }
+}
