@@ -8,7 +8,7 @@
 //! transaction hides what lies behind it. So nothing is "not there" before the partition was read up to where it ended when asked.
 //!
 //! * `settings`, `names`, `topics`: what clients and topics are set to, what they are called, and how topics come to be
-//! * `session`, `task`: a transactional producer, and the task around it
+//! * `session`, `inputs`, `task`: a transactional producer, what a task reads, and the task around them
 //! * `tail`, `events`, `reader`, `ends`: reading, and knowing when all was read
 //! * `groups`: where the members of a group are
 //! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
@@ -22,6 +22,7 @@ mod ends;
 mod events;
 mod failure;
 mod groups;
+mod inputs;
 mod names;
 mod reader;
 mod record;

@@ -55,15 +55,22 @@ fn sending<'a>(topic: &'a str, key: &'a [u8], value: &'a [u8]) -> Sending<'a> {
     Sending { topic, partition: 0, key, value, millis: now_millis(), headers: None, number: 0 }
 }
 
-/// Says that a task was opened. Returns the name of this opening and the offset behind it.
-pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result<(String, u64), LogError> {
-    let (topic, key, opening) = (names.register(), format!("{TASK}{task}"), random_id()?);
-    let records = std::iter::once(sending(&topic, key.as_bytes(), opening.as_bytes()));
+/// What the register says of an opening of a task.
+pub(super) struct Opening {
+    name: String,
+    /// The offset behind it.
+    pub(super) behind: u64,
+}
+
+/// Says that a task was opened.
+pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result<Opening, LogError> {
+    let (topic, key, name) = (names.register(), format!("{TASK}{task}"), random_id()?);
+    let records = std::iter::once(sending(&topic, key.as_bytes(), name.as_bytes()));
     match session.transact(records, None) {
         Ok(landed) => {
             let behind = landed.get(&0).map(|landed| landed.last + 1);
             let unplaced = LogError::Retry { doing: "opening a task", cause: "Kafka did not say where its record is".into() };
-            Ok((opening, behind.ok_or(unplaced)?))
+            Ok(Opening { name, behind: behind.ok_or(unplaced)? })
         }
         Err(Failed::Aborted(cause)) => Err(LogError::Retry { doing: "opening a task", cause }),
         // Somebody else is opening it.
@@ -75,8 +82,8 @@ pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result
 }
 
 /// Whether a record of the register says that a task was opened by somebody else.
-pub(super) fn is_other_opening(record: &Arrived, task: TaskId, opening: &str) -> bool {
-    record.key.strip_prefix(TASK.as_bytes()) == Some(task.0.as_bytes()) && record.value != opening.as_bytes()
+pub(super) fn is_other_opening(record: &Arrived, task: TaskId, opening: &Opening) -> bool {
+    record.key.strip_prefix(TASK.as_bytes()) == Some(task.0.as_bytes()) && record.value != opening.name.as_bytes()
 }
 
 /// What the log says of itself; says it first where the log is new. Waits for brokers that are not ready yet.
