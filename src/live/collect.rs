@@ -11,12 +11,13 @@ use cloudigrade_connectors::completeness::{Listened, Rules, SilenceLimits, look,
 use cloudigrade_connectors::source::listing::{ListOptions, ListSource};
 use cloudigrade_connectors::source::sqs::{Inside, SqsOptions, SqsSource};
 use cloudigrade_connectors::source::{Committer, Readiness, ledger};
-use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_pipeline::log::{Log, LogError, TaskId};
 use cloudigrade_pipeline::operators::accounts;
 use cloudigrade_schemas::{Account, Gap, GapKind, Topic};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::leading::Leading;
 use super::parts::Parts;
 use super::roles::{Role, Roles};
 use super::{external_ids, inspect, unless_later};
@@ -27,6 +28,8 @@ use crate::data::now;
 
 /// How often is looked whether accounts have changed.
 const ACCOUNTS_EVERY: Duration = Duration::from_millis(500);
+/// What one of all sources does: to collect from accounts, and to look at completeness.
+const FINDING: TaskId = TaskId("source.leader");
 /// How often is looked at completeness.
 const COMPLETENESS_EVERY: Duration = Duration::from_secs(20);
 /// How much of the time for stopping is left to the log and the tables when the source gives back what it has not finished.
@@ -48,18 +51,21 @@ impl Finding<'_> {
         if let Some(committer) = source {
             self.start_source(committer, parts).await?;
         }
+        let leading = source.map(|_| Leading::start(self.log, FINDING, parts, self.stop));
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let mut collecting = Collecting::default();
         if let Some(settings) = &self.config.accounts {
             let checker = aws::checker(self.config, settings).await?;
-            collecting.overview = source.map(|committer| self.start_fleet(committer, parts, &checker, settings, accounts.subscribe()));
+            collecting.overview = source
+                .zip(leading.clone())
+                .map(|(committer, leading)| self.start_fleet(committer, leading, parts, &checker, settings, accounts.subscribe()));
             if roles.has(Role::Inspect) {
                 inspect::start(parts, self.log, &checker, &self.config.inspection, accounts.subscribe(), self.stop)?;
             }
             collecting.aws = Some(checker);
         }
-        if let Some(committer) = source {
-            self.start_completeness(committer, parts, accounts.subscribe());
+        if let Some((committer, leading)) = source.zip(leading) {
+            self.start_completeness(committer, leading, parts, accounts.subscribe());
         }
         parts.spawn("accounts", follow_accounts(self.log.clone(), accounts, self.stop.clone()));
         Ok(collecting)
@@ -88,55 +94,72 @@ impl Finding<'_> {
     fn start_fleet(
         &self,
         committer: &Committer,
+        leading: Leading,
         parts: &mut Parts,
         checker: &Checker,
         settings: &Accounts,
         accounts: watch::Receiver<Arc<Vec<Account>>>,
     ) -> watch::Receiver<Overview> {
-        let memory = Memory::new(Arc::new(self.log.clone()), self.log.partitions());
-        let collector = Collector::new(checker.clone(), committer.clone(), memory, Sighted::of(self.log.clone()), now);
+        let (log, checker, committer) = (self.log.clone(), checker.clone(), committer.clone());
         let fleet_settings = FleetSettings { interval: settings.reconcile_every, accounts_at_once: settings.at_once.get() };
-        let fleet = Fleet::new(collector, fleet_settings, accounts, external_ids(self.log));
-        let overview = fleet.overview();
+        let (told, overview) = watch::channel(Overview::default());
+        let collect = move |turn: CancellationToken| {
+            let memory = Memory::new(Arc::new(log.clone()), log.partitions());
+            let collector = Collector::new(checker.clone(), committer.clone(), memory, Sighted::of(log.clone()), now);
+            let fleet = Fleet::new(collector, fleet_settings, accounts.clone(), external_ids(&log), told.clone());
+            async move {
+                fleet.run(turn).await;
+                Ok(())
+            }
+        };
         let stop = self.stop.clone();
-        parts.spawn("fleet", async move {
-            fleet.run(stop).await;
-            Ok(())
-        });
+        parts.spawn("fleet", async move { leading.run(stop, collect).await });
         overview
     }
 
-    fn start_completeness(&self, committer: &Committer, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
-        let (log, committer, stop) = (self.log.clone(), committer.clone(), self.stop.clone());
+    fn start_completeness(&self, committer: &Committer, leading: Leading, parts: &mut Parts, accounts: watch::Receiver<Arc<Vec<Account>>>) {
         let silence = SilenceLimits { after: self.config.source.silence_after, ..SilenceLimits::default() };
         let underway = self.config.source.missing_after;
-        parts.spawn("completeness", async move {
-            let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    _ = ticks.tick() => {}
-                }
-                let listened = Listened::of(accounts.borrow().iter());
-                let rules = Rules { silence, underway, ..Rules::while_serving(listened) };
-                for partition in 0..log.partitions() {
-                    let (log, rules) = (log.clone(), rules.clone());
-                    let looked = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await?;
-                    match looked {
-                        Ok(entries) => {
-                            for entry in entries {
-                                committer.commit(entry).await?;
-                            }
+        let looker = Looker { log: self.log.clone(), committer: committer.clone(), accounts, silence, underway };
+        let stop = self.stop.clone();
+        parts.spawn("completeness", async move { leading.run(stop, |turn| looker.clone().look_at_intervals(turn)).await });
+    }
+}
+
+/// Looks at completeness.
+#[derive(Clone)]
+struct Looker {
+    log: DataLog,
+    committer: Committer,
+    accounts: watch::Receiver<Arc<Vec<Account>>>,
+    silence: SilenceLimits,
+    underway: Duration,
+}
+
+impl Looker {
+    async fn look_at_intervals(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(COMPLETENESS_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let listened = Listened::of(self.accounts.borrow().iter());
+            let rules = Rules { silence: self.silence, underway: self.underway, ..Rules::while_serving(listened) };
+            for partition in 0..self.log.partitions() {
+                let (log, rules) = (self.log.clone(), rules.clone());
+                let looked = tokio::task::spawn_blocking(move || look(&log, log.partitions(), partition, &rules, now())).await?;
+                match looked {
+                    Ok(entries) => {
+                        for entry in entries {
+                            self.committer.commit(entry).await?;
                         }
-                        Err(error) => unless_later("what is missing is not looked for", Err(error))?,
                     }
+                    Err(error) => unless_later("what is missing is not looked for", Err(error))?,
                 }
-                let log = log.clone();
-                let counted = tokio::task::spawn_blocking(move || open_gaps(&log, log.partitions())).await?;
-                unless_later("gaps are not counted", counted.map(|open| count_gaps(&open)))?;
             }
-        });
+            let log = self.log.clone();
+            let counted = tokio::task::spawn_blocking(move || open_gaps(&log, log.partitions())).await?;
+            unless_later("gaps are not counted", counted.map(|open| count_gaps(&open)))?;
+        }
+        Ok(())
     }
 }
 

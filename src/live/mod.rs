@@ -12,6 +12,7 @@
 mod collect;
 pub mod inspect;
 mod lags;
+mod leading;
 pub mod operators;
 mod parts;
 pub mod roles;

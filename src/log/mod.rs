@@ -8,7 +8,7 @@ mod stores;
 use std::path::Path;
 
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
-use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 
 use self::kafka::{KafkaLog, KafkaTask};
@@ -101,6 +101,21 @@ impl DataLog {
         match self {
             Self::Embedded(log) => (0..log.partitions()).map(|partition| Ok(log.end(topic, partition)?.offset)).collect(),
             Self::Kafka(log) => log.ends(topic),
+        }
+    }
+
+    /// Takes part in which of the processes that share the log leads, for as long as `goes_on` says. `tell` hears of each change. In a log that
+    /// is this process's alone it leads.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] or [`LogError::Storage`].
+    pub fn lead(&self, in_what: TaskId, goes_on: &dyn Fn() -> bool, tell: &mut dyn FnMut(bool)) -> Result<(), LogError> {
+        match self {
+            Self::Embedded(_) => {
+                tell(true);
+                Ok(())
+            }
+            Self::Kafka(log) => log.lead(in_what, goes_on, tell),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 
 use super::Process;
@@ -28,6 +28,11 @@ pub fn open(_: &config::Kafka, _: &Path, _: &Process) -> anyhow::Result<KafkaLog
 impl KafkaLog {
     /// There are none.
     pub fn positions(&self, _: TaskSpec) -> Result<Vec<Position>, LogError> {
+        match *self {}
+    }
+
+    /// There is none to lead.
+    pub fn lead(&self, _: TaskId, _: &dyn Fn() -> bool, _: &mut dyn FnMut(bool)) -> Result<(), LogError> {
         match *self {}
     }
 

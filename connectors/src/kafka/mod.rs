@@ -10,7 +10,7 @@
 //! * `settings`, `names`, `topics`: what clients and topics are set to, what they are called, and how topics come to be
 //! * `session`, `inputs`, `task`: a transactional producer, what a task reads, and the task around them
 //! * `tail`, `events`, `reader`, `ends`: reading, and knowing when all was read
-//! * `groups`: where the members of a group are
+//! * `groups`, `lead`: where the members of a group are, and which of them leads
 //! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
 //! * `register`: what log this is, and who opened each task last
 //! * `failure`: what Kafka's errors mean
@@ -23,6 +23,7 @@ mod events;
 mod failure;
 mod groups;
 mod inputs;
+mod lead;
 mod names;
 mod reader;
 mod record;

@@ -128,14 +128,26 @@ struct Signature {
 }
 
 impl Fleet {
-    /// A fleet that has not begun.
-    pub fn new(collector: Collector, settings: FleetSettings, accounts: Accounts, external_ids: ExternalIds) -> Self {
+    /// A fleet that has not begun. `overview` is told how it goes, for progress and readiness.
+    pub fn new(
+        collector: Collector,
+        settings: FleetSettings,
+        accounts: Accounts,
+        external_ids: ExternalIds,
+        overview: watch::Sender<Overview>,
+    ) -> Self {
         let interval = settings.interval.clamp(RECONCILE_INTERVAL_MIN, RECONCILE_INTERVAL_MAX);
         let settings = FleetSettings { interval, accounts_at_once: settings.accounts_at_once.max(1) };
-        Self::with_limits_checked(collector, settings, accounts, external_ids)
+        Self::with_limits_checked(collector, settings, accounts, external_ids, overview)
     }
 
-    fn with_limits_checked(collector: Collector, settings: FleetSettings, accounts: Accounts, external_ids: ExternalIds) -> Self {
+    fn with_limits_checked(
+        collector: Collector,
+        settings: FleetSettings,
+        accounts: Accounts,
+        external_ids: ExternalIds,
+        overview: watch::Sender<Overview>,
+    ) -> Self {
         let shared = Shared {
             collector,
             settings,
@@ -144,14 +156,9 @@ impl Fleet {
             at_once: Semaphore::new(settings.accounts_at_once),
             histories: Semaphore::new(HISTORIES_AT_ONCE_MAX),
             lanes: Mutex::default(),
-            overview: watch::Sender::default(),
+            overview,
         };
         Self { shared: Arc::new(shared), accounts }
-    }
-
-    /// How it goes, for progress and readiness.
-    pub fn overview(&self) -> watch::Receiver<Overview> {
-        self.shared.overview.subscribe()
     }
 
     /// Collects until it is stopped. Stopping takes no longer than giving up what is waited for: all that counts is committed whole or not

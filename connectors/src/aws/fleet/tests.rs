@@ -53,7 +53,7 @@ impl Bench {
             Some("external".to_owned())
         });
         let settings = FleetSettings { interval: INTERVAL, accounts_at_once: 2 };
-        let fleet = Fleet::with_limits_checked(collector, settings, seen, external_ids);
+        let fleet = Fleet::with_limits_checked(collector, settings, seen, external_ids, watch::Sender::default());
         let stop = CancellationToken::new();
         let fleet = tokio::spawn(fleet.run(stop.clone()));
         Self { log, _folder: folder, accounts, rounds, stop, fleet }

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_pipeline::log::{Log, LogError, TaskId};
 
 use super::super::{KafkaLog, KafkaTask};
 use super::crash::{Dice, Process};
 use super::fold::{assert_same, expected, feed, is_drained, outcome, step_once};
 use super::{ALL, SHARED, broker, options, patiently};
 
+/// What is led in.
+const LEADER: TaskId = TaskId("test.leader");
 /// Records of a whole run.
 const RECORDS: u32 = 600;
 /// How long all may take until nothing is left.
@@ -127,4 +129,37 @@ fn members_that_are_killed_and_paused_lose_and_double_nothing() {
     wait_until_drained(&log);
     members.into_iter().for_each(Process::kill);
     assert_same(&outcome(&log), &expected(0..RECORDS));
+}
+
+#[test]
+fn of_several_processes_one_leads_and_another_when_it_goes() {
+    let Some(bootstrap) = broker::shared() else { return };
+    let (prefix, folder) = (broker::fresh_prefix(), tempfile::tempdir().unwrap());
+    let logs = ["one", "two"].map(|name| open(&bootstrap, &prefix, &folder.path().join(name), name));
+    let [leads, ends] = [(); 2].map(|()| [(); 2].map(|()| AtomicBool::new(false)));
+    let wait_for = |who: usize| {
+        let began = Instant::now();
+        while !leads[who].load(Ordering::Acquire) {
+            assert!(began.elapsed() < DRAINED_MAX, "nobody leads");
+            std::thread::yield_now();
+        }
+    };
+    std::thread::scope(|threads| {
+        let start = |who: usize| {
+            let (log, leads, ends) = (&logs[who], &leads[who], &ends[who]);
+            threads.spawn(move || {
+                let goes_on = || !ends.load(Ordering::Acquire);
+                log.lead(LEADER, &goes_on, &mut |now| leads.store(now, Ordering::Release)).unwrap();
+            })
+        };
+        let first = start(0);
+        wait_for(0);
+        let second = start(1);
+        ends[0].store(true, Ordering::Release);
+        first.join().unwrap();
+        assert!(!leads[0].load(Ordering::Acquire), "who has ended leads");
+        wait_for(1);
+        ends[1].store(true, Ordering::Release);
+        second.join().unwrap();
+    });
 }
