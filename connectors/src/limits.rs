@@ -336,6 +336,8 @@ pub const KAFKA_ABORT_MAX: Duration = Duration::from_secs(5);
 pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
 /// How long a poll waits for its group to divide its partitions before it says so.
 pub const KAFKA_JOIN_SLICE: Duration = Duration::from_secs(5);
+/// How often failures that the library meets and goes on from are said; those between are counted.
+pub const KAFKA_SAID_AGAIN: Duration = Duration::from_secs(30);
 /// How often who takes part in leading looks whether it may end.
 pub const KAFKA_LEAD_LOOK: Duration = Duration::from_millis(250);
 /// How long a member of a group may not be heard of before its partitions go to others, unless something else is set.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::log::DataLog;
+use crate::log::lag::Lags;
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_connectors::source::harvest::reach;
-use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError};
 use tokio_util::sync::CancellationToken;
 
 use super::operators::TASKS;
@@ -22,6 +23,7 @@ const PART: &str = "disk";
 
 /// Measures until it is told to stop.
 pub async fn measure(log: DataLog, folder: PathBuf, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut lags = Lags::default();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -31,17 +33,20 @@ pub async fn measure(log: DataLog, folder: PathBuf, readiness: Readiness, stop: 
         }
         let (log, folder, readiness) = (log.clone(), folder.clone(), readiness.clone());
         // Reading the log waits for the disk.
-        let measured = tokio::task::spawn_blocking(move || {
+        let measuring = tokio::task::spawn_blocking(move || {
             look_at_disk(&folder, &readiness);
-            measure_log(&log)
+            let measured = measure_log(&log, &mut lags);
+            (lags, measured)
         });
-        unless_later("lags are not measured", measured.await?)?;
+        let measured;
+        (lags, measured) = measuring.await?;
+        unless_later("lags are not measured", measured)?;
     }
 }
 
-fn measure_log(log: &DataLog) -> Result<(), LogError> {
+fn measure_log(log: &DataLog, lags: &mut Lags) -> Result<(), LogError> {
     for spec in TASKS {
-        metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lag(log, spec)? as f64);
+        metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lags.of(log, spec)? as f64);
     }
     let reached = reach(log, log.partitions())?;
     if let Some(oldest) = reached.iter().map(|coverage| coverage.complete_through.0).min() {
@@ -49,19 +54,6 @@ fn measure_log(log: &DataLog) -> Result<(), LogError> {
     }
     metrics::gauge!("cloudigrade_covered_regions").set(reached.len() as f64);
     Ok(())
-}
-
-/// How many records a task has not consumed yet.
-fn lag(log: &DataLog, spec: TaskSpec) -> Result<u64, LogError> {
-    let positions = log.positions(spec)?;
-    let mut behind = 0;
-    for topic in spec.inputs {
-        for (partition, end) in (0..).zip(log.ends(*topic)?) {
-            let at = positions.iter().find(|position| position.topic == *topic && position.partition == partition);
-            behind += end.saturating_sub(at.map_or(0, |position| position.offset));
-        }
-    }
-    Ok(behind)
 }
 
 fn look_at_disk(folder: &Path, readiness: &Readiness) {

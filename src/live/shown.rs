@@ -1,7 +1,7 @@
 //! Waiting until something that was written shows: folded by the operators, and in the tables.
 
 use crate::log::DataLog;
-use cloudigrade_pipeline::log::{Log, LogError, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, Position, TaskSpec};
 use cloudigrade_schemas::Topic;
 use cloudigrade_schemas::topic::partition_of;
 
@@ -65,7 +65,7 @@ pub async fn folded(log: &DataLog, topic: Topic, partition_key: &[u8]) -> Result
     let end = log.end(topic, partition)?.offset;
     let folding = async {
         for task in TASKS.into_iter().filter(|task| task.inputs.contains(&topic)) {
-            while position(log, task, topic, partition)? < end {
+            while !log.is_consumed(position(log, task, topic, partition)?, end)? {
                 tokio::time::sleep(FOLDED_LOOK_EVERY).await;
             }
         }
@@ -74,8 +74,8 @@ pub async fn folded(log: &DataLog, topic: Topic, partition_key: &[u8]) -> Result
     tokio::time::timeout(SHOWN_WAIT, folding).await.map_err(|_| NotShown::Late)?
 }
 
-fn position(log: &DataLog, task: TaskSpec, topic: Topic, partition: u32) -> Result<u64, LogError> {
+fn position(log: &DataLog, task: TaskSpec, topic: Topic, partition: u32) -> Result<Position, LogError> {
     let positions = log.positions(task)?;
     let at = positions.iter().find(|position| position.topic == topic && position.partition == partition);
-    Ok(at.map_or(0, |position| position.offset))
+    Ok(at.copied().unwrap_or(Position { topic, partition, offset: 0 }))
 }

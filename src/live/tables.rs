@@ -147,6 +147,11 @@ fn keep(
                 asked.done.send_replace(times);
                 (pause, failing) = (every, false);
             }
+            // Another process keeps them too. What it has written need not be written here.
+            Err(SinkError::Superseded { table }) if !last => {
+                tracing::info!(table, "another process keeps the tables too");
+                (pause, failing) = reopen(root, &mut tables, log, runtime).map_or((RETRY_FIRST, true), |()| (every, false));
+            }
             Err(error) if last => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the tables could not be written; they are tried again");
@@ -158,14 +163,17 @@ fn keep(
                     now(),
                 );
                 (pause, failing) = ((pause * 2).clamp(RETRY_FIRST, RETRY_MAX), true);
-                // What a failed write left half done is not in memory's picture of the tables: look anew.
-                if let Ok(opened) = runtime.block_on(Tables::open(root, log.partitions())) {
-                    tables = opened;
-                }
+                // What a failed write left half done is not in memory's picture of the tables: look anew. Where that fails too, the next try tells.
+                let _ = reopen(root, &mut tables, log, runtime);
             }
         }
         if last {
             return Ok(());
         }
     }
+}
+
+fn reopen(root: &TableRoot, tables: &mut Tables, log: &DataLog, runtime: &Handle) -> Result<(), SinkError> {
+    *tables = runtime.block_on(Tables::open(root, log.partitions()))?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 mod kafka;
+pub mod lag;
 #[cfg_attr(not(feature = "kafka"), expect(dead_code))]
 mod stores;
 
@@ -91,6 +92,19 @@ impl DataLog {
             Self::Embedded(log) => log.positions(task.id),
             Self::Kafka(log) => log.positions(task),
         }
+    }
+
+    /// Whether a task has consumed all that a partition held before an end. On Kafka the marks of transactions lie between a position and the
+    /// end that it has in fact reached.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    pub fn is_consumed(&self, position: Position, end: u64) -> Result<bool, LogError> {
+        if position.offset >= end || !self.is_shared() {
+            return Ok(position.offset >= end);
+        }
+        let next = self.read(position, PollLimits { records: 1, ..PollLimits::default() })?;
+        Ok(next.first().is_none_or(|record| record.offset >= end))
     }
 
     /// Where the partitions of a topic end.

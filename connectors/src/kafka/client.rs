@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use rdkafka::ClientContext;
 use rdkafka::Message;
@@ -11,11 +12,35 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
+use crate::limits as l;
+
 fn tell(level: Level, facility: &str, message: &str) {
     match level {
-        Level::Emerg | Level::Alert | Level::Critical | Level::Error => tracing::warn!(facility, "Kafka: {message}"),
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error => match noise(Instant::now()) {
+            Some(0) => tracing::warn!(facility, "Kafka: {message}"),
+            Some(unsaid) => tracing::warn!(facility, unsaid, "Kafka: {message}"),
+            None => tracing::debug!(facility, "Kafka: {message}"),
+        },
         Level::Warning | Level::Notice => tracing::info!(facility, "Kafka: {message}"),
         Level::Info | Level::Debug => tracing::debug!(facility, "Kafka: {message}"),
+    }
+}
+
+/// Each thread of each client says that it cannot connect, several times a second: one of them is said. Gives how many were not, or nothing
+/// where this is not to be.
+fn noise(now: Instant) -> Option<u64> {
+    static SAID: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *said {
+        Some((at, unsaid)) if now.duration_since(*at) < l::KAFKA_SAID_AGAIN => {
+            *unsaid += 1;
+            None
+        }
+        before => {
+            let unsaid = before.map_or(0, |(_, unsaid)| unsaid);
+            *before = Some((now, 0));
+            Some(unsaid)
+        }
     }
 }
 

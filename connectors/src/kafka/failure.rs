@@ -26,6 +26,8 @@ pub(super) enum Class {
 pub(super) fn classify(error: &KafkaError) -> Class {
     if let KafkaError::Transaction(told) = error {
         return match told.code() {
+            // A matter of the group: the session goes on.
+            Code::FencedInstanceId if told.txn_requires_abort() => Class::Abort,
             code if is_fence(code) => Class::Fenced,
             _ if told.is_fatal() => Class::Fatal,
             _ if told.txn_requires_abort() => Class::Abort,

@@ -61,6 +61,11 @@ impl Inputs {
         Ok(this)
     }
 
+    /// Whether a group gives them.
+    pub(super) fn are_divided(&self) -> bool {
+        !self.divided.is_empty()
+    }
+
     /// Reads these partitions from their committed positions on, and no others; and the register behind the word of this opening.
     fn read(&mut self, inputs: Vec<(Topic, u32)>) -> KafkaResult<()> {
         let places = inputs.iter().map(|&(topic, partition)| self.log.place(topic, partition)).collect::<Vec<_>>();

@@ -81,6 +81,19 @@ pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result
     }
 }
 
+/// Proves that nobody else has opened a session: only then can it say something.
+///
+/// # Errors
+/// [`LogError::Fenced`] where somebody has, and those of a commit.
+pub(super) fn prove(session: &Session, names: &Names, task: TaskId) -> Result<(), LogError> {
+    let (topic, key) = (names.register(), format!("{TASK}{task}"));
+    match session.transact(std::iter::once(sending(&topic, key.as_bytes(), b"goes on")), None) {
+        Ok(_) => Ok(()),
+        Err(Failed::Aborted(cause)) => Err(LogError::Retry { doing: "going on with a task", cause }),
+        Err(Failed::Over(error)) => Err(error),
+    }
+}
+
 /// Whether a record of the register says that a task was opened by somebody else.
 pub(super) fn is_other_opening(record: &Arrived, task: TaskId, opening: &Opening) -> bool {
     record.key.strip_prefix(TASK.as_bytes()) == Some(task.0.as_bytes()) && record.value != opening.name.as_bytes()

@@ -79,6 +79,21 @@ impl KafkaTask {
         Err(error)
     }
 
+    /// What a failure of polling means. Where the group says that another has this member's name, that may be this process itself, which was not
+    /// heard of for long and came back; whether it is another, the session knows.
+    fn judge(&mut self, error: LogError) -> LogError {
+        const DOING: &str = "joining the processes that share a task again";
+        if !(self.inputs.are_divided() && matches!(error, LogError::Fenced { .. })) {
+            return error;
+        }
+        let again = register::prove(&self.session, &self.log.names, self.id)
+            .and_then(|()| self.inputs.rewind().map_err(|error| failure::outside(DOING, None, &error)));
+        match again {
+            Ok(()) => LogError::Retry { doing: DOING, cause: "this process was not heard of for long".to_owned() },
+            Err(error) => error,
+        }
+    }
+
     fn check_usable(&self) -> Result<(), LogError> {
         if self.is_fenced || self.inputs.is_fenced {
             return Err(LogError::Fenced { task: self.id });
@@ -157,12 +172,19 @@ impl Task for KafkaTask {
             return self.end(error);
         }
         let (mut budget, mut records) = (Budget::new(limits), Vec::new());
-        self.inputs.wait_for_group().or_else(|error| self.end(error))?;
+        self.inputs.wait_for_group().map_err(|error| self.judge(error)).or_else(|error| self.end(error))?;
         let polled =
             self.inputs.gather(&mut budget, &mut records).map_err(|error| failure::outside("reading records", Some(self.id), &error));
         let polled = polled.and_then(|()| {
             if records.is_empty() && !budget.is_spent() { self.inputs.confirm_empty(&mut budget, &mut records) } else { Ok(()) }
         });
+        let polled = match polled {
+            Err(error @ LogError::Fenced { .. }) if self.inputs.are_divided() => {
+                records.clear();
+                Err(self.judge(error))
+            }
+            polled => polled,
+        };
         self.check_usable()?;
         match polled {
             // What was taken is given. What may succeed later is met again.

@@ -35,14 +35,22 @@ impl DeltaWriter {
     pub async fn open(root: &TableRoot, kind: Kind, topic: Topic, partitions: u32) -> Result<Self, SinkError> {
         let url = root.table_url(kind.name());
         let mut table = delta_table(root.store(), &url).map_err(SinkError::delta("opening", kind.name()))?;
-        let exists = table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()))?;
-        match exists {
-            true => table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?,
-            false => table = create(table, kind, root.history()).await?,
+        let exists = async |table: &DeltaTable| table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()));
+        let mut existed = exists(&table).await?;
+        if !existed {
+            match create(table.clone(), kind, root.history()).await {
+                Ok(made) => table = made,
+                // Somebody else made it at the same time.
+                Err(_) if exists(&table).await? => existed = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if existed {
+            table.load().await.map_err(|error| SinkError::Damaged { table: kind.name(), cause: error.to_string() })?;
         }
         let positions = (0..partitions).map(|partition| (partition, 0)).collect();
         let mut writer = Self { kind, topic, root: root.clone(), table, files: BTreeMap::new(), positions };
-        if exists {
+        if existed {
             writer.positions = writer.read_positions().await?;
             writer.files = writer.read_files()?;
             writer.add_new_columns().await?;

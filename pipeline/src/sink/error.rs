@@ -48,7 +48,7 @@ pub enum SinkError {
         end: u64,
     },
     /// Another process writes this table.
-    #[error("another process wrote to table {table} at the same time; only one may: this one stops")]
+    #[error("another process wrote to table {table} at the same time: nothing of this write is in it, and it is to be looked at anew")]
     Superseded {
         /// The table.
         table: &'static str,
