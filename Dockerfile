@@ -25,9 +25,10 @@ LABEL org.opencontainers.image.title="cloudigrade" \
       org.opencontainers.image.description="How long, how many and how large the EC2 instances in AWS accounts were" \
       org.opencontainers.image.source="https://github.com/cloudigrade/cloudigrade" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The certificates of those who AWS's and Kafka's are signed by. The user is a number, which orchestrators can tell is not root.
+# The certificates of those who sign AWS's and brokers', and the library that Kafka's client has TLS from. The user is a number, which
+# orchestrators can tell is not root.
 RUN apt-get update && \
-    apt-get install --yes --no-install-recommends ca-certificates && \
+    apt-get install --yes --no-install-recommends ca-certificates libssl3 && \
     rm -rf /var/lib/apt/lists/* && \
     install -d --owner=10001 --group=10001 /data
 COPY LICENSE /usr/share/doc/cloudigrade/LICENSE

@@ -1,9 +1,8 @@
-"""What the tests of the deployment share: the files as they are parsed by those who know their form, and the program's own word on its options.
+"""What the tests of the deployment share: the files, and what the program measures.
 
 No engine of containers is needed: what can be known without running anything is held against the files of this repository."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "readers"))
 
-import cloudigrade  # noqa: E402
 from rust_metrics import Metrics  # noqa: E402
 
 DEPLOY = REPOSITORY / "deploy"
@@ -56,13 +54,3 @@ def alerts() -> list[dict[str, Any]]:
     """The rules of all groups."""
     groups = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
-
-
-@pytest.fixture(scope="session")
-def help_of_run() -> str:
-    """How the program describes `run`."""
-    asked = subprocess.run([cloudigrade.BINARY, "run", "--help"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
-    if asked.returncode == 2 and "unrecognized subcommand" in asked.stderr:
-        pytest.skip(f"{cloudigrade.BINARY} HAS NO COMMAND `run`: ITS ROLES AND CONFIGURATION CANNOT BE HELD AGAINST THE COMPOSITION")
-    assert asked.returncode == 0, asked.stderr
-    return asked.stdout

@@ -82,7 +82,7 @@ def is_sent(path: str) -> bool:
     return sent
 
 
-def test_it_is_built_in_one_stage_and_runs_in_another_of_the_same_release(commands: list[dockerfile.Command], image: list[dockerfile.Command]) -> None:
+def test_it_runs_on_the_release_that_it_is_built_on(commands: list[dockerfile.Command], image: list[dockerfile.Command]) -> None:
     bases = [PINNED.fullmatch(each.value[0]) for each in commands if each.cmd == "FROM"]
     assert all(bases) and len(bases) == 2
     assert [base["name"] for base in bases] == ["rust", "debian"]
@@ -157,8 +157,7 @@ def test_all_that_is_compiled_is_copied(stages: dict[str, list[dockerfile.Comman
                 assert inside.split("/")[0] in sources, f"{path} includes {inside}"
 
 
-def test_features_exist(stages: dict[str, list[dockerfile.Command]], help_of_run: str) -> None:
-    del help_of_run  # The feature comes with the roles.
+def test_features_exist(stages: dict[str, list[dockerfile.Command]]) -> None:
     [build] = [each.original for each in stages["builder"] if each.cmd == "RUN"]
     for line in re.findall(r"cargo build ([^&]*)", build):
         package = re.search(r"--package (\S+)", line)

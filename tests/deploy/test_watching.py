@@ -71,7 +71,8 @@ def test_every_label_exists_and_has_the_value_that_is_asked_for(all_named: dict[
     labels = known(metrics)
     wrong = []
     for where, found in all_named.items():
-        wrong += [f"{where}: {each.metric} has no {name}" for each in found.selectors for name, _, _ in each.labels if name not in labels[each.metric]]
+        for each in found.selectors:
+            wrong += [f"{where}: {each.metric} has no {name}" for name, _, _ in each.labels if name not in labels[each.metric]]
         for grouped, of in found.groupings:
             has = set().union(*(labels[metric] for metric in of))
             wrong += [f"{where}: {of} have no {name}" for name in grouped if name not in has]
