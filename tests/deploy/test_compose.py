@@ -211,8 +211,8 @@ def test_stopping_has_the_time_that_it_takes(config: dict[str, Any], processes: 
         assert seconds(process["stop_grace_period"]) > seconds(config["serve"]["shutdown_limit"]), name
 
 
-def test_processes_ask_themselves_whether_they_are_ready(processes: dict[str, Any]) -> None:
-    # The alert on processes that are not ready counts these answers.
+def test_a_process_is_healthy_when_it_is_ready(processes: dict[str, Any]) -> None:
+    # So that `--wait` and those that wait for it begin when it works.
     for name, process in processes.items():
         assert process["healthcheck"]["test"] == ["CMD", "healthcheck", "/readyz"], name
 
