@@ -52,7 +52,7 @@ pub async fn run(data: &DataFolder, args: &Serve, roles: &Roles, config: &Config
         false => None,
     };
     let watched = Watched {
-        metrics: Arc::new(move || recorder.render()),
+        metrics: measured(recorder, readiness.clone()),
         problems: Arc::new(move || {
             readiness.problems(now()).into_iter().map(|problem| serde_json::to_value(problem).unwrap_or_default()).collect()
         }),
@@ -103,6 +103,14 @@ pub async fn run(data: &DataFolder, args: &Serve, roles: &Roles, config: &Config
 
 /// Something that ends.
 type Ends<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What gives the text of `/metrics`. How many problems `/readyz` would tell at that moment is in it, so that whoever reads it need not ask both.
+fn measured(recorder: PrometheusHandle, readiness: Readiness) -> Arc<dyn Fn() -> String + Send + Sync> {
+    Arc::new(move || {
+        metrics::gauge!("cloudigrade_problems").set(readiness.problems(now()).len() as f64);
+        recorder.render()
+    })
+}
 
 /// How resources are answered, as the operator decided.
 fn rest_options(config: &Config, has_no_users: bool) -> RestOptions {
