@@ -191,7 +191,9 @@ pub enum LogError {
         cause: String,
     },
     /// Another task with this name was opened, or this one was away for longer than its transaction may take. It is over.
-    #[error("{task} was taken over by another process, or was away for too long; this one must stop")]
+    #[error(
+        "{task} was taken over by another process, which has the same name (kafka.member), or was away for too long; this one must stop"
+    )]
     Fenced {
         /// The task.
         task: TaskId,

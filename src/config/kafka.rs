@@ -63,6 +63,6 @@ impl Kafka {
             format!("kafka.min_in_sync is {}, of {} replicas (kafka.replication)", self.min_in_sync, self.replication),
         );
         let seconds = self.session_timeout.as_secs();
-        hold((1..=1800).contains(&seconds), format!("kafka.session_timeout is {seconds} s: choose 6s to 30m, as brokers allow"));
+        hold((6..=1800).contains(&seconds), format!("kafka.session_timeout is {seconds} s: choose 6s to 30m, as brokers allow"));
     }
 }

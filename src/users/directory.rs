@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::log::DataLog;
 use cloudigrade_connectors::source::Committer;
-use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_connectors::source::committer::commit;
+use cloudigrade_pipeline::log::{Log, LogError, StateRead, TaskSpec};
 use cloudigrade_query::rest::backend::{NewToken, NewUser, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::{Token, TokenScope, User, UtcSecond};
@@ -20,10 +20,13 @@ use super::secret::Secret;
 use super::stored::{self, Edit};
 use super::token;
 use crate::limits::{PASSWORD_BYTES_MAX, TOKENS_FORGOTTEN_AT_ONCE, TOKENS_MAX, TOKENS_PER_USER_MAX, USERS_MAX};
+use crate::log::{DataLog, DataTask};
 
 /// Users and tokens, as this process knows them.
 pub struct Directory {
     known: RwLock<Known>,
+    /// The log, where other processes write to it as well.
+    shared: Option<DataLog>,
     /// Held by whoever changes something, from the look at what there is until it is changed.
     changing: Arc<tokio::sync::Mutex<()>>,
     committer: Committer,
@@ -33,15 +36,28 @@ pub struct Directory {
     now: fn() -> UtcSecond,
 }
 
+/// What whoever changes users has alone, of all processes that write to the log.
+const ALONE: TaskSpec = TaskSpec::alone("users", &[]);
+/// How often it is tried to have it: servers that try at the same moment get in each other's way.
+const OPENED_AGAIN_MAX: usize = 8;
+
+/// Held from the look at what there is until it is changed.
+struct Changing {
+    _one: OwnedMutexGuard<()>,
+    /// What other processes are held off by.
+    alone: Option<DataTask>,
+}
+
 impl Directory {
     /// Reads what the log has. `now` is the wall clock.
     ///
     /// # Errors
     /// Those of reading the log, and of a system without random numbers.
     pub fn open(log: &DataLog, committer: Committer, token_lifetime: Duration, now: fn() -> UtcSecond) -> anyhow::Result<Arc<Self>> {
-        let known = read(log)?;
+        let known = read(log, log.partitions())?;
         Ok(Arc::new(Self {
             known: RwLock::new(known),
+            shared: log.is_shared().then(|| log.clone()),
             changing: Arc::default(),
             committer,
             hasher: Hasher::new()?,
@@ -60,7 +76,7 @@ impl Directory {
         let (directory, log) = (Arc::clone(self), log.clone());
         let again = tokio::task::spawn_blocking(move || {
             let _changing = changing;
-            let known = read(&log)?;
+            let known = read(&log, log.partitions())?;
             *directory.known.write().unwrap_or_else(PoisonError::into_inner) = known;
             Ok(())
         });
@@ -190,13 +206,13 @@ impl Directory {
     /// # Errors
     /// [`Refused::NotFound`] where there is no such user.
     pub async fn revoke_all(self: &Arc<Self>, name: &str, by: &str) -> Result<usize, Refused> {
-        let changing = self.change().await;
+        let changing = self.change_alone().await?;
         let user = self.user(name).ok_or(Refused::NotFound { what: "user" })?;
         let now = (self.now)();
         let mut edits: Vec<Edit> = self.tokens(name).into_iter().map(|token| Edit::Revoke(token, now)).collect();
         let revoked = edits.len();
         edits.push(Edit::PutUser(User { changed_at: now, changed_by: by.to_owned(), ..logins_ended(user) }));
-        self.write(changing, edits).await?;
+        self.write_alone(changing, edits).await?;
         Ok(revoked)
     }
 
@@ -222,7 +238,7 @@ impl Directory {
         // Before the password is hashed: what is refused then anyhow need not take as long.
         self.known(|known| is_free(known, &new))?;
         let password_hash = self.hasher.hash(Secret::new(new.password.clone())).await?;
-        let changing = self.change().await;
+        let changing = self.change_alone().await?;
         self.known(|known| is_free(known, &new))?;
         let NewUser { name, tenant, email, superuser, .. } = new;
         let now = (self.now)();
@@ -240,7 +256,7 @@ impl Directory {
             logins_ended: 0,
         };
         let made = info(&user);
-        self.write(changing, vec![Edit::PutUser(user)]).await?;
+        self.write_alone(changing, vec![Edit::PutUser(user)]).await?;
         Ok(made)
     }
 
@@ -249,12 +265,12 @@ impl Directory {
     /// # Errors
     /// [`Refused::NotFound`].
     pub async fn disable(self: &Arc<Self>, name: &str, disabled: bool, by: &str) -> Result<UserInfo, Refused> {
-        let changing = self.change().await;
+        let changing = self.change_alone().await?;
         let user = self.user(name).ok_or(Refused::NotFound { what: "user" })?;
         let user = if disabled { logins_ended(user) } else { user };
         let user = User { disabled, changed_at: (self.now)(), changed_by: by.to_owned(), ..user };
         let changed = info(&user);
-        self.write(changing, vec![Edit::PutUser(user)]).await?;
+        self.write_alone(changing, vec![Edit::PutUser(user)]).await?;
         Ok(changed)
     }
 
@@ -267,13 +283,13 @@ impl Directory {
         let unknown = || Refused::NotFound { what: "user" };
         self.user(name).ok_or_else(unknown)?;
         let password_hash = self.hasher.hash(password).await?;
-        let changing = self.change().await;
+        let changing = self.change_alone().await?;
         let user = self.user(name).ok_or_else(unknown)?;
         let now = (self.now)();
         let mut edits: Vec<Edit> = self.tokens(name).into_iter().map(|token| Edit::Revoke(token, now)).collect();
         let changed = User { password_hash, tokens_from: now, changed_at: now, changed_by: by.to_owned(), ..logins_ended(user) };
         edits.push(Edit::PutUser(changed));
-        self.write(changing, edits).await
+        self.write_alone(changing, edits).await
     }
 
     /// Forgets tokens that have expired; gives how many.
@@ -310,14 +326,52 @@ impl Directory {
         Arc::clone(&self.changing).lock_owned().await
     }
 
+    /// For changes that rest on what there is, of whoever made it: a name is given once. Where other processes write as well, what they wrote is
+    /// read, and whoever does this after us has our write refused.
+    async fn change_alone(self: &Arc<Self>) -> Result<Changing, Refused> {
+        let one = self.change().await;
+        let Some(log) = self.shared.clone() else { return Ok(Changing { _one: one, alone: None }) };
+        let directory = Arc::clone(self);
+        let opened = tokio::task::spawn_blocking(move || {
+            let (partitions, all): (u32, Vec<u32>) = (log.partitions(), (0..log.partitions()).collect());
+            let task = (1..OPENED_AGAIN_MAX).find_map(|_| match log.open_task(ALONE, &all) {
+                Err(LogError::Retry { .. }) => None,
+                opened => Some(opened),
+            });
+            let task = task.unwrap_or_else(|| log.open_task(ALONE, &all))?;
+            *directory.known.write().unwrap_or_else(PoisonError::into_inner) = read(&task, partitions)?;
+            Ok::<_, LogError>(Changing { _one: one, alone: Some(task) })
+        });
+        opened.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    }
+
+    /// As [`Self::write`], of what [`Self::change_alone`] allowed.
+    async fn write_alone(self: &Arc<Self>, changing: Changing, edits: Vec<Edit>) -> Result<(), Refused> {
+        let Changing { _one: one, alone } = changing;
+        let Some(mut task) = alone else { return self.write(one, edits).await };
+        let (directory, partitions, now) = (Arc::clone(self), self.shared.as_ref().map_or(1, Log::partitions), (self.now)());
+        let written = tokio::task::spawn_blocking(move || {
+            let _one = one;
+            match commit(&mut task, partitions, vec![stored::entry(&edits)?], now) {
+                Err(LogError::Fenced { .. }) => return Ok(false),
+                committed => committed?,
+            }
+            let mut known = directory.known.write().unwrap_or_else(PoisonError::into_inner);
+            edits.into_iter().for_each(|edit| edit.apply(&mut known));
+            Ok::<_, LogError>(true)
+        });
+        match written.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))? {
+            true => Ok(()),
+            false => Err(Refused::Unsupported {
+                message: "another server changed users at the same moment, so this was not done: try again".to_owned(),
+            }),
+        }
+    }
+
     /// Makes changes durable, and then known. It does so to the end, whether or not the caller still waits: what is in the log and what is
     /// in memory must not differ.
     async fn write(self: &Arc<Self>, changing: OwnedMutexGuard<()>, edits: Vec<Edit>) -> Result<(), Refused> {
         let directory = Arc::clone(self);
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, "a change of users or tokens was not made");
-            Refused::Failed
-        };
         let written = tokio::spawn(async move {
             let _changing = changing;
             let entry = stored::entry(&edits).map_err(|error| failed(&error))?;
@@ -330,10 +384,15 @@ impl Directory {
     }
 }
 
-fn read(log: &DataLog) -> Result<Known, LogError> {
+fn failed(error: &dyn std::fmt::Display) -> Refused {
+    tracing::error!(%error, "a change of users or tokens was not made");
+    Refused::Failed
+}
+
+fn read(state: &dyn StateRead, partitions: u32) -> Result<Known, LogError> {
     let mut known = Known::default();
-    for partition in 0..log.partitions() {
-        stored::read(log, partition, &mut known)?;
+    for partition in 0..partitions {
+        stored::read(state, partition, &mut known)?;
     }
     Ok(known)
 }

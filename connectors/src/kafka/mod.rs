@@ -121,8 +121,12 @@ pub enum OpenError {
         expected: String,
     },
     /// The log has another number of partitions.
-    #[error("the log has {found} partitions, not {expected}; the number never changes")]
+    #[error(
+        "{topic} has {found} partitions, not {expected}: the number never changes, since keys would move; set kafka.partitions to what the log was made with"
+    )]
     Partitions {
+        /// Which topic tells so.
+        topic: String,
         /// How many it has.
         found: u32,
         /// How many were asked for.
@@ -192,7 +196,10 @@ impl KafkaLog {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: KafkaOptions) -> Result<Self, OpenError> {
-        for (what, name) in [("what the names of topics begin with", &options.prefix), ("the name of a member", &options.member)] {
+        for (what, name) in [
+            ("what the names of topics begin with (kafka.prefix)", &options.prefix),
+            ("the name of a member (kafka.member)", &options.member),
+        ] {
             if !names::is_valid(name) {
                 return Err(OpenError::Name { what, name: name.clone() });
             }

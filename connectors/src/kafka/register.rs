@@ -134,7 +134,11 @@ fn about_now(parts: &Parts) -> Result<About, OpenError> {
         return Err(OpenError::Newer { found: about.format, known: FORMAT });
     }
     if about.partitions != parts.options.partitions.get() {
-        return Err(OpenError::Partitions { found: about.partitions, expected: parts.options.partitions.get() });
+        return Err(OpenError::Partitions {
+            topic: parts.names.register(),
+            found: about.partitions,
+            expected: parts.options.partitions.get(),
+        });
     }
     Ok(about)
 }

@@ -93,6 +93,13 @@ fn make(parts: &Parts, admin: &AdminClient<Quiet>, missing: &[&Wanted]) -> Resul
         match topic {
             // Somebody else makes them too.
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, RDKafkaErrorCode::InvalidReplicationFactor)) => {
+                let cause = format!(
+                    "{name} cannot be made with {} replicas: there are fewer brokers (kafka.replication)",
+                    parts.options.replication
+                );
+                return Err(OpenError::Topics { cause });
+            }
             Err((name, code)) => return Err(OpenError::Topics { cause: format!("{name} cannot be made: {code}") }),
         }
     }
@@ -108,7 +115,8 @@ fn check_shape(parts: &Parts, topic: &Wanted, found: &BTreeMap<String, (usize, u
         expected,
     };
     if partitions != topic.partitions as usize {
-        return Err(differs("partitions", partitions, topic.partitions.to_string()));
+        let found = u32::try_from(partitions).unwrap_or(u32::MAX);
+        return Err(OpenError::Partitions { topic: topic.name.clone(), found, expected: topic.partitions });
     }
     if replicas < usize::from(parts.options.replication.get()) {
         return Err(differs("replicas", replicas, format!("at least {}", parts.options.replication)));

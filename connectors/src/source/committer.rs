@@ -179,7 +179,11 @@ fn run<T: Task>(mut task: T, partitions: u32, mut waiting: mpsc::Receiver<Waitin
     Ok(())
 }
 
-fn commit<T: Task>(task: &mut T, partitions: u32, entries: Vec<Entry>, now: UtcSecond) -> Result<(), LogError> {
+/// Commits entries by a task of one's own, all of them or none.
+///
+/// # Errors
+/// Those of [`Task::commit`], and of reading state.
+pub fn commit<T: Task>(task: &mut T, partitions: u32, entries: Vec<Entry>, now: UtcSecond) -> Result<(), LogError> {
     let mut cx = Cx::new(&*task, partitions);
     entries.into_iter().try_for_each(|entry| entry.put_into(&mut cx, partitions, now))?;
     let (txn, _) = cx.finish();

@@ -32,12 +32,16 @@ fn what_topics_are_is_checked_when_the_log_is_opened() {
     let refused = |options: KafkaOptions| KafkaLog::open(options).unwrap_err();
     let differs =
         |error: OpenError, what: &str| assert!(matches!(&error, OpenError::TopicDiffers { what: found, .. } if *found == what), "{error}");
-    differs(refused(KafkaOptions { partitions: NonZeroU32::new(8).unwrap(), ..options.clone() }), "partitions");
+    let other = refused(KafkaOptions { partitions: NonZeroU32::new(8).unwrap(), ..options.clone() });
+    assert!(matches!(other, OpenError::Partitions { found: 4, expected: 8, .. }), "{other}");
     differs(refused(KafkaOptions { replication: NonZeroU16::new(3).unwrap(), ..options.clone() }), "replicas");
     let (admin, name) = (admin(&bootstrap), format!("{prefix}power.events"));
-    let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("retention.ms", "1000");
-    block_on(admin.alter_configs(&[change], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
-    differs(refused(options), "retention.ms");
+    let change = |setting, value| {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set(setting, value);
+        block_on(admin.alter_configs(&[change], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
+    };
+    change("cleanup.policy", "compact");
+    differs(refused(options), "cleanup.policy");
 }
 
 #[test]
