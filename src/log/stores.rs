@@ -29,7 +29,7 @@ mod tests {
                 named(&path, found);
             } else if name.ends_with(".rs") && name != "tests.rs" {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]").next().unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
                 found.extend(code.split("Store = Store(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
             }
         }
