@@ -42,8 +42,8 @@ impl Shared {
                 }
                 Err(error) => {
                     drop(places);
-                    self.not_received(&error);
                     let rest = backoff;
+                    self.not_received(&error, rest == QUEUE_BACKOFF_MAX);
                     backoff = (backoff * 2).min(QUEUE_BACKOFF_MAX);
                     Some(rest)
                 }
@@ -94,11 +94,12 @@ impl Shared {
         counted::received(&ages);
     }
 
-    fn not_received(&self, error: &QueueError) {
+    /// What passes by itself is no matter for anybody, unless it has not for so long that nothing is waited longer for.
+    fn not_received(&self, error: &QueueError, lasts: bool) {
         counted::queue_error();
         tracing::warn!(queue = self.options.queue_url, %error, "the queue gives no messages; trying again");
         if let QueueError::Failed { failure } = error
-            && !error.is_transient()
+            && (lasts || !error.is_transient())
         {
             let code = failure.code.as_deref().unwrap_or("NotSent");
             let message = format!("{}: {error}", self.options.queue_url);

@@ -7,6 +7,7 @@ use cloudigrade_schemas::DeadLetterReason;
 use serde_json::json;
 
 use crate::limits::BACKOFF_MAX;
+use crate::source::sqs::clock::Clock;
 use crate::source::sqs::tests::world::{Answer, World, denied, failure, gzip, key, log_file, notify, throttled, uri};
 
 /// A little more than a message rests at most.
@@ -204,6 +205,21 @@ async fn a_queue_that_refuses_degrades_readiness_until_it_answers() {
     let running = world.start();
     world.until("it is told", || !world.problems().is_empty()).await;
     assert!(world.problems()[0].starts_with("queue trail-queue AccessDenied https://sqs.us-east-1"), "{:?}", world.problems());
+    world.deliver("e1");
+    world.until_stepping("it is deleted", Duration::from_secs(1), || world.queue.left() == 0).await;
+    running.stop(&world).await.unwrap();
+    assert_eq!(world.problems(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_reached_for_long_degrades_readiness_and_not_at_once() {
+    let world = World::new();
+    // One second, two, ... up to a minute: the seventh wait is as long as any.
+    world.queue.fail_receives(std::iter::repeat_with(throttled).take(8));
+    let running = world.start();
+    let begun = world.clock.elapsed();
+    world.until_stepping("it is told", Duration::from_secs(1), || !world.problems().is_empty()).await;
+    assert!(world.clock.elapsed() - begun > Duration::from_secs(30), "it was told at once");
     world.deliver("e1");
     world.until_stepping("it is deleted", Duration::from_secs(1), || world.queue.left() == 0).await;
     running.stop(&world).await.unwrap();
