@@ -51,9 +51,13 @@ impl Process {
     }
 
     /// Waits until it has committed some batches.
-    pub(super) fn wait_for_commits(&mut self, commits: usize) {
-        let told = self.lines.by_ref().map_while(Result::ok).filter(|line| line.contains("committed")).take(commits).count();
-        assert_eq!(told, commits, "the process ended by itself");
+    fn wait_for_commits(&mut self, commits: usize) {
+        assert_eq!(self.commits(commits), commits, "the process ended by itself");
+    }
+
+    /// Waits until it has committed some batches, or has ended. Gives how many.
+    pub(super) fn commits(&mut self, commits: usize) -> usize {
+        self.lines.by_ref().map_while(Result::ok).filter(|line| line.contains("committed")).take(commits).count()
     }
 
     pub(super) fn signal(&self, signal: &str) {
