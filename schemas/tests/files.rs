@@ -95,7 +95,10 @@ fn the_asyncapi_document_describes_the_public_topics_by_their_schemas() {
         "info": {
             "title": "cloudigrade",
             "version": "1",
-            "description": "Topics that others may read. They change only by addition: who reads them must pass over what they do not know.",
+            "description": concat!(
+                "Topics that others may read. They change only by addition: who reads them must pass over what they do not know. ",
+                "On Kafka their names follow the log's prefix. A consumer to begin with: examples/consume_findings.py."
+            ),
             "license": {"name": "Apache-2.0"},
         },
         "channels": PUBLIC.into_iter().map(channel).collect::<serde_json::Map<_, _>>(),

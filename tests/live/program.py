@@ -1,4 +1,4 @@
-"""`cloudigrade serve` and its sister commands as their users run them."""
+"""`cloudigrade serve`, or another command that lasts, and its sister commands as their users run them."""
 
 import json
 import os
@@ -32,6 +32,7 @@ class Program:
     url: str = ""
     starts: int = 0
     verbose: bool = False  # whether the server logs requests
+    command: tuple[str, ...] = ("serve",)
 
     @property
     def data(self) -> Path:
@@ -75,7 +76,7 @@ class Program:
         assert self.process is None
         self.starts += 1
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDIGRADE", "AWS_"))}
-        command = [cloudigrade.BINARY, "serve", "--config", str(self.config_file), "--data", str(self.data), *(["-v"] if self.verbose else [])]
+        command = [cloudigrade.BINARY, *self.command, "--config", str(self.config_file), "--data", str(self.data), *(["-v"] if self.verbose else [])]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env={**inherited, **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 
@@ -92,7 +93,7 @@ class Program:
         """A server that ended is a failure that no waiting mends."""
         if self.process is not None and (code := self.process.poll()) is not None:
             self.process = None
-            raise RuntimeError(f"serve ended with {code}:\n{self.log.read_text()}")
+            raise RuntimeError(f"{' '.join(self.command)} ended with {code}:\n{self.log.read_text()}")
 
     def stop(self) -> str:
         """Stops the server as an operator does, and gives what it said."""
@@ -101,7 +102,7 @@ class Program:
         code = self.process.wait(STOP_SECONDS)
         self.process = None
         said = self.log.read_text()
-        assert code == 0, f"serve ended with {code}:\n{said}"
+        assert code == 0, f"{' '.join(self.command)} ended with {code}:\n{said}"
         return said
 
     def kill(self) -> None:

@@ -1,0 +1,108 @@
+"""A broker of Apache Kafka: one node, on free ports, in a folder of its own, and gone with this process."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from aws import end_with_parent, until
+from cloudigrade import TARGET
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+START_SECONDS = 120
+JAVA = ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/data
+auto.create.topics.enable=false
+num.network.threads=2
+num.io.threads=2
+num.recovery.threads.per.data.dir=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=2097152
+"""
+
+
+def jars() -> Path:
+    """Where the broker's jars are. Without them, or without Java, the test is skipped, loudly, and fails in CI."""
+    folder = TARGET / "testbed" / "kafka"
+    if not (folder / "stamp").is_file() or not shutil.which("java"):
+        absent = "Apache Kafka or Java is missing: nothing of several processes on one log was tested; run scripts/need-broker"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(absent)
+    return folder
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Broker:
+    """A broker that was formatted, and not started."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepares its folder."""
+        self.folder, self.jars = folder, jars()
+        self.port, controller = free_ports(2)
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "server.properties").write_text(PROPERTIES.format(folder=folder, port=self.port, controller=controller))
+        formatted = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"), capture_output=True)
+        assert formatted.returncode == 0, formatted.stderr.decode()
+
+    def _java(self, name: str, *args: str) -> list[str]:
+        return [*JAVA, "-cp", f"{self.jars}/*", name, *args, str(self.folder / "server.properties")]
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> "Broker":
+        """Starts it, again after `kill`, and waits until it answers."""
+        with (self.folder / "out").open("ab") as out:
+            command = self._java("kafka.Kafka")
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=end_with_parent)
+        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+
+        def answers() -> bool:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Apache Kafka ended: {(self.folder / 'out').read_text()[-4000:]}")
+            try:
+                return bool(client.list_topics(timeout=1).brokers)
+            except KafkaException:
+                return False
+
+        until("Apache Kafka to answer", answers, START_SECONDS)
+        return self
+
+    def kill(self) -> None:
+        """Ends it as a power cut does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None

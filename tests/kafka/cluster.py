@@ -1,0 +1,83 @@
+"""Processes that share one log on Kafka, each with a name and a data folder of its own."""
+
+import json
+import os
+import signal
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aws import TrailBucket
+from program import Program
+
+# Few, so that a log is made in seconds; what a key's partition is matters to nobody.
+PARTITIONS = 4
+# The shortest that brokers allow by themselves.
+SESSION_TIMEOUT = "6s"
+
+
+@dataclass
+class Member(Program):
+    """One process: `run ROLE...`, or `serve`."""
+
+    name: str = "member"
+    tables: Path = Path("tables")
+    kafka: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What makes it a member."""
+        return {**super().env, "CLOUDIGRADE_LOG": "kafka", "CLOUDIGRADE_TABLES": str(self.tables)}
+
+    def configure(self, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> "Member":
+        """As any program, with the log on Kafka."""
+        super().configure(bucket, **{**sections, "kafka": {**self.kafka, **sections.get("kafka", {})}})
+        return self
+
+    def digest(self) -> dict[str, tuple[int, str]]:
+        """What the tables say, as a number of rows and a hash for each."""
+        return {row["table"]: (row["rows"], row["digest"]) for row in self.rows("tables", "digest")}
+
+    def pause(self) -> None:
+        """Stops it in the middle of whatever it does, as a machine does that swaps or is moved."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Lets it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+@dataclass
+class Cluster:
+    """A log of its own in a Kafka cluster, and the processes that have it."""
+
+    folder: Path
+    bootstrap: str
+    endpoint: str
+    partitions: int = PARTITIONS
+    prefix: str = field(default_factory=lambda: f"t-{os.getpid()}-{uuid.uuid4().hex[:8]}.")
+    members: dict[str, Member] = field(default_factory=dict)
+
+    @property
+    def kafka(self) -> dict[str, Any]:
+        """The section `[kafka]`."""
+        of_one_broker = {"replication": 1, "min_in_sync": 1, "session_timeout": SESSION_TIMEOUT}
+        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **of_one_broker}
+
+    def member(self, name: str, *command: str, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> Member:
+        """A process of that name, configured and not started."""
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        kafka = {**self.kafka, "member": name}
+        member = Member(folder, self.endpoint, command=command or ("serve",), name=name, tables=self.folder / "tables", kafka=kafka)
+        member.configure(bucket, **sections)
+        self.members[name] = member
+        return member
+
+    def end(self) -> None:
+        """Leaves nothing behind."""
+        for member in self.members.values():
+            member.end()

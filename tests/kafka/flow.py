@@ -1,0 +1,138 @@
+"""A corpus on its way through the processes of a log, while they and their broker suffer what the dice say."""
+
+import os
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aws import TrailBucket, until
+from cluster import Cluster, Member
+from corpus import Corpus, Digest
+from program import IN_USE
+
+# So that what a killed source had comes back within the test.
+VISIBILITY = {"visibility_timeout": "10s"}
+FINISH_SECONDS = 150.0
+
+
+@dataclass
+class Flow:
+    """Processes that fold a corpus into tables. It comes through a queue, or into a folder that is listed."""
+
+    cluster: Cluster
+    corpus: Corpus
+    dice: random.Random
+    bucket: TrailBucket | None = None
+    left: list[tuple[str, bytes]] = field(default_factory=list)
+    ended: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """All is still to be put."""
+        self.left = self.corpus.files(self.dice)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that is listed where there is no queue."""
+        return self.cluster.folder / "logs"
+
+    @property
+    def source(self) -> dict[str, dict[str, Any]]:
+        """Where the corpus comes from, as the configuration says it."""
+        if self.bucket is not None:
+            return {"source__sqs": VISIBILITY}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return {"source": {"kind": "list"}, "source__list": {"places": [str(self.folder)], "interval": "1s", "full_every": "2s"}}
+
+    def start(self, **commands: str) -> "Flow":
+        """Starts processes, each by its name and command. The first makes the log."""
+        for name, command in commands.items():
+            self.cluster.member(name, *command.split(), bucket=self.bucket, **self.source).start()
+        return self
+
+    def __getitem__(self, name: str) -> Member:
+        """A process."""
+        return self.cluster.members[name]
+
+    def put(self, share: float = 1.0) -> None:
+        """Puts a share of what is still to be put."""
+        now = self.left[: max(1, round(len(self.left) * share))]
+        del self.left[: len(now)]
+        for key, body in now:
+            if self.bucket is not None:
+                self.bucket.put(key, body)
+            else:
+                part = self.cluster.folder / "part"
+                part.write_bytes(body)
+                (self.folder / key).parent.mkdir(parents=True, exist_ok=True)
+                os.rename(part, self.folder / key)
+
+    def moment(self, most: float = 1.0) -> None:
+        """Lets a moment pass, of the dice's choice: nothing is waited for."""
+        time.sleep(self.dice.uniform(0, most))
+
+    def kill(self, name: str) -> None:
+        """Kills a process, and starts it again with what it had, without waiting until it is ready."""
+        self[name].kill()
+        self[name].start(ready=False)
+
+    def partitions(self, *names: str) -> float:
+        """How many partitions processes have, of all tasks."""
+        return sum(self[name].metric("cloudigrade_kafka_partitions") for name in names)
+
+    def takes_all(self, name: str, partitions: float) -> None:
+        """Waits until a process has all partitions."""
+
+        def has_all() -> bool:
+            has = self.partitions(name)
+            assert has == partitions, f"{name} has {has} of {partitions} partitions"
+            return True
+
+        until(f"{name} to have all partitions", has_all)
+
+    def shows(self, share: float) -> None:
+        """Waits until the tables show a share of all events."""
+        table = "power_events"
+
+        def enough() -> bool:
+            rows, all_rows = self.digest()[table][0], self.corpus.digest[table][0]
+            assert rows >= share * all_rows, f"{rows} of {all_rows} events are in the tables"
+            return True
+
+        until("the tables to show events", enough, FINISH_SECONDS)
+
+    def revive(self) -> None:
+        """Starts processes again that ended by themselves, as who supervises them does, and keeps what they ended with."""
+        for name, member in self.cluster.members.items():
+            if member.process is not None and (code := member.process.poll()) is not None:
+                member.process = None
+                self.ended.append((name, code, member.log.read_text().splitlines()[-1]))
+                member.start(ready=False)
+
+    def digest(self) -> Digest:
+        """What the tables say."""
+        return next(iter(self.cluster.members.values())).digest()
+
+    def finish(self, seconds: float = FINISH_SECONDS) -> None:
+        """Waits until the tables say what a plain ingest says, and the queue is empty; then all stop as they are told to."""
+        self.put()
+        if self.bucket is not None:
+            self.bucket.show_hidden()
+
+        def done() -> bool:
+            self.revive()
+            depth = 0 if self.bucket is None else self.bucket.depth()
+            assert depth == 0, f"{depth} messages are in the queue"
+            digest = self.digest()
+            assert digest == self.corpus.digest, f"{digest} is in the tables and {self.corpus.digest} is wanted"
+            return True
+
+        until("the tables to say what a plain ingest says", done, seconds)
+        first = next(iter(self.cluster.members.values()))
+        assert first.rows("dead-letters", "list") == []
+        for member in self.cluster.members.values():
+            member.stop()
+        assert self.digest() == self.corpus.digest
+        # Who was away for too long says so; nobody fails in any other way.
+        assert all(code == IN_USE and said.endswith("this one must stop") for _, code, said in self.ended), self.ended
