@@ -3,6 +3,8 @@
 
 # Both stages are of one Debian release: what is linked in the first must find its libraries in the second.
 FROM rust:1.95-bookworm AS builder
+# Kafka's client is built by it; all else that it is built with is there.
+RUN apt-get update && apt-get install --yes --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # Only what is compiled, so that a change of documentation or tests compiles nothing anew.
 COPY Cargo.toml Cargo.lock ./

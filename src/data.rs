@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cloudigrade_connectors::doctor::Finding;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot};
 use cloudigrade_schemas::UtcSecond;
@@ -55,6 +56,11 @@ impl DataFolder {
     /// Opens the log, or makes it. Where it is in the data folder no other process can until it is dropped.
     pub fn open_log(&self, process: &Process) -> anyhow::Result<DataLog> {
         self.log.open(&self.folder, process)
+    }
+
+    /// Looks whether the cluster of a log on Kafka is as it must be, and changes nothing.
+    pub fn check_log(&self) -> Vec<Finding> {
+        self.log.check(&self.folder)
     }
 
     /// Whether there is a log. On Kafka it is made when it is opened.

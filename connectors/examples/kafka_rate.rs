@@ -11,7 +11,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::{Duration, Instant};
 
-use cloudigrade_connectors::kafka::{KafkaLog, KafkaOptions};
+use cloudigrade_connectors::kafka::{KafkaLog, KafkaOptions, Security};
 use cloudigrade_connectors::limits::KAFKA_SESSION_TIMEOUT;
 use cloudigrade_pipeline::engine::{Cx, Operator, step};
 use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Record, StateChange, StateRead, Store, Task, TaskSpec, Txn};
@@ -47,6 +47,9 @@ impl Operator for Pass {
 fn open(bootstrap: &str, prefix: &str, cache: &std::path::Path) -> KafkaLog {
     KafkaLog::open(KafkaOptions {
         bootstrap: bootstrap.to_owned(),
+        security: Security::default(),
+        client_id: "bench".to_owned(),
+        rack: None,
         prefix: prefix.to_owned(),
         member: "bench".to_owned(),
         session_timeout: KAFKA_SESSION_TIMEOUT,

@@ -322,6 +322,14 @@ pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
 pub const KAFKA_READER_FETCH_WAIT: Duration = Duration::from_millis(10);
 /// How long a broker may take to answer a request.
 pub const KAFKA_SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it is waited for word of a broker before it is heard what is in the way.
+pub const KAFKA_REACH_SLICE: Duration = Duration::from_millis(100);
+/// How long another broker may take to let this program in after one refused to.
+pub const KAFKA_REFUSED_MAX: Duration = Duration::from_secs(1);
+/// How long brokers should keep the positions of a group whose members are all away.
+pub const KAFKA_POSITIONS_KEPT_MIN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Bytes of a file with a secret.
+pub const KAFKA_SECRET_BYTES_MAX: u64 = 64 << 10;
 /// How long one call to Kafka may take with all that the library repeats inside.
 pub const KAFKA_CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a transaction may be open. What a process that died leaves open hides later records for this long, at most.

@@ -24,7 +24,9 @@ use crate::output::{Destination, message, print};
 
 /// Looks at all of it, and prints a row a check.
 pub async fn run(data: &DataFolder, args: &Doctor, config: &Config) -> anyhow::Result<Code> {
-    let mut findings = vec![data_folder(data).await];
+    let mut findings: Vec<Finding> = data_folder(data).await.into_iter().collect();
+    let looked_at = data.clone();
+    findings.extend(tokio::task::spawn_blocking(move || looked_at.check_log()).await?);
     findings.extend(tables(data).await);
     findings.extend(unread_trails(config));
     if config.collects() {
@@ -65,22 +67,25 @@ async fn check_places(sdk: &SdkConfig, list: &ListOptions) -> Vec<Finding> {
     findings
 }
 
-async fn data_folder(data: &DataFolder) -> Finding {
+/// Whether the folder's own log can be used; and whether a server answers here, wherever its log is.
+async fn data_folder(data: &DataFolder) -> Option<Finding> {
     let folder = data.folder().display().to_string();
     let request = Request { tenant: "default".to_owned(), by: "doctor".to_owned(), operation: Operation::List };
     match socket::ask(data.folder(), &Ask::Accounts(request)).await {
-        Ok(Some(Ok(_))) => return Finding::ok("data", folder, "a server has it, and answers"),
-        Ok(Some(Err(refusal))) => return Finding::failure("data", folder, refusal.detail, refusal.help),
-        Err(error) => return Finding::failure("data", folder, error.to_string(), "look at the server's messages"),
+        Ok(Some(Ok(_))) => return Some(Finding::ok("data", folder, "a server has it, and answers")),
+        Ok(Some(Err(refusal))) => return Some(Finding::failure("data", folder, refusal.detail, refusal.help)),
+        Err(error) => return Some(Finding::failure("data", folder, error.to_string(), "look at the server's messages")),
+        // Opening it would make it.
+        Ok(None) if data.is_shared() => return None,
         Ok(None) => {}
     }
     if !data.has_log() {
-        return Finding::warning("data", folder, "there is no log yet", "`cloudigrade ingest` or `cloudigrade serve` makes it");
+        return Some(Finding::warning("data", folder, "there is no log yet", "`cloudigrade ingest` or `cloudigrade serve` makes it"));
     }
-    match data.open_log(&Process::Command) {
+    Some(match data.open_log(&Process::Command) {
         Ok(_) => Finding::ok("data", folder, "the log opens"),
         Err(error) => Finding::failure("data", folder, message(&error), "mend that first: whatever reads or writes needs it"),
-    }
+    })
 }
 
 /// Whether the tables can be read, and what they say of the accounts.

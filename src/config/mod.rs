@@ -7,6 +7,7 @@ mod duration;
 mod faults;
 mod inspection;
 mod kafka;
+mod kafka_security;
 mod load;
 pub mod moment;
 mod sections;
@@ -14,5 +15,7 @@ mod unknown;
 
 pub use inspection::{Inspection, InspectionMode, Scanner};
 pub use kafka::Kafka;
+#[cfg(feature = "kafka")]
+pub use kafka_security::SaslMechanism;
 pub use load::{ConfigError, load};
 pub use sections::{Accounts, Config, LogFormat, SourceKind, Tables};

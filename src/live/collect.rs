@@ -29,7 +29,7 @@ use crate::data::now;
 /// How often is looked whether accounts have changed.
 const ACCOUNTS_EVERY: Duration = Duration::from_millis(500);
 /// What one of all sources does: to collect from accounts, and to look at completeness.
-const FINDING: TaskId = TaskId("source.leader");
+pub const LEADER: TaskId = TaskId("source.leader");
 /// How often is looked at completeness.
 const COMPLETENESS_EVERY: Duration = Duration::from_secs(20);
 /// How much of the time for stopping is left to the log and the tables when the source gives back what it has not finished.
@@ -51,7 +51,7 @@ impl Finding<'_> {
         if let Some(committer) = source {
             self.start_source(committer, parts).await?;
         }
-        let leading = source.map(|_| Leading::start(self.log, FINDING, parts, self.stop));
+        let leading = source.map(|_| Leading::start(self.log, LEADER, parts, self.stop));
         let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
         let mut collecting = Collecting::default();
         if let Some(settings) = &self.config.accounts {

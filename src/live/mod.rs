@@ -9,7 +9,7 @@
 //! Stopping goes the same way: sources first, then the committer, the operators, the tables. Each part waits for the one before it, so what
 //! was committed is folded and shown, and what was not is given back.
 
-mod collect;
+pub mod collect;
 pub mod inspect;
 mod lags;
 mod leading;

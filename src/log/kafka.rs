@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use cloudigrade_connectors::kafka::{CacheError, KafkaOptions, OpenError};
+use cloudigrade_connectors::doctor::Finding;
+use cloudigrade_connectors::kafka::{CacheError, KafkaOptions, OpenError, check_kafka};
 pub use cloudigrade_connectors::kafka::{KafkaLog, KafkaTask};
-use cloudigrade_pipeline::log::LogError;
+use cloudigrade_pipeline::log::{LogError, TaskId};
 
-use super::{Process, stores};
+use super::{Process, kafka_security, stores};
 use crate::config;
 use crate::exit::{Code, error};
+use crate::live::{collect, operators};
 
 /// Opens the log, or makes it. The cache of its state is in the folder, unless another is configured; a command, which ends soon, has it in
 /// memory.
@@ -19,10 +21,23 @@ pub fn open(kafka: &config::Kafka, folder: &Path, process: &Process) -> anyhow::
     KafkaLog::open(options(kafka, folder, process)?).map_err(|cause| error(code(&cause), cause.to_string()))
 }
 
+/// Looks whether the cluster is as the log needs it, and changes nothing.
+pub fn check(kafka: &config::Kafka, folder: &Path) -> Vec<Finding> {
+    let tasks = operators::TASKS.into_iter().chain([cloudigrade_inspect::TASK]).map(|task| task.id);
+    let groups: Vec<TaskId> = tasks.chain([collect::LEADER]).collect();
+    match options(kafka, folder, &Process::Command) {
+        Ok(options) => check_kafka(&options, &groups),
+        Err(error) => vec![Finding::failure("kafka", &kafka.bootstrap, error.to_string(), "mend the configuration")],
+    }
+}
+
 fn code(cause: &OpenError) -> Code {
     match cause {
-        OpenError::Name { .. } => Code::Usage,
-        OpenError::Unreachable { .. } | OpenError::Topics { .. } | OpenError::Cache(CacheError::Failed { .. }) => Code::Storage,
+        OpenError::Name { .. } | OpenError::Settings { .. } => Code::Usage,
+        OpenError::Unreachable { .. }
+        | OpenError::Refused { .. }
+        | OpenError::Topics { .. }
+        | OpenError::Cache(CacheError::Failed { .. }) => Code::Storage,
         OpenError::Log(LogError::Retry { .. } | LogError::Storage { .. }) => Code::Storage,
         OpenError::TopicDiffers { .. }
         | OpenError::Partitions { .. }
@@ -41,6 +56,9 @@ fn options(kafka: &config::Kafka, folder: &Path, process: &Process) -> anyhow::R
     };
     Ok(KafkaOptions {
         bootstrap: kafka.bootstrap.clone(),
+        security: kafka_security::security(kafka)?,
+        client_id: kafka.client_id.clone(),
+        rack: kafka.client_rack.clone(),
         prefix: kafka.prefix.clone(),
         member: format!("{member}.{}", process.name()),
         session_timeout: kafka.session_timeout,

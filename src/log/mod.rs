@@ -2,12 +2,15 @@
 
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 mod kafka;
+#[cfg(feature = "kafka")]
+mod kafka_security;
 pub mod lag;
 #[cfg_attr(not(feature = "kafka"), expect(dead_code))]
 mod stores;
 
 use std::path::Path;
 
+use cloudigrade_connectors::doctor::Finding;
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
 use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
@@ -70,6 +73,14 @@ macro_rules! whichever {
 }
 
 impl LogPlace {
+    /// Looks whether the cluster of a log on Kafka is as it must be, and changes nothing.
+    pub fn check(&self, folder: &Path) -> Vec<Finding> {
+        match self {
+            Self::Embedded => Vec::new(),
+            Self::Kafka(settings) => kafka::check(settings, folder),
+        }
+    }
+
     /// Opens the log, or makes it.
     ///
     /// # Errors

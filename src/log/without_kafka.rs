@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cloudigrade_connectors::doctor::Finding;
 use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 
@@ -16,13 +17,20 @@ pub enum KafkaLog {}
 /// There is none.
 pub enum KafkaTask {}
 
+const NOT_BUILT: &str = "this program was built without Kafka's client";
+const HOW_TO_BUILD: &str = "build it with `--features kafka`, which needs a C++ compiler, CMake and OpenSSL's headers";
+
 /// Says that there is none.
 ///
 /// # Errors
 /// Always.
 pub fn open(_: &config::Kafka, _: &Path, _: &Process) -> anyhow::Result<KafkaLog> {
-    let message = "this program was built without Kafka's client: build it with `--features kafka`, which needs make, a C++ compiler and OpenSSL's headers";
-    Err(error(Code::Usage, message))
+    Err(error(Code::Usage, format!("{NOT_BUILT}: {HOW_TO_BUILD}")))
+}
+
+/// Says that there is none.
+pub fn check(kafka: &config::Kafka, _: &Path) -> Vec<Finding> {
+    vec![Finding::failure("kafka", &kafka.bootstrap, NOT_BUILT, HOW_TO_BUILD)]
 }
 
 impl KafkaLog {

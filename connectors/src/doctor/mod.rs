@@ -1,64 +1,20 @@
-//! Checks of what the sources need from AWS: each connects to one thing and says whether it is as it should be.
+//! Checks of what the sources need from AWS, and what a check saw, which those of Kafka say too: each connects to one thing and says whether it
+//! is as it should be.
 
+#[cfg(feature = "source")]
 mod bucket;
+#[cfg(feature = "source")]
 mod failure;
+mod finding;
+#[cfg(feature = "source")]
 mod identity;
+#[cfg(feature = "source")]
 mod queue;
 
+#[cfg(feature = "source")]
 pub use bucket::check_bucket;
+pub use finding::{Finding, Verdict};
+#[cfg(feature = "source")]
 pub use identity::{Identity, check_identity, identity};
+#[cfg(feature = "source")]
 pub use queue::check_queue;
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but not as well as it could.
-    Warning,
-    /// It does not work.
-    Failure,
-}
-
-impl Verdict {
-    /// Its stable word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failure => "failure",
-        }
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at: `queue`, `bucket`, ...
-    pub check: &'static str,
-    /// Which one.
-    pub subject: String,
-    /// How it is.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub detail: String,
-    /// What to do; empty where nothing is.
-    pub help: String,
-}
-
-impl Finding {
-    /// All is well.
-    pub fn ok(check: &'static str, subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check, subject: subject.into(), verdict: Verdict::Ok, detail: detail.into(), help: String::new() }
-    }
-
-    /// It could be better.
-    pub fn warning(check: &'static str, subject: impl Into<String>, detail: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { check, subject: subject.into(), verdict: Verdict::Warning, detail: detail.into(), help: help.into() }
-    }
-
-    /// It does not work.
-    pub fn failure(check: &'static str, subject: impl Into<String>, detail: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { check, subject: subject.into(), verdict: Verdict::Failure, detail: detail.into(), help: help.into() }
-    }
-}

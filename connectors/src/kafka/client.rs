@@ -14,7 +14,7 @@ use rdkafka::producer::ProducerContext;
 
 use crate::limits as l;
 
-fn tell(level: Level, facility: &str, message: &str) {
+pub(super) fn tell(level: Level, facility: &str, message: &str) {
     match level {
         Level::Emerg | Level::Alert | Level::Critical | Level::Error => match noise(Instant::now()) {
             Some(0) => tracing::warn!(facility, "Kafka: {message}"),
@@ -91,6 +91,8 @@ pub(super) struct Deliveries(Mutex<Told>);
 pub(super) struct Told {
     pub(super) landed: BTreeMap<usize, Landed>,
     pub(super) failed: Option<KafkaError>,
+    /// Why the library gave the transaction up.
+    given_up: Option<String>,
 }
 
 /// The number of records whose place nobody asks for.
@@ -102,14 +104,26 @@ impl Deliveries {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 
+    /// Why the library gave the transaction up, where that is for the lack of a right.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.given_up.as_ref().filter(|reason| reason.contains("AUTHORIZATION_FAILED")).cloned()
+    }
+
     /// What was kept, which is forgotten.
     pub(super) fn take(&self) -> Told {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// Where the library says why it gave a transaction up: nothing else tells while it waits for what was sent.
+const TRANSACTION_FAILED: &str = "TXNERR";
+
 impl ClientContext for Deliveries {
     fn log(&self, level: Level, facility: &str, message: &str) {
+        if facility == TRANSACTION_FAILED {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).given_up = Some(message.to_owned());
+        }
         tell(level, facility, message);
     }
 

@@ -45,11 +45,6 @@ impl Ends {
     pub(super) fn written(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
         ends(&self.written, places)
     }
-
-    /// A client for other questions.
-    pub(super) fn client(&self) -> &BaseConsumer<Quiet> {
-        &self.committed
-    }
 }
 
 /// Asks again for a moment: who leads a partition changes, and is not known at once when it was just made.

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use rdkafka::bindings as ffi;
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr as Native;
@@ -31,8 +32,8 @@ pub(super) enum Happening {
     Given(Vec<Place>),
     /// The group takes all partitions.
     Taken,
-    /// Something failed.
-    Error(Code),
+    /// Something failed; with what the library says of it.
+    Error(Code, String),
     /// Nothing that matters here.
     Other,
 }
@@ -45,11 +46,27 @@ impl Queue {
         NonNull::new(queue).map(Self).ok_or_else(|| KafkaError::ClientCreation("the consumer has no queue".to_owned()))
     }
 
-    /// What comes next, or `None` when `wait` passed without anything.
-    pub(super) fn poll(&self, wait: Duration) -> Option<Happening> {
+    /// A queue of its own, for answers.
+    pub(super) fn fresh(client: &Client<Quiet>) -> KafkaResult<Self> {
+        // SAFETY: the client is alive for the call; what is returned is null or a queue that is ours until it is destroyed.
+        let queue = unsafe { ffi::rd_kafka_queue_new(client.native_ptr()) };
+        NonNull::new(queue).map(Self).ok_or_else(|| KafkaError::ClientCreation("there is no queue for answers".to_owned()))
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::rd_kafka_queue_t {
+        self.0.as_ptr()
+    }
+
+    /// The next event, or `None` when `wait` passed without one.
+    pub(super) fn next(&self, wait: Duration) -> Option<Event> {
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is ours and not destroyed; what is returned is null or an event that is ours.
-        let event = Event(NonNull::new(unsafe { ffi::rd_kafka_queue_poll(self.0.as_ptr(), wait) })?);
+        NonNull::new(unsafe { ffi::rd_kafka_queue_poll(self.0.as_ptr(), wait) }).map(Event)
+    }
+
+    /// What comes next, or `None` when `wait` passed without anything.
+    pub(super) fn poll(&self, wait: Duration) -> Option<Happening> {
+        let event = self.next(wait)?;
         Some(match event.kind() {
             ffi::RD_KAFKA_EVENT_FETCH => Message::of(event).map_or(Happening::Other, Happening::Message),
             ffi::RD_KAFKA_EVENT_REBALANCE => match event.error() {
@@ -61,7 +78,7 @@ impl Queue {
                 Native::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                     event.end().map_or(Happening::Other, |(place, offset)| Happening::End { place, offset })
                 }
-                error => Happening::Error(Code::from(error)),
+                error => Happening::Error(Code::from(error), event.reason()),
             },
             _ => Happening::Other,
         })
@@ -76,17 +93,32 @@ impl Drop for Queue {
 }
 
 /// An event that is ours to destroy.
-struct Event(NonNull<ffi::rd_kafka_event_t>);
+pub(super) struct Event(NonNull<ffi::rd_kafka_event_t>);
 
 impl Event {
-    fn kind(&self) -> i32 {
+    pub(super) fn as_ptr(&self) -> *mut ffi::rd_kafka_event_t {
+        self.0.as_ptr()
+    }
+
+    pub(super) fn kind(&self) -> i32 {
         // SAFETY: the event lives until `drop`.
         unsafe { ffi::rd_kafka_event_type(self.0.as_ptr()) }
     }
 
-    fn error(&self) -> Native {
+    pub(super) fn error(&self) -> Native {
         // SAFETY: the event lives until `drop`.
         unsafe { ffi::rd_kafka_event_error(self.0.as_ptr()) }
+    }
+
+    /// What the library says of an error.
+    fn reason(&self) -> String {
+        // SAFETY: the event lives until `drop`.
+        let reason = unsafe { ffi::rd_kafka_event_error_string(self.0.as_ptr()) };
+        if reason.is_null() {
+            return String::new();
+        }
+        // SAFETY: it is a string that ends with a null, and lives as long as the event.
+        unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
     }
 
     /// The partitions of a rebalance.

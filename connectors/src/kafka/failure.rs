@@ -1,10 +1,15 @@
 //! What a failure of Kafka means. Decided here and nowhere else.
 
+use std::fmt::Display;
+
 use cloudigrade_pipeline::log::{LogError, TaskId};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 const LOOK_AT_KAFKA: &str = "check that Kafka's brokers are reachable and sound, then open the task again; what was committed is kept";
-const RIGHTS: &str = "give this program's user the rights that it lacks in Kafka, then start again";
+/// What to do where this program's user lacks a right.
+pub(super) const RIGHTS: &str = "this program's user lacks that right; `cloudigrade doctor` says which there must be and how to give them";
+const NOT_LET_IN: &str = "check the user and the secret that this program has for Kafka (kafka.sasl_*), then start again";
+const NOT_SAFE: &str = "check the certificates of the brokers and those that are trusted (kafka.ssl_*), then start again";
 const GONE: &str = "records were deleted before they were read, by the topic's retention or by hand: ingest their sources again, \
     or reset the position of this task to where the topic begins now";
 const CACHE: &str = "check the disk that holds the cache folder; the cache can be deleted while nothing runs, it is made anew from Kafka";
@@ -35,13 +40,32 @@ pub(super) fn classify(error: &KafkaError) -> Class {
             code => of_code(code),
         };
     }
-    match error.rdkafka_error_code() {
-        Some(code) => of_code(code),
-        None => match error {
-            KafkaError::AdminOp(code) | KafkaError::SetPartitionOffset(code) => of_code(*code),
-            _ => Class::Fatal,
-        },
+    code_of(error).map_or(Class::Fatal, of_code)
+}
+
+/// The code of a failure, wherever the library keeps it.
+fn code_of(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::Transaction(told) => Some(told.code()),
+        KafkaError::AdminOp(code) | KafkaError::SetPartitionOffset(code) => Some(*code),
+        _ => error.rdkafka_error_code(),
     }
+}
+
+/// Whether a right is lacking. To repeat the same does not help before somebody gives it.
+pub(super) fn is_refusal(error: &KafkaError) -> bool {
+    code_of(error).is_some_and(is_refusal_code)
+}
+
+/// The same of a code.
+pub(super) fn is_refusal_code(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+    )
 }
 
 fn is_fence(code: Code) -> bool {
@@ -98,20 +122,29 @@ fn of_code(code: Code) -> Class {
 }
 
 fn help(error: &KafkaError) -> &'static str {
-    match error.rdkafka_error_code() {
-        Some(
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::Authentication,
-        ) => RIGHTS,
+    match code_of(error) {
+        Some(code) if is_refusal_code(code) => RIGHTS,
+        Some(Code::SaslAuthenticationFailed | Code::Authentication) => NOT_LET_IN,
+        Some(Code::SSL) => NOT_SAFE,
         Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => GONE,
-        _ => match error {
-            KafkaError::Transaction(told) if told.code() == Code::TransactionalIdAuthorizationFailed => RIGHTS,
-            _ => LOOK_AT_KAFKA,
-        },
+        _ => LOOK_AT_KAFKA,
+    }
+}
+
+/// Says what a failure is about.
+pub(super) fn about(what: impl Display, failure: LogError) -> LogError {
+    match failure {
+        LogError::Storage { doing, cause, help } => LogError::Storage { doing, cause: format!("{what}: {cause}"), help },
+        LogError::Retry { doing, cause } => LogError::Retry { doing, cause: format!("{what}: {cause}") },
+        other => other,
+    }
+}
+
+/// Says of which group a failure is, where it is of one.
+pub(super) fn about_group(group: &str, error: &KafkaError, failure: LogError) -> LogError {
+    match code_of(error) {
+        Some(Code::GroupAuthorizationFailed) => about(format_args!("group {group}"), failure),
+        _ => failure,
     }
 }
 

@@ -13,11 +13,14 @@
 //! * `groups`, `lead`: where the members of a group are, and which of them leads
 //! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
 //! * `register`: what log this is, and who opened each task last
+//! * `reach`, `security`, `secret`: whether brokers answer, how they are reached, and what must not be told
+//! * `doctor`, `rights`: whether all is as it must be, and what this program's user may do
 //! * `failure`: what Kafka's errors mean
 
 mod cache;
 mod client;
 mod cloud_event;
+mod doctor;
 mod ends;
 mod events;
 mod failure;
@@ -25,9 +28,13 @@ mod groups;
 mod inputs;
 mod lead;
 mod names;
+mod reach;
 mod reader;
 mod record;
 mod register;
+mod rights;
+mod secret;
+mod security;
 mod session;
 mod settings;
 mod state;
@@ -48,11 +55,16 @@ use cloudigrade_schemas::Topic;
 use rdkafka::error::KafkaError;
 
 pub use cache::CacheError;
+pub use doctor::check_kafka;
+pub use reach::Barrier;
+pub use secret::{Secret, SecretError};
+pub use security::{Identity, OauthClient, PasswordMechanism, Sasl, Security, Tls};
 pub use task::KafkaTask;
 
 use crate::limits as l;
 use cache::Cache;
 use ends::{Ends, Place};
+use failure::RIGHTS;
 use groups::Groups;
 use names::Names;
 use reader::{Ended, Patience, Readers, Stretch};
@@ -64,6 +76,12 @@ use state::State;
 pub struct KafkaOptions {
     /// Some of the cluster's brokers: `host:port`, separated by commas.
     pub bootstrap: String,
+    /// How they are reached.
+    pub security: Security,
+    /// What this program is called in the brokers' logs, metrics and quotas.
+    pub client_id: String,
+    /// Where this process is, as brokers call such places: it reads from replicas there.
+    pub rack: Option<String>,
     /// What the names of its topics, groups and transactional ids begin with: letters, digits, dots, dashes and underscores.
     pub prefix: String,
     /// The name of this process among those that share tasks: the same after a restart, and no other's. As a prefix.
@@ -94,13 +112,31 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
-    /// No broker answers.
-    #[error("Kafka does not answer at {bootstrap}: {cause}; check the address, and that the brokers are up and reachable from here")]
+    /// Kafka's client does not take the settings: a file is not what it must be.
+    #[error(
+        "Kafka's client cannot be set up: {cause}; check kafka.ssl_ca_location, kafka.ssl_certificate_location, kafka.ssl_key_location and the key's password"
+    )]
+    Settings {
+        /// Why.
+        cause: String,
+    },
+    /// No broker answers, or none that may be trusted, or they refuse us.
+    #[error("{barrier} at {bootstrap}: {cause}; {}", barrier.help())]
     Unreachable {
         /// Where it was asked.
         bootstrap: String,
+        /// What is in the way.
+        barrier: Barrier,
         /// Why.
         cause: String,
+    },
+    /// A right is lacking.
+    #[error("Kafka refuses {operation} of {resource}: {rights}", rights = RIGHTS)]
+    Refused {
+        /// What was to be done, as Kafka calls it.
+        operation: &'static str,
+        /// With what.
+        resource: String,
     },
     /// The topics cannot be made or looked at.
     #[error("the topics of the log are not ready: {cause}")]
@@ -156,7 +192,7 @@ pub enum OpenError {
 
 impl OpenError {
     fn unreachable(options: &KafkaOptions, error: &KafkaError) -> Self {
-        Self::Unreachable { bootstrap: options.bootstrap.clone(), cause: error.to_string() }
+        Self::Unreachable { bootstrap: options.bootstrap.clone(), barrier: Barrier::Network, cause: error.to_string() }
     }
 }
 
@@ -204,11 +240,15 @@ impl KafkaLog {
                 return Err(OpenError::Name { what, name: name.clone() });
             }
         }
+        if let Some(exposure) = options.security.exposure(&options.bootstrap) {
+            tracing::warn!(bootstrap = options.bootstrap, "Kafka: {exposure}");
+        }
+        reach::reach(&options)?;
         let names = Names::new(&options.prefix);
         let ends = Ends::new(&options, &names.readers()).map_err(|error| failure::storage("making clients of Kafka", &error))?;
         let readers = Readers::new(&options, names.readers());
         let parts = Parts { options, names, ends, readers };
-        topics::provide(&parts)?;
+        topics::provide(&parts.options, &parts.names)?;
         let about = register::about(&parts)?;
         let Parts { options, names, ends, readers } = parts;
         let cache = match &options.cache {
@@ -228,8 +268,11 @@ impl KafkaLog {
         let inputs = spec.inputs.iter().flat_map(|&topic| (0..self.partitions()).map(move |partition| (topic, partition)));
         let inputs: Vec<_> = inputs.collect();
         let places: Vec<Place> = inputs.iter().map(|&(topic, partition)| self.shared.place(topic, partition)).collect();
-        let found = self.shared.groups.positions(&self.shared.options, &self.shared.names.group(spec.id), &places);
-        let offsets = found.map_err(|error| failure::outside("looking for the positions of a task", None, &error))?;
+        let group = self.shared.names.group(spec.id);
+        let offsets =
+            self.shared.groups.positions(&self.shared.options, &group, &places).map_err(|error| {
+                failure::about_group(&group, &error, failure::outside("looking for the positions of a task", None, &error))
+            })?;
         Ok(inputs.into_iter().zip(offsets).map(|((topic, partition), offset)| Position { topic, partition, offset }).collect())
     }
 

@@ -13,9 +13,11 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::{Deliveries, Landed};
-use crate::kafka::failure::{self, Class, classify};
+use crate::kafka::failure::{self, Class, classify, is_refusal};
 use crate::kafka::settings;
 use crate::limits as l;
+
+const COMMITTING: &str = "committing to Kafka";
 
 /// A record to send.
 pub(super) struct Sending<'a> {
@@ -59,7 +61,7 @@ impl Session {
         again(l::KAFKA_OPEN_MAX, |wait| producer.init_transactions(wait)).map_err(|error| match classify(&error) {
             // Somebody opens the same task at this moment.
             Class::Fenced => LogError::Retry { doing: DOING, cause: error.to_string() },
-            _ => failure::outside(DOING, None, &error),
+            _ => failure::about(format_args!("transactional id {transactional_id}"), failure::outside(DOING, None, &error)),
         })?;
         Ok(Self { producer, task })
     }
@@ -117,6 +119,9 @@ impl Session {
             if let Some(error) = self.producer.context().failure() {
                 return Err(error);
             }
+            if self.producer.context().refusal().is_some() {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::TopicAuthorizationFailed));
+            }
             match flushed {
                 Ok(()) => return Ok(self.producer.context().take().landed),
                 Err(error) if classify(&error) == Class::Retriable && began.elapsed() < limit => {}
@@ -160,10 +165,16 @@ impl Session {
         };
         // What is told of this transaction's records must not be taken for the next one's.
         let heard = || again(l::KAFKA_ABORT_MAX, |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
+        let refusal = self.producer.context().refusal();
         match again(l::KAFKA_ABORT_MAX, abort).and_then(|()| heard()) {
+            // To poll the same records again would meet the same.
+            Ok(()) if is_refusal(error) => {
+                let over = failure::storage(COMMITTING, error);
+                Failed::Over(refusal.into_iter().fold(over, |over, reason| failure::about(reason, over)))
+            }
             Ok(()) => Failed::Aborted(self.producer.context().failure().unwrap_or_else(|| error.clone()).to_string()),
             // After some failures the library waits for a new epoch for long. Opening the session anew aborts as well, at once.
-            Err(again) if classify(&again) == Class::Retriable => Failed::Over(failure::storage("committing to Kafka", error)),
+            Err(again) if classify(&again) == Class::Retriable => Failed::Over(failure::storage(COMMITTING, error)),
             Err(error) => self.over(&error),
         }
     }
@@ -171,7 +182,7 @@ impl Session {
     fn over(&self, error: &KafkaError) -> Failed {
         Failed::Over(match classify(error) {
             Class::Fenced => LogError::Fenced { task: self.task },
-            _ => failure::storage("committing to Kafka", error),
+            _ => failure::storage(COMMITTING, error),
         })
     }
 }

@@ -35,7 +35,7 @@ fn common(options: &KafkaOptions) -> ClientConfig {
         &mut config,
         &[
             ("bootstrap.servers", &options.bootstrap),
-            ("client.id", &"cloudigrade"),
+            ("client.id", &options.client_id),
             ("socket.timeout.ms", &millis(l::KAFKA_SOCKET_TIMEOUT)),
             // A client that was cut off is back soon after its broker: back-off beyond seconds would only add to an outage.
             ("reconnect.backoff.ms", &millis(l::KAFKA_RECONNECT_MIN)),
@@ -47,6 +47,13 @@ fn common(options: &KafkaOptions) -> ClientConfig {
             ("log.connection.close", &false),
         ],
     );
+    if let Some(rack) = &options.rack {
+        // Where brokers say which replica is near, records are read from that one.
+        config.set("client.rack", rack);
+    }
+    for (name, value) in options.security.settings() {
+        config.set(name, value);
+    }
     config
 }
 

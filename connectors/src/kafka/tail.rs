@@ -10,6 +10,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
 use crate::kafka::events::{Happening, Message, Queue};
+use crate::kafka::failure::is_refusal_code;
 
 /// A record as Kafka has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,10 +115,21 @@ impl Tail {
             Happening::Given(places) => Ok(Some(Event::Given(places))),
             Happening::Taken => Ok(Some(Event::Taken)),
             // The library tells that it is cut off, and goes on trying.
-            Happening::Error(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut)
+            Happening::Error(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut, _)
             | Happening::Other => Ok(None),
-            Happening::Error(Code::Fatal) => Err(KafkaError::MessageConsumptionFatal(self.fatal())),
-            Happening::Error(code) => Err(KafkaError::MessageConsumption(code)),
+            // The same, and somebody must do something: the certificate of a broker ended, or a password was changed.
+            Happening::Error(Code::SSL | Code::Authentication, reason) => {
+                tracing::warn!("Kafka: {reason}");
+                Ok(None)
+            }
+            Happening::Error(Code::Fatal, _) => Err(KafkaError::MessageConsumptionFatal(self.fatal())),
+            Happening::Error(code, reason) => {
+                // An error of this kind has no place for words.
+                if is_refusal_code(code) {
+                    tracing::warn!("Kafka: {reason}");
+                }
+                Err(KafkaError::MessageConsumption(code))
+            }
         }
     }
 

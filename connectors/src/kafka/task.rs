@@ -57,12 +57,13 @@ impl KafkaTask {
             Sharing::Alone => Some(register::announce(&session, &log.names, id)?),
             Sharing::Divided | Sharing::OfEach => None,
         };
-        let inputs = Inputs::open(Arc::clone(&log), spec, partitions, opening);
+        let inputs = Inputs::open(Arc::clone(&log), spec, partitions, opening)
+            .map_err(|error| failure::about_group(&log.names.group(id), &error, failure::outside(OPENING, None, &error)));
         Ok(Self {
             id,
             log,
             session,
-            inputs: inputs.map_err(|error| failure::outside(OPENING, None, &error))?,
+            inputs: inputs?,
             is_fenced: false,
             is_over: false,
             failed: None,

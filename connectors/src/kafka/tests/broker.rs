@@ -43,6 +43,17 @@ fn jars_or_skip() -> Option<PathBuf> {
     }
 }
 
+/// What a broker has beyond one listener for everybody.
+#[derive(Default)]
+pub(super) struct Extra {
+    /// More listeners: what they are called, what they speak, and where.
+    pub(super) listeners: Vec<(&'static str, &'static str, u16)>,
+    /// More of its properties, one a line.
+    pub(super) properties: String,
+    /// Users who prove a password by SCRAM.
+    pub(super) scram: Vec<String>,
+}
+
 /// A broker.
 pub(super) struct Broker {
     jars: PathBuf,
@@ -53,20 +64,22 @@ pub(super) struct Broker {
     _owned: Option<TempDir>,
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn properties(folder: &Path, port: u16, controller: u16, advertised: u16) -> String {
+fn properties(folder: &Path, port: u16, controller: u16, advertised: u16, extra: &Extra) -> String {
+    let listeners: String = extra.listeners.iter().map(|(name, _, port)| format!(",{name}://127.0.0.1:{port}")).collect();
+    let protocols: String = extra.listeners.iter().map(|(name, protocol, _)| format!(",{name}:{protocol}")).collect();
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={}
 auto.create.topics.enable=false
 num.network.threads=2
@@ -81,8 +94,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=2097152
-",
-        folder.join("data").display()
+{}",
+        folder.join("data").display(),
+        extra.properties
     )
 }
 
@@ -91,7 +105,7 @@ impl Broker {
     pub(super) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), None);
+        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), None, &Extra::default());
         broker.run();
         Some(broker)
     }
@@ -100,17 +114,28 @@ impl Broker {
     pub(super) fn start_behind(advertised: u16, proxy: impl FnOnce(u16)) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), Some(advertised));
+        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), Some(advertised), &Extra::default());
         proxy(broker.port);
         broker.run();
         Some(broker)
     }
 
-    fn prepare(jars: PathBuf, folder: PathBuf, owned: Option<TempDir>, advertised: Option<u16>) -> Self {
+    /// One that outlives its tests, in a folder that goes with it, which is filled first.
+    pub(super) fn start_lasting(fill: impl FnOnce(&Path) -> Extra) -> Option<Self> {
+        let (jars, folder) = (jars_or_skip()?, tempfile::tempdir().unwrap().keep());
+        let extra = fill(&folder);
+        let mut broker = Self::prepare(jars, folder, None, None, &extra);
+        broker.run();
+        Some(broker)
+    }
+
+    fn prepare(jars: PathBuf, folder: PathBuf, owned: Option<TempDir>, advertised: Option<u16>, extra: &Extra) -> Self {
         let (port, controller) = (free_port(), free_port());
-        fs::write(folder.join("server.properties"), properties(&folder, port, controller, advertised.unwrap_or(port))).unwrap();
+        fs::write(folder.join("server.properties"), properties(&folder, port, controller, advertised.unwrap_or(port), extra)).unwrap();
         let broker = Self { jars, folder, port, guard: None, _owned: owned };
-        let formatted = broker.java("kafka.tools.StorageTool", &["format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"]).output().unwrap();
+        let users = extra.scram.iter().flat_map(|user| ["--add-scram", user]);
+        let arguments: Vec<&str> = ["format", "-t", "4L6g3nShT-eMCtK--X86sw"].into_iter().chain(users).chain(["-c"]).collect();
+        let formatted = broker.java("kafka.tools.StorageTool", &arguments).output().unwrap();
         assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
         broker
     }
@@ -146,6 +171,11 @@ impl Broker {
         }
     }
 
+    /// Where its files are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Its own address.
     pub(super) fn direct(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -163,11 +193,7 @@ pub(super) fn shared() -> Option<String> {
     static SHARED: OnceLock<Option<(String, Option<Broker>)>> = OnceLock::new();
     let start = || match std::env::var("TEST_KAFKA_BOOTSTRAP") {
         Ok(bootstrap) if !bootstrap.is_empty() => Some((bootstrap, None)),
-        _ => {
-            let mut broker = Broker::prepare(jars_or_skip()?, tempfile::tempdir().unwrap().keep(), None, None);
-            broker.run();
-            Some((broker.direct(), Some(broker)))
-        }
+        _ => Broker::start_lasting(|_| Extra::default()).map(|broker| (broker.direct(), Some(broker))),
     };
     SHARED.get_or_init(start).as_ref().map(|(bootstrap, _)| bootstrap.clone())
 }

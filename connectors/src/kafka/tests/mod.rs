@@ -1,5 +1,6 @@
 //! The log on a real broker of Apache Kafka, and what Kafka's errors mean on librdkafka's imitation of one.
 
+mod acls;
 mod broker;
 mod classes;
 mod contract;
@@ -9,6 +10,8 @@ mod fields;
 mod fold;
 mod outage;
 mod proxy;
+mod secured;
+mod security;
 mod topics;
 
 use std::num::{NonZeroU16, NonZeroU32};
@@ -19,7 +22,7 @@ use cloudigrade_pipeline::contract::PARTITIONS_MIN;
 use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, StateChange, Store, TaskSpec, Txn};
 use cloudigrade_schemas::{Topic, UtcSecond};
 
-use super::KafkaOptions;
+use super::{KafkaOptions, Security};
 
 const STORE: Store = Store("contract");
 const OTHER_STORE: Store = Store("contract.longer");
@@ -35,6 +38,9 @@ const ATTEMPTS_MAX: usize = 200;
 fn options(bootstrap: &str, prefix: &str, cache: &Path) -> KafkaOptions {
     KafkaOptions {
         bootstrap: bootstrap.to_owned(),
+        security: Security::default(),
+        client_id: "tests".to_owned(),
+        rack: None,
         prefix: prefix.to_owned(),
         member: "tests".to_owned(),
         session_timeout: Duration::from_secs(6),
