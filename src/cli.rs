@@ -3,6 +3,7 @@
 mod accounts;
 mod backfill;
 mod images;
+mod migrate;
 mod users;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use cloudigrade_query::{AsOf, Dimension, Granularity};
 pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat, PolicyOf};
 pub use self::backfill::Backfill;
 pub use self::images::{Answer, Images, InspectionFormat, Inspections};
+pub use self::migrate::Migrate;
 pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -82,6 +84,8 @@ pub enum Command {
     /// The tables: write them anew, or tell whether two are the same
     #[command(subcommand)]
     Tables(Tables),
+    /// Move the log of the data folder to Kafka, with its history
+    Migrate(Migrate),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth
     Demo(Demo),
     /// Answer over HTTP, and collect from the queue and the accounts that the configuration names

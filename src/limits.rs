@@ -23,6 +23,17 @@ pub const TOKENS_FORGOTTEN_EVERY: Duration = Duration::from_secs(3600);
 /// Expired tokens that are forgotten in one commit.
 pub const TOKENS_FORGOTTEN_AT_ONCE: usize = 1_000;
 
+// Moving a log.
+
+/// Bytes of keys and values that one commit moves; the record that reaches it is the last.
+pub const MOVE_BATCH_BYTES: usize = 4 << 20;
+/// Records, or keys of state, that one commit moves.
+pub const MOVE_BATCH_RECORDS: usize = 10_000;
+/// How long is repeated what a log that is moved, or moved to, refuses for the moment.
+pub const MOVE_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long is waited before it is repeated.
+pub const MOVE_RETRY_EVERY: Duration = Duration::from_millis(200);
+
 // Passwords.
 
 /// Characters of a password, at least.

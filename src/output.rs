@@ -3,14 +3,21 @@
 use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use cloudigrade_query::{Format, QueryError, RowWriter, TableStyle, printable};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Output;
 use crate::exit::{Code, error};
+
+/// How often the progress line is drawn anew.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Where rows go, in which format.
 pub struct Destination {
@@ -96,6 +103,31 @@ pub fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
         }
     }
     print(|out| out.write_all(lines.as_bytes()))
+}
+
+/// Does something long, with a line on a terminal that says how far it has come; `say` is told for how long it has been going on.
+pub fn with_progress_line<T>(say: impl Fn(Duration) -> String + Sync, work: impl FnOnce() -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return work();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                bar.set_message(say(bar.elapsed()));
+                bar.tick();
+                thread::park_timeout(REDRAW);
+            }
+            bar.finish_and_clear();
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 /// Says something to people, on standard error. Where nobody can read it any more there is nobody to tell: unlike `eprintln!`, this ends

@@ -2,7 +2,7 @@
 
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 mod kafka;
-#[cfg_attr(not(feature = "kafka"), expect(dead_code))]
+pub mod migrate;
 mod stores;
 
 use std::path::Path;
@@ -13,6 +13,16 @@ use cloudigrade_schemas::Topic;
 
 use self::kafka::{KafkaLog, KafkaTask};
 use crate::config;
+
+/// Opens the log on Kafka that another one is to be moved to; see [`kafka::open_import`].
+///
+/// # Errors
+/// With the code of what is the matter.
+pub fn open_import(kafka: &config::Kafka, folder: &Path, source: &str, place: &str) -> anyhow::Result<DataLog> {
+    kafka::open_import(kafka, folder, source, place).map(DataLog::Kafka)
+}
+
+pub use self::kafka::forget_import;
 
 /// Which log there is.
 #[derive(Clone, Debug)]
@@ -101,6 +111,17 @@ impl DataLog {
         match self {
             Self::Embedded(log) => (0..log.partitions()).map(|partition| Ok(log.end(topic, partition)?.offset)).collect(),
             Self::Kafka(log) => log.ends(topic),
+        }
+    }
+
+    /// Says that all of a log was moved to this one, which is on Kafka; see [`open_import`].
+    ///
+    /// # Errors
+    /// Those of writing that.
+    pub fn finish_import(&self, source: &str, place: &str) -> Result<(), LogError> {
+        match self {
+            Self::Embedded(_) => Ok(()),
+            Self::Kafka(log) => log.finish_import(source, place),
         }
     }
 

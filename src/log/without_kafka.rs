@@ -21,11 +21,36 @@ pub enum KafkaTask {}
 /// # Errors
 /// Always.
 pub fn open(_: &config::Kafka, _: &Path, _: &Process) -> anyhow::Result<KafkaLog> {
+    Err(absent())
+}
+
+/// Says that there is none.
+///
+/// # Errors
+/// Always.
+pub fn open_import(_: &config::Kafka, _: &Path, _: &str, _: &str) -> anyhow::Result<KafkaLog> {
+    Err(absent())
+}
+
+/// Has nothing to delete.
+///
+/// # Errors
+/// Always.
+pub fn forget_import(_: &config::Kafka, _: &Path) -> anyhow::Result<()> {
+    Err(absent())
+}
+
+fn absent() -> anyhow::Error {
     let message = "this program was built without Kafka's client: build it with `--features kafka`, which needs make, a C++ compiler and OpenSSL's headers";
-    Err(error(Code::Usage, message))
+    error(Code::Usage, message)
 }
 
 impl KafkaLog {
+    /// There is none.
+    pub fn finish_import(&self, _: &str, _: &str) -> Result<(), LogError> {
+        match *self {}
+    }
+
     /// There are none.
     pub fn positions(&self, _: TaskSpec) -> Result<Vec<Position>, LogError> {
         match *self {}
