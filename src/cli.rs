@@ -4,6 +4,7 @@ mod accounts;
 mod backfill;
 mod images;
 mod migrate;
+mod tail;
 mod users;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat, PolicyOf};
 pub use self::backfill::Backfill;
 pub use self::images::{Answer, Images, InspectionFormat, Inspections};
 pub use self::migrate::Migrate;
+pub use self::tail::{Tail, TailFormat};
 pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -84,6 +86,8 @@ pub enum Command {
     /// The tables: write them anew, or tell whether two are the same
     #[command(subcommand)]
     Tables(Tables),
+    /// Show the records of a topic as they come
+    Tail(Tail),
     /// Move the log of the data folder to Kafka, with its history
     Migrate(Migrate),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth

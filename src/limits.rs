@@ -23,6 +23,19 @@ pub const TOKENS_FORGOTTEN_EVERY: Duration = Duration::from_secs(3600);
 /// Expired tokens that are forgotten in one commit.
 pub const TOKENS_FORGOTTEN_AT_ONCE: usize = 1_000;
 
+// Looking at records.
+
+/// Records that one look shows, at most.
+pub const LOOK_RECORDS_MAX: usize = 1_000;
+/// Bytes of keys and values that one look reads; the record that reaches it is the last.
+pub const LOOK_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a value that are shown.
+pub const LOOK_VALUE_BYTES_MAX: usize = 1 << 20;
+/// How often is looked for new records.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How much farther back is looked for the last records where too few were found.
+pub const LOOK_BACK_FACTOR: u64 = 8;
+
 // Moving a log.
 
 /// Bytes of keys and values that one commit moves; the record that reaches it is the last.

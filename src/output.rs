@@ -83,6 +83,14 @@ pub fn may_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Columns of the terminal.
+pub fn terminal_columns() -> usize {
+    /// Where the width is not known.
+    const COLUMNS: usize = 100;
+    // A terminal that does not know its size says 0.
+    comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
 /// Writes to standard output, whose failures are errors as any other: it may be a file on a full disk, or a pipe that was closed.
 pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());

@@ -19,6 +19,7 @@ mod serve;
 mod shell;
 mod sql;
 mod tables;
+mod tail;
 mod users;
 mod verify;
 
@@ -53,6 +54,7 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
         Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
         Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
+        Command::Tail(args) => tail::run(&data, &args, handle),
         Command::Migrate(args) => migrate::run(&data, &args, config, handle),
         Command::Demo(args) => demo::run(&args, handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, &Roles::all(), config)),

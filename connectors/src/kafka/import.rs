@@ -1,10 +1,14 @@
 //! Taking over a log that was kept elsewhere: as long as that goes on, nobody else opens this one.
 
+use std::thread::sleep;
+use std::time::Instant;
+
 use cloudigrade_pipeline::log::LogError;
 
 use crate::kafka::ends::Place;
 use crate::kafka::register::{self, Import};
 use crate::kafka::{KafkaLog, KafkaOptions, OpenError, Shared, failure};
+use crate::limits as l;
 
 impl KafkaLog {
     /// Opens a log that takes over what another one holds. It must have nothing yet, or what an interrupted call took over from the same one,
@@ -19,7 +23,10 @@ impl KafkaLog {
             Some(Import { done: true, place, .. }) => Err(OpenError::Imported { place }),
             Some(_) => Ok(log),
             None => {
-                log.shared.check_empty()?;
+                // Topics that were just made are not led at once.
+                if let Some(topic) = again(|| log.shared.used())? {
+                    return Err(OpenError::NotEmpty { topic });
+                }
                 log.say_import(source, place, false)?;
                 Ok(log)
             }
@@ -36,13 +43,24 @@ impl KafkaLog {
 
     fn say_import(&self, source: &str, place: &str, done: bool) -> Result<(), LogError> {
         let import = Import { source: source.to_owned(), place: place.to_owned(), done };
-        register::say_import(&self.shared.options, &self.shared.names, &import)
+        again(|| register::say_import(&self.shared.options, &self.shared.names, &import))
+    }
+}
+
+/// Repeats what may succeed later.
+fn again<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
+    let began = Instant::now();
+    loop {
+        match call() {
+            Err(LogError::Retry { .. }) if began.elapsed() < l::KAFKA_OPEN_MAX => sleep(l::KAFKA_RETRY_MIN),
+            answer => return answer,
+        }
     }
 }
 
 impl Shared {
-    /// Refuses a log into which anything was ever written.
-    fn check_empty(&self) -> Result<(), OpenError> {
+    /// A topic into which anything was ever written, if there is one.
+    fn used(&self) -> Result<Option<String>, LogError> {
         let partitions = || 0..self.options.partitions.get().cast_signed();
         let topics = cloudigrade_schemas::Topic::ALL.into_iter().map(|topic| self.names.topic(topic));
         let changelogs = self.options.stores.iter().map(|store| self.names.changelog(*store));
@@ -50,9 +68,9 @@ impl Shared {
             let places: Vec<Place> = partitions().map(|partition| Place { topic: topic.clone(), partition }).collect();
             let ends = self.ends.written(&places).map_err(|error| failure::outside("looking whether the log is empty", None, &error))?;
             if ends.iter().any(|end| *end > 0) {
-                return Err(OpenError::NotEmpty { topic });
+                return Ok(Some(topic));
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
