@@ -5,6 +5,7 @@ mod backfill;
 mod images;
 mod migrate;
 mod tail;
+mod top;
 mod users;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use self::backfill::Backfill;
 pub use self::images::{Answer, Images, InspectionFormat, Inspections};
 pub use self::migrate::Migrate;
 pub use self::tail::{Tail, TailFormat};
+pub use self::top::Top;
 pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -88,6 +90,8 @@ pub enum Command {
     Tables(Tables),
     /// Show the records of a topic as they come
     Tail(Tail),
+    /// Watch a server: topics, tasks, and how far queue, log and event time are behind
+    Top(Top),
     /// Move the log of the data folder to Kafka, with its history
     Migrate(Migrate),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth

@@ -23,6 +23,15 @@ pub const TOKENS_FORGOTTEN_EVERY: Duration = Duration::from_secs(3600);
 /// Expired tokens that are forgotten in one commit.
 pub const TOKENS_FORGOTTEN_AT_ONCE: usize = 1_000;
 
+// Watching.
+
+/// How long a task that has something to do may get no further before its process says that it is not ready. A batch takes seconds.
+pub const STALLED_AFTER: Duration = Duration::from_secs(120);
+/// How long a server that is watched may take to answer.
+pub const TOP_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of what it answers.
+pub const TOP_ANSWER_BYTES_MAX: u64 = 4 << 20;
+
 // Looking at records.
 
 /// Records that one look shows, at most.

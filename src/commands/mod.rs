@@ -20,6 +20,7 @@ mod shell;
 mod sql;
 mod tables;
 mod tail;
+mod top;
 mod users;
 mod verify;
 
@@ -55,6 +56,7 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
         Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
         Command::Tail(args) => tail::run(&data, &args, handle),
+        Command::Top(args) => top::run(&args, config),
         Command::Migrate(args) => migrate::run(&data, &args, config, handle),
         Command::Demo(args) => demo::run(&args, handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, &Roles::all(), config)),
