@@ -51,10 +51,6 @@ pub const LOOK_BACK_FACTOR: u64 = 8;
 pub const MOVE_BATCH_BYTES: usize = 4 << 20;
 /// Records, or keys of state, that one commit moves.
 pub const MOVE_BATCH_RECORDS: usize = 10_000;
-/// How long is repeated what a log that is moved, or moved to, refuses for the moment.
-pub const MOVE_RETRY_MAX: Duration = Duration::from_secs(60);
-/// How long is waited before it is repeated.
-pub const MOVE_RETRY_EVERY: Duration = Duration::from_millis(200);
 
 // Passwords.
 
@@ -96,6 +92,11 @@ pub const FAILURES_REMEMBERED_MAX: usize = 20_000;
 pub const LOGINS_REMEMBERED_MAX: usize = 20_000;
 
 // What is asked of the log.
+
+/// How long a command repeats what a log refuses for the moment.
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long it waits before it repeats it.
+pub const LOG_RETRY_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a request waits for what it asked for, which is carried on with after that: AWS may take long. Clients of the first API give up
 /// after 7 s.

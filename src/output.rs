@@ -122,8 +122,18 @@ pub fn with_progress_line<T>(say: impl Fn(Duration) -> String + Sync, work: impl
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
     }
+    /// Ends the line, however the work ends.
+    struct Ends<'a>(&'a AtomicBool);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _ends = Ends(&done);
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 bar.set_message(say(bar.elapsed()));
@@ -132,9 +142,7 @@ pub fn with_progress_line<T>(say: impl Fn(Duration) -> String + Sync, work: impl
             }
             bar.finish_and_clear();
         });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
+        work()
     })
 }
 

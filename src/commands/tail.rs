@@ -15,7 +15,7 @@ use crate::control::wire::{Ask, RecordsAnswer, RecordsRequest, ShownRecord, Told
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
 use crate::limits::{LOOK_BACK_FACTOR, LOOK_EVERY};
-use crate::log::{DataLog, Process};
+use crate::log::{DataLog, Process, patiently};
 use crate::output::{print, tell, terminal_columns};
 
 /// Who has the log.
@@ -44,7 +44,7 @@ impl<'a> Holder<'a> {
     /// Records from given offsets on; `None` where the server is gone.
     fn look(&self, topic: Topic, from: Vec<u64>) -> anyhow::Result<Option<RecordsAnswer>> {
         let (data, runtime) = match self {
-            Self::Here(log) => return Ok(Some(look(log, topic, from)?)),
+            Self::Here(log) => return Ok(Some(patiently(|| look(log, topic, from.clone()))?)),
             Self::Server(data, runtime) => (data, runtime),
         };
         let asked = Ask::Records(RecordsRequest { topic: topic.name().to_owned(), from });

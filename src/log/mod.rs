@@ -3,6 +3,7 @@
 #[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 mod kafka;
 pub mod migrate;
+mod patience;
 mod stores;
 
 use std::path::Path;
@@ -11,7 +12,9 @@ use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask}
 use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 
+pub use self::kafka::forget_import;
 use self::kafka::{KafkaLog, KafkaTask};
+pub use self::patience::patiently;
 use crate::config;
 
 /// Opens the log on Kafka that another one is to be moved to; see [`kafka::open_import`].
@@ -21,8 +24,6 @@ use crate::config;
 pub fn open_import(kafka: &config::Kafka, folder: &Path, source: &str, place: &str) -> anyhow::Result<DataLog> {
     kafka::open_import(kafka, folder, source, place).map(DataLog::Kafka)
 }
-
-pub use self::kafka::forget_import;
 
 /// Which log there is.
 #[derive(Clone, Debug)]

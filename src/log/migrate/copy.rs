@@ -7,9 +7,9 @@ use cloudigrade_schemas::Topic;
 
 use super::MoveError;
 use super::progress::{Progress, Step};
-use super::records::{Records, patiently};
+use super::records::Records;
 use crate::limits::{MOVE_BATCH_BYTES, MOVE_BATCH_RECORDS};
-use crate::log::{DataLog, DataTask};
+use crate::log::{DataLog, DataTask, patiently};
 
 /// Who writes. It is alone, so whoever begins again ends what a predecessor left open.
 const TASK: TaskSpec = TaskSpec::alone("migrate", &[]);

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::copy::positions_of;
 use super::progress::Progress;
-use super::records::{Records, patiently};
-use crate::log::DataLog;
+use super::records::Records;
+use crate::log::{DataLog, patiently};
 
 /// A part of what a log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,24 +1,9 @@
 //! All records of a partition, one after the other.
 
-use std::thread::sleep;
-use std::time::Instant;
-
 use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, Record};
 use cloudigrade_schemas::Topic;
 
-use crate::limits::{MOVE_RETRY_EVERY, MOVE_RETRY_MAX};
-use crate::log::DataLog;
-
-/// Repeats what may succeed later, for a while.
-pub(super) fn patiently<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
-    let began = Instant::now();
-    loop {
-        match call() {
-            Err(LogError::Retry { .. }) if began.elapsed() < MOVE_RETRY_MAX => sleep(MOVE_RETRY_EVERY),
-            answer => return answer,
-        }
-    }
-}
+use crate::log::{DataLog, patiently};
 
 /// The records of a partition from its beginning to its end, [`PollLimits`] of them in memory.
 pub(super) struct Records<'a> {
