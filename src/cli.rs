@@ -3,6 +3,9 @@
 mod accounts;
 mod backfill;
 mod images;
+mod migrate;
+mod tail;
+mod top;
 mod users;
 
 use std::net::SocketAddr;
@@ -15,6 +18,9 @@ use cloudigrade_query::{AsOf, Dimension, Granularity};
 pub use self::accounts::{Accounts, AccountsCommand, AccountsFormat, PolicyOf};
 pub use self::backfill::Backfill;
 pub use self::images::{Answer, Images, InspectionFormat, Inspections};
+pub use self::migrate::Migrate;
+pub use self::tail::{Tail, TailFormat};
+pub use self::top::Top;
 pub use self::users::{PasswordFrom, Users, UsersCommand};
 
 /// How long, how many and how large the instances were, from CloudTrail logs.
@@ -82,6 +88,12 @@ pub enum Command {
     /// The tables: write them anew, or tell whether two are the same
     #[command(subcommand)]
     Tables(Tables),
+    /// Show the records of a topic as they come
+    Tail(Tail),
+    /// Watch a server: topics, tasks, and how far queue, log and event time are behind
+    Top(Top),
+    /// Move the log of the data folder to Kafka, with its history
+    Migrate(Migrate),
     /// Simulate a fleet, meter it, and check the result against the simulation's own truth
     Demo(Demo),
     /// Answer over HTTP, and collect from the queue and the accounts that the configuration names

@@ -65,7 +65,12 @@ impl DataFolder {
 
     /// Whether there is a log. On Kafka it is made when it is opened.
     pub fn has_log(&self) -> bool {
-        self.is_shared() || self.folder.join(cloudigrade_pipeline::embedded::open::FILE_NAME).is_file()
+        self.is_shared() || self.has_file()
+    }
+
+    /// Whether there is a log in the data folder, whichever is used.
+    pub fn has_file(&self) -> bool {
+        self.folder.join(cloudigrade_pipeline::embedded::open::FILE_NAME).is_file()
     }
 
     /// Whether other processes may have the log open too.

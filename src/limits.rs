@@ -23,6 +23,35 @@ pub const TOKENS_FORGOTTEN_EVERY: Duration = Duration::from_secs(3600);
 /// Expired tokens that are forgotten in one commit.
 pub const TOKENS_FORGOTTEN_AT_ONCE: usize = 1_000;
 
+// Watching.
+
+/// How long a task that has something to do may get no further before its process says that it is not ready. A batch takes seconds.
+pub const STALLED_AFTER: Duration = Duration::from_secs(120);
+/// How long a server that is watched may take to answer.
+pub const TOP_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of what it answers.
+pub const TOP_ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+// Looking at records.
+
+/// Records that one look shows, at most.
+pub const LOOK_RECORDS_MAX: usize = 1_000;
+/// Bytes of keys and values that one look reads; the record that reaches it is the last.
+pub const LOOK_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a value that are shown.
+pub const LOOK_VALUE_BYTES_MAX: usize = 1 << 20;
+/// How often is looked for new records.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How much farther back is looked for the last records where too few were found.
+pub const LOOK_BACK_FACTOR: u64 = 8;
+
+// Moving a log.
+
+/// Bytes of keys and values that one commit moves; the record that reaches it is the last.
+pub const MOVE_BATCH_BYTES: usize = 4 << 20;
+/// Records, or keys of state, that one commit moves.
+pub const MOVE_BATCH_RECORDS: usize = 10_000;
+
 // Passwords.
 
 /// Characters of a password, at least.
@@ -63,6 +92,11 @@ pub const FAILURES_REMEMBERED_MAX: usize = 20_000;
 pub const LOGINS_REMEMBERED_MAX: usize = 20_000;
 
 // What is asked of the log.
+
+/// How long a command repeats what a log refuses for the moment.
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long it waits before it repeats it.
+pub const LOG_RETRY_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a request waits for what it asked for, which is carried on with after that: AWS may take long. Clients of the first API give up
 /// after 7 s.

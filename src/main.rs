@@ -20,6 +20,7 @@ mod limits;
 mod live;
 mod log;
 mod output;
+mod top;
 mod users;
 
 use clap::Parser;

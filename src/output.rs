@@ -3,14 +3,21 @@
 use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use cloudigrade_query::{Format, QueryError, RowWriter, TableStyle, printable};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Output;
 use crate::exit::{Code, error};
+
+/// How often the progress line is drawn anew.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Where rows go, in which format.
 pub struct Destination {
@@ -76,6 +83,14 @@ pub fn may_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Columns of the terminal.
+pub fn terminal_columns() -> usize {
+    /// Where the width is not known.
+    const COLUMNS: usize = 100;
+    // A terminal that does not know its size says 0.
+    comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
 /// Writes to standard output, whose failures are errors as any other: it may be a file on a full disk, or a pipe that was closed.
 pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
@@ -96,6 +111,39 @@ pub fn print_records(batches: &[RecordBatch]) -> anyhow::Result<()> {
         }
     }
     print(|out| out.write_all(lines.as_bytes()))
+}
+
+/// Does something long, with a line on a terminal that says how far it has come; `say` is told for how long it has been going on.
+pub fn with_progress_line<T>(say: impl Fn(Duration) -> String + Sync, work: impl FnOnce() -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return work();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    /// Ends the line, however the work ends.
+    struct Ends<'a>(&'a AtomicBool);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _ends = Ends(&done);
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                bar.set_message(say(bar.elapsed()));
+                bar.tick();
+                thread::park_timeout(REDRAW);
+            }
+            bar.finish_and_clear();
+        });
+        work()
+    })
 }
 
 /// Says something to people, on standard error. Where nobody can read it any more there is nobody to tell: unlike `eprintln!`, this ends

@@ -21,7 +21,7 @@ use crate::data::{DataFolder, now};
 use crate::demo::{Fleet, FleetOptions, Measured, Run, plot, simulate};
 use crate::exit::{Code, error};
 use crate::log::Process;
-use crate::output::{may_colour, print, table_style, tell};
+use crate::output::{may_colour, print, table_style, tell, terminal_columns};
 
 /// A file that says that a folder was made by a demo, and may be made anew by one.
 const MARK: &str = ".cloudigrade-demo";
@@ -165,7 +165,9 @@ fn moments(batch: &RecordBatch, name: &str) -> anyhow::Result<Vec<Option<UtcSeco
 }
 
 fn draw(out: &mut dyn Write, measured: &Measured, fleet: &Fleet) -> io::Result<()> {
-    let columns = terminal_columns();
+    /// At most: a wider chart is no clearer.
+    const COLUMNS_MAX: usize = 100;
+    let columns = terminal_columns().clamp(plot::COLUMNS_MIN, COLUMNS_MAX);
     let glyphs = match table_style() {
         cloudigrade_query::TableStyle::Unicode => plot::Glyphs::Blocks,
         cloudigrade_query::TableStyle::Ascii => plot::Glyphs::Ascii,
@@ -217,12 +219,4 @@ fn write_next(out: &mut dyn Write, args: &Demo, fleet: &Fleet, started: Instant)
     writeln!(out, "  {program} report usage --data {folder} --start {start} --end {end} --granularity month --by account,region")?;
     writeln!(out, "  {program} report concurrency --data {folder} --start {start} --end {end} --by instance_type --tz Europe/Berlin")?;
     writeln!(out, "  {program} sql --data {folder}")
-}
-
-fn terminal_columns() -> usize {
-    /// Where the width is not known, and at most: a wider chart is no clearer.
-    const COLUMNS: usize = 100;
-    // A terminal that does not know its size says 0.
-    let known = comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0);
-    known.unwrap_or(COLUMNS).clamp(plot::COLUMNS_MIN, COLUMNS)
 }

@@ -1,9 +1,9 @@
 //! `cloudigrade ingest`: CloudTrail files into the data folder.
 
 use std::collections::HashSet;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,13 @@ use cloudigrade_connectors::source::s3::S3Options;
 use cloudigrade_connectors::source::{self, IngestOptions, ListFeed, Location, Progress, Summary, ledger};
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::Tables;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount};
 use tokio::runtime::Handle;
 
 use crate::cli::{Ingest, SummaryFormat};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
-use crate::output::{self, tell};
-
-/// How often the progress line is drawn anew.
-const REDRAW: Duration = Duration::from_millis(100);
+use crate::output::{self, tell, with_progress_line};
 
 /// Reads all places, brings the tables up to date, and prints what was done.
 pub fn run(data: &DataFolder, args: &Ingest, runtime: &Handle) -> anyhow::Result<Code> {
@@ -96,7 +93,7 @@ fn read_feeds(data: &DataFolder, log: &DataLog, feeds: &[Box<dyn Feed>], threads
     let progress = Arc::new(Progress::default());
     let listener = runtime.spawn(stop_on_signal(progress.clone()));
     let options = IngestOptions { threads, codec: CodecLimits::default() };
-    let summary = with_progress_line(&progress, || source::ingest(log, feeds, options, &progress));
+    let summary = with_progress_line(|elapsed| say(&progress, elapsed), || source::ingest(log, feeds, options, &progress));
     listener.abort();
     if matches!(&summary, Ok(summary) if found_nothing(summary)) {
         // Tables without anything in them would make reports say 0.
@@ -121,37 +118,18 @@ async fn stop_on_signal(progress: Arc<Progress>) {
     }
 }
 
-fn with_progress_line<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
-    if !std::io::stderr().is_terminal() {
-        return work();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                let so_far = progress.so_far();
-                let rate = so_far.bytes as f64 / bar.elapsed().as_secs_f64().max(0.001);
-                bar.set_message(format!(
-                    "{} files read, {} known, {} ({}/s), {} records",
-                    HumanCount(so_far.files),
-                    HumanCount(so_far.files_known),
-                    HumanBytes(so_far.bytes),
-                    HumanBytes(rate as u64),
-                    HumanCount(so_far.records),
-                ));
-                bar.tick();
-                thread::park_timeout(REDRAW);
-            }
-            bar.finish_and_clear();
-        });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
-    })
+/// How far it has come, in a line.
+fn say(progress: &Progress, elapsed: Duration) -> String {
+    let so_far = progress.so_far();
+    let rate = so_far.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    format!(
+        "{} files read, {} known, {} ({}/s), {} records",
+        HumanCount(so_far.files),
+        HumanCount(so_far.files_known),
+        HumanBytes(so_far.bytes),
+        HumanBytes(rate as u64),
+        HumanCount(so_far.records),
+    )
 }
 
 fn write_summary(out: &mut dyn Write, summary: &Summary, took: Duration) -> std::io::Result<()> {

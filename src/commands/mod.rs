@@ -11,6 +11,7 @@ mod images;
 mod ingest;
 mod inspect;
 mod inspections;
+mod migrate;
 mod password;
 mod report;
 mod run;
@@ -18,6 +19,8 @@ mod serve;
 mod shell;
 mod sql;
 mod tables;
+mod tail;
+mod top;
 mod users;
 mod verify;
 
@@ -52,6 +55,9 @@ fn run_within(handle: &Handle, cli: Cli, config: &Config) -> anyhow::Result<Code
         Command::Gaps(args) => handle.block_on(gaps::run(&data, &args)),
         Command::Verify(args) => verify::run(&args, handle),
         Command::Tables(args) => handle.block_on(tables::run(&data, &args)),
+        Command::Tail(args) => tail::run(&data, &args, handle),
+        Command::Top(args) => top::run(&args, config),
+        Command::Migrate(args) => migrate::run(&data, &args, config, handle),
         Command::Demo(args) => demo::run(&args, handle),
         Command::Serve(args) => handle.block_on(serve::run(&data, &args, &Roles::all(), config)),
         Command::Run(args) => handle.block_on(run::run(&data, &args, config)),

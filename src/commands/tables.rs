@@ -14,7 +14,7 @@ use crate::exit::{Code, error};
 use crate::output::{Destination, tell};
 
 /// Whether nothing was ever ingested.
-fn is_empty(log: &DataLog) -> Result<bool, LogError> {
+pub fn is_empty(log: &DataLog) -> Result<bool, LogError> {
     for topic in Topic::ALL {
         for partition in 0..log.partitions() {
             if log.end(topic, partition)?.offset > 0 {

@@ -3,7 +3,7 @@
 //! An environment variable `CLOUDIGRADE__SECTION__KEY` sets `key` of `[section]` and wins over the file. A key that is not known is refused
 //! with the nearest one that is: a typing error must not be a setting that silently does nothing.
 
-mod duration;
+pub mod duration;
 mod faults;
 mod inspection;
 mod kafka;

@@ -10,6 +10,7 @@ mod inspections;
 mod letters;
 mod objects;
 pub mod reach;
+pub mod records;
 pub mod registration;
 pub mod service;
 pub mod socket;

@@ -113,7 +113,7 @@ async fn answer_here(data: &DataFolder, config: &Config, asked: Ask) -> anyhow::
             Ask::DeadLetters(request) => Some(letters::answer_without_log(request).map(Told::DeadLetters)),
             Ask::Users(UsersRequest { operation: UsersOperation::List, .. }) => Some(Ok(Told::Users(UsersAnswer::default()))),
             Ask::Inspections(request) => inspections::answer_without_log(request).map(|answered| answered.map(Told::Inspections)),
-            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) => None,
+            Ask::Users(_) | Ask::Override(_) | Ask::Objects(_) | Ask::Records(_) => None,
         };
         if let Some(answered) = answered {
             return Ok(answered);

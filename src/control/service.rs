@@ -15,7 +15,7 @@ use cloudigrade_schemas::{Topic, UtcSecond};
 use tokio::sync::watch;
 
 use super::wire::{Ask, Refusal, Told};
-use super::{accounts, images, inspections, letters, objects, users};
+use super::{accounts, images, inspections, letters, objects, records, users};
 use crate::aws;
 use crate::config::{Config, InspectionMode};
 use crate::live::shown::{NotShown, Shown, folded};
@@ -118,6 +118,7 @@ impl Service {
             Ask::Objects(request) => Box::pin(objects::answer(self, request)).await.map(Told::Objects),
             Ask::Users(request) => Box::pin(users::answer(self, request)).await.map(Told::Users),
             Ask::Inspections(request) => Box::pin(inspections::answer(self, request)).await.map(Told::Inspections),
+            Ask::Records(request) => Box::pin(records::answer(&self.log, request)).await.map(Told::Records),
             Ask::Override(request) => Box::pin(images::answer(self, request)).await.map(|()| Told::Override),
         }
     }

@@ -1,16 +1,19 @@
-//! How far behind everything is, and whether the disk has room: measured at intervals, for `/metrics` and `/readyz`.
+//! How far behind everything is, whether tasks get on, and whether the disk has room: measured at intervals, for `/metrics` and `/readyz`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::log::DataLog;
-use crate::log::lag::Lags;
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_connectors::source::harvest::reach;
-use cloudigrade_pipeline::log::{Log, LogError};
+use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, TaskId, TaskSpec};
+use cloudigrade_schemas::Topic;
 use tokio_util::sync::CancellationToken;
 
 use super::operators::TASKS;
+use super::roles::{Role, Roles};
+use super::stall::Stalls;
 use super::unless_later;
 use crate::data::now;
 
@@ -20,12 +23,14 @@ const EVERY: Duration = Duration::from_secs(10);
 const FREE_BYTES_MIN: u64 = 512 << 20;
 /// The name under which readiness knows the disk.
 const PART: &str = "disk";
+/// The code under which readiness knows a task that does not get on.
+const STALLED: &str = "stalled";
 
 /// Measures until it is told to stop.
-pub async fn measure(log: DataLog, folder: PathBuf, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut lags = Lags::default();
+pub async fn measure(log: DataLog, folder: PathBuf, roles: Roles, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lags = Lags::new(&roles);
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -33,27 +38,111 @@ pub async fn measure(log: DataLog, folder: PathBuf, readiness: Readiness, stop: 
         }
         let (log, folder, readiness) = (log.clone(), folder.clone(), readiness.clone());
         // Reading the log waits for the disk.
-        let measuring = tokio::task::spawn_blocking(move || {
+        let measured = tokio::task::spawn_blocking(move || {
             look_at_disk(&folder, &readiness);
-            let measured = measure_log(&log, &mut lags);
+            let measured = lags.measure(&log, &readiness, Instant::now());
             (lags, measured)
         });
-        let measured;
-        (lags, measured) = measuring.await?;
-        unless_later("lags are not measured", measured)?;
+        let measured = measured.await?;
+        lags = measured.0;
+        unless_later("lags are not measured", measured.1)?;
     }
 }
 
-fn measure_log(log: &DataLog, lags: &mut Lags) -> Result<(), LogError> {
-    for spec in TASKS {
-        metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lags.of(log, spec)? as f64);
+/// What was measured before.
+struct Lags {
+    /// The tasks that run here.
+    ours: Vec<TaskId>,
+    stalls: Stalls,
+    /// What there was to read for a task in a partition, and how many of these offsets are known to hold nothing.
+    gaps: BTreeMap<(TaskId, Topic, u32), Gap>,
+}
+
+/// Offsets that a task has before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Gap {
+    from: u64,
+    end: u64,
+    is_empty: bool,
+}
+
+impl Lags {
+    fn new(roles: &Roles) -> Self {
+        let ours = TASKS.into_iter().filter(|_| roles.has(Role::Operators)).map(|task| task.id).collect();
+        Self { ours, stalls: Stalls::default(), gaps: BTreeMap::new() }
     }
-    let reached = reach(log, log.partitions())?;
-    if let Some(oldest) = reached.iter().map(|coverage| coverage.complete_through.0).min() {
-        metrics::gauge!("cloudigrade_data_age_seconds").set((now().0 - oldest).max(0) as f64);
+
+    fn measure(&mut self, log: &DataLog, readiness: &Readiness, at: Instant) -> Result<(), LogError> {
+        let mut ends = BTreeMap::new();
+        for topic in Topic::ALL {
+            let found = log.ends(topic)?;
+            metrics::gauge!("cloudigrade_topic_offsets", "topic" => topic.name()).set(found.iter().sum::<u64>() as f64);
+            ends.insert(topic, found);
+        }
+        for spec in TASKS {
+            let positions = log.positions(spec)?;
+            metrics::gauge!("cloudigrade_task_position", "task" => spec.id.0)
+                .set(positions.iter().map(|position| position.offset).sum::<u64>() as f64);
+            let lag = self.lag(log, spec, &positions, &ends)?;
+            metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lag as f64);
+            if self.ours.contains(&spec.id) {
+                self.watch(spec.id, positions, lag, readiness, at);
+            }
+        }
+        let reached = reach(log, log.partitions())?;
+        if let Some(oldest) = reached.iter().map(|coverage| coverage.complete_through.0).min() {
+            metrics::gauge!("cloudigrade_data_age_seconds").set((now().0 - oldest).max(0) as f64);
+        }
+        metrics::gauge!("cloudigrade_covered_regions").set(reached.len() as f64);
+        Ok(())
     }
-    metrics::gauge!("cloudigrade_covered_regions").set(reached.len() as f64);
-    Ok(())
+
+    /// Says of a task whether it gets on.
+    fn watch(&mut self, task: TaskId, positions: Vec<Position>, lag: u64, readiness: &Readiness, at: Instant) {
+        let Some(still) = self.stalls.look(task, positions, lag, at) else {
+            readiness.works(task.0);
+            return;
+        };
+        let message = format!(
+            "{task} has {lag} records to work on and has got no further for {} s: what it writes to may hang, or one batch takes that long. Look at what \
+             was logged since, at the disk, and at Kafka where the log is there; where nothing is to be seen, restart this process: it goes on where it was, \
+             and nothing is lost",
+            still.as_secs()
+        );
+        tracing::warn!("{message}");
+        readiness.report(task.0, STALLED, task.0, message, now());
+    }
+
+    /// How many records a task has not consumed yet.
+    fn lag(&mut self, log: &DataLog, spec: TaskSpec, positions: &[Position], ends: &BTreeMap<Topic, Vec<u64>>) -> Result<u64, LogError> {
+        let mut behind = 0;
+        for topic in spec.inputs {
+            for (partition, end) in (0..).zip(ends.get(topic).into_iter().flatten()) {
+                let at = positions.iter().find(|position| position.topic == *topic && position.partition == partition);
+                let from = at.map_or(0, |position| position.offset);
+                if !self.is_empty(log, (spec.id, *topic, partition), from, *end)? {
+                    behind += end.saturating_sub(from);
+                }
+            }
+        }
+        Ok(behind)
+    }
+
+    /// Whether the offsets between hold nothing: in Kafka the marks of transactions have offsets too. It is looked once nothing has moved since
+    /// the last time.
+    fn is_empty(&mut self, log: &DataLog, key: (TaskId, Topic, u32), from: u64, end: u64) -> Result<bool, LogError> {
+        if from >= end || !log.is_shared() {
+            return Ok(from >= end);
+        }
+        let mut gap = Gap { from, end, is_empty: false };
+        if let Some(before) = self.gaps.get(&key).filter(|before| (before.from, before.end) == (from, end)) {
+            let one = PollLimits { records: 1, ..PollLimits::default() };
+            let look = || Ok::<_, LogError>(log.read(Position { topic: key.1, partition: key.2, offset: from }, one)?.is_empty());
+            gap.is_empty = before.is_empty || look()?;
+        }
+        self.gaps.insert(key, gap);
+        Ok(gap.is_empty)
+    }
 }
 
 fn look_at_disk(folder: &Path, readiness: &Readiness) {
@@ -80,5 +169,52 @@ fn look_at_disk(folder: &Path, readiness: &Readiness) {
             format!("{}: {error}; check that the data folder is still there", folder.display()),
             now(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
+    use cloudigrade_pipeline::log::{Output, Task, Txn};
+    use cloudigrade_schemas::UtcSecond;
+
+    use super::*;
+    use crate::limits::STALLED_AFTER;
+
+    /// A log with a record that no task has worked on.
+    fn log() -> (tempfile::TempDir, DataLog) {
+        let folder = tempfile::tempdir().unwrap();
+        let log = DataLog::Embedded(EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap());
+        let output = Output { topic: TASKS[0].inputs[0], partition: 3, key: vec![1], value: vec![1], entered_at: UtcSecond(1) };
+        log.open_task(TaskSpec::of_each("source"), &[]).unwrap().commit(Txn { outputs: vec![output], ..Txn::default() }).unwrap();
+        (folder, log)
+    }
+
+    #[test]
+    fn a_task_that_does_not_get_on_makes_the_process_not_ready_until_it_does() {
+        let ((_folder, log), readiness, began) = (log(), Readiness::default(), Instant::now());
+        let mut lags = Lags::new(&Roles::all());
+        for at in [began, began + STALLED_AFTER / 2] {
+            lags.measure(&log, &readiness, at).unwrap();
+            assert!(readiness.problems(now()).is_empty());
+        }
+        lags.measure(&log, &readiness, began + STALLED_AFTER).unwrap();
+        let problems = readiness.problems(now());
+        assert_eq!((problems.len(), problems[0].subject.as_str(), problems[0].code.as_str()), (1, TASKS[0].id.0, STALLED));
+        assert!(problems[0].message.contains("1 records") && problems[0].message.contains("restart"), "{}", problems[0].message);
+        let position = Position { topic: TASKS[0].inputs[0], partition: 3, offset: 1 };
+        log.open_task(TASKS[0], &[3]).unwrap().commit(Txn { positions: vec![position], ..Txn::default() }).unwrap();
+        lags.measure(&log, &readiness, began + STALLED_AFTER).unwrap();
+        assert!(readiness.problems(now()).is_empty());
+    }
+
+    #[test]
+    fn a_process_does_not_answer_for_tasks_that_run_elsewhere() {
+        let ((_folder, log), readiness, began) = (log(), Readiness::default(), Instant::now());
+        let mut lags = Lags::new(&Roles::of([Role::Source, Role::Api]));
+        for at in [began, began + STALLED_AFTER * 2] {
+            lags.measure(&log, &readiness, at).unwrap();
+        }
+        assert!(readiness.problems(now()).is_empty());
     }
 }

@@ -17,6 +17,7 @@ pub mod operators;
 mod parts;
 pub mod roles;
 pub mod shown;
+mod stall;
 pub mod tables;
 
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Live {
             true => finding.start(roles, committer.as_ref(), &mut parts).await?,
             false => Collecting::default(),
         };
-        parts.spawn("lags", lags::measure(log.clone(), data.folder().to_owned(), readiness, stop.clone()));
+        parts.spawn("lags", lags::measure(log.clone(), data.folder().to_owned(), roles.clone(), readiness, stop.clone()));
         let shown = tables.as_ref().map(|tables| Shown::new(log.clone(), tables.wake()));
         let backend = match committer {
             Some(committer) => {

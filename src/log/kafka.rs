@@ -1,6 +1,6 @@
 //! The log on Kafka, as the configuration says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cloudigrade_connectors::doctor::Finding;
 use cloudigrade_connectors::kafka::{CacheError, KafkaOptions, OpenError, check_kafka};
@@ -31,6 +31,43 @@ pub fn check(kafka: &config::Kafka, folder: &Path) -> Vec<Finding> {
     }
 }
 
+/// Opens the log to move another one there, known by `source`, which is at `place`. Its cache of state begins empty, so that all state that is
+/// then read comes from Kafka.
+///
+/// # Errors
+/// With the code of what is the matter: the log must have nothing yet but what an interrupted move of the same log brought.
+pub fn open_import(kafka: &config::Kafka, folder: &Path, source: &str, place: &str) -> anyhow::Result<KafkaLog> {
+    forget_import(kafka, folder)?;
+    let options = options(kafka, folder, &importer())?;
+    KafkaLog::open_import(options, source, place).map_err(|cause| error(code(&cause), cause.to_string()))
+}
+
+/// Deletes the cache of state of [`open_import`].
+///
+/// # Errors
+/// Where the disk refuses.
+pub fn forget_import(kafka: &config::Kafka, folder: &Path) -> anyhow::Result<()> {
+    let Some(cache) = cache(kafka, folder, &importer()) else { return Ok(()) };
+    match std::fs::remove_dir_all(&cache) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(error(Code::Storage, format!("{} cannot be deleted: {cause}", cache.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The process that moves a log.
+fn importer() -> Process {
+    Process::Lasting("migrate".to_owned())
+}
+
+fn cache(kafka: &config::Kafka, folder: &Path, process: &Process) -> Option<PathBuf> {
+    match process {
+        Process::Lasting(name) => Some(kafka.cache.as_deref().unwrap_or(folder).join("kafka").join(name)),
+        Process::Command => None,
+    }
+}
+
 fn code(cause: &OpenError) -> Code {
     match cause {
         OpenError::Name { .. } | OpenError::Settings { .. } => Code::Usage,
@@ -43,6 +80,10 @@ fn code(cause: &OpenError) -> Code {
         | OpenError::Partitions { .. }
         | OpenError::Newer { .. }
         | OpenError::Damaged { .. }
+        | OpenError::Importing { .. }
+        | OpenError::OtherImport { .. }
+        | OpenError::Imported { .. }
+        | OpenError::NotEmpty { .. }
         | OpenError::Cache(CacheError::InUse { .. })
         | OpenError::Log(_) => Code::Data,
     }
@@ -62,10 +103,7 @@ fn options(kafka: &config::Kafka, folder: &Path, process: &Process) -> anyhow::R
         prefix: kafka.prefix.clone(),
         member: format!("{member}.{}", process.name()),
         session_timeout: kafka.session_timeout,
-        cache: match process {
-            Process::Lasting(name) => Some(kafka.cache.as_deref().unwrap_or(folder).join("kafka").join(name)),
-            Process::Command => None,
-        },
+        cache: cache(kafka, folder, process),
         stores: stores::all(),
         partitions: kafka.partitions,
         replication: kafka.replication,

@@ -4,8 +4,8 @@
 mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_security;
-pub mod lag;
-#[cfg_attr(not(feature = "kafka"), expect(dead_code))]
+pub mod migrate;
+mod patience;
 mod stores;
 
 use std::path::Path;
@@ -15,8 +15,18 @@ use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask}
 use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, Task, TaskId, TaskSpec, Txn};
 use cloudigrade_schemas::Topic;
 
+pub use self::kafka::forget_import;
 use self::kafka::{KafkaLog, KafkaTask};
+pub use self::patience::patiently;
 use crate::config;
+
+/// Opens the log on Kafka that another one is to be moved to; see [`kafka::open_import`].
+///
+/// # Errors
+/// With the code of what is the matter.
+pub fn open_import(kafka: &config::Kafka, folder: &Path, source: &str, place: &str) -> anyhow::Result<DataLog> {
+    kafka::open_import(kafka, folder, source, place).map(DataLog::Kafka)
+}
 
 /// Which log there is.
 #[derive(Clone, Debug)]
@@ -141,6 +151,17 @@ impl DataLog {
                 Ok(())
             }
             Self::Kafka(log) => log.lead(in_what, goes_on, tell),
+        }
+    }
+
+    /// Says that all of a log was moved to this one, which is on Kafka; see [`open_import`].
+    ///
+    /// # Errors
+    /// Those of writing that.
+    pub fn finish_import(&self, source: &str, place: &str) -> Result<(), LogError> {
+        match self {
+            Self::Embedded(_) => Ok(()),
+            Self::Kafka(log) => log.finish_import(source, place),
         }
     }
 

@@ -25,7 +25,7 @@ const HOW_TO_BUILD: &str = "build it with `--features kafka`, which needs a C++ 
 /// # Errors
 /// Always.
 pub fn open(_: &config::Kafka, _: &Path, _: &Process) -> anyhow::Result<KafkaLog> {
-    Err(error(Code::Usage, format!("{NOT_BUILT}: {HOW_TO_BUILD}")))
+    Err(absent())
 }
 
 /// Says that there is none.
@@ -33,7 +33,32 @@ pub fn check(kafka: &config::Kafka, _: &Path) -> Vec<Finding> {
     vec![Finding::failure("kafka", &kafka.bootstrap, NOT_BUILT, HOW_TO_BUILD)]
 }
 
+/// Says that there is none.
+///
+/// # Errors
+/// Always.
+pub fn open_import(_: &config::Kafka, _: &Path, _: &str, _: &str) -> anyhow::Result<KafkaLog> {
+    Err(absent())
+}
+
+/// Has nothing to delete.
+///
+/// # Errors
+/// Always.
+pub fn forget_import(_: &config::Kafka, _: &Path) -> anyhow::Result<()> {
+    Err(absent())
+}
+
+fn absent() -> anyhow::Error {
+    error(Code::Usage, format!("{NOT_BUILT}: {HOW_TO_BUILD}"))
+}
+
 impl KafkaLog {
+    /// There is none.
+    pub fn finish_import(&self, _: &str, _: &str) -> Result<(), LogError> {
+        match *self {}
+    }
+
     /// There are none.
     pub fn positions(&self, _: TaskSpec) -> Result<Vec<Position>, LogError> {
         match *self {}

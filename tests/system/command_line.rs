@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::support::{Data, Outcome, contents, demo, run, scratch, string, text};
 
 /// The commands, and the options of each beside those of all.
-const COMMANDS: [(&str, &[&str]); 22] = [
+const COMMANDS: [(&str, &[&str]); 25] = [
     ("ingest", &["<PLACE>", "--threads", "--endpoint-url", "--region", "--format"]),
     ("backfill", &["[PLACE]", "--start", "--end", "--account", "--region", "--dry-run", "--yes", "--price-get", "--format"]),
     ("report usage", REPORT),
@@ -29,6 +29,9 @@ const COMMANDS: [(&str, &[&str]); 22] = [
     ("inspections list", &["--all", "--format", "--output"]),
     ("inspections abort", &["<ID>"]),
     ("inspect", &["<IMAGE_ID>", "<FILE>", "--local", "--format"]),
+    ("migrate", &["--to", "--undo", "--format", "Examples:"]),
+    ("tail", &["<TOPIC>", "--key", "--since", "--last", "--no-follow", "--format", "power.events", "Examples:"]),
+    ("top", &["--url", "--once", "--every", "Examples:"]),
     ("completions", &["<SHELL>", "bash", "zsh", "fish"]),
 ];
 const REPORT: &[&str] = &["--start", "--end", "--granularity", "--by", "--tz", "--format", "--output"];

@@ -15,6 +15,7 @@
 //! * `register`: what log this is, and who opened each task last
 //! * `reach`, `security`, `secret`: whether brokers answer, how they are reached, and what must not be told
 //! * `doctor`, `rights`: whether all is as it must be, and what this program's user may do
+//! * `import`: taking over a log that was kept elsewhere
 //! * `failure`: what Kafka's errors mean
 
 mod cache;
@@ -25,6 +26,7 @@ mod ends;
 mod events;
 mod failure;
 mod groups;
+mod import;
 mod inputs;
 mod lead;
 mod names;
@@ -69,6 +71,7 @@ use groups::Groups;
 use names::Names;
 use reader::{Ended, Patience, Readers, Stretch};
 use record::Budget;
+use register::Import;
 use state::State;
 
 /// Where a log on Kafka is, and what it is like.
@@ -182,6 +185,34 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
+    /// Another log is being moved here.
+    #[error(
+        "the log of {place} is being moved here, and that has not come to its end: run `cloudigrade migrate --to kafka` there again, which goes on"
+    )]
+    Importing {
+        /// Where the other log is.
+        place: String,
+    },
+    /// Another log than the one that was asked about was moved here, or is being moved.
+    #[error("another log was moved here, or is being moved, that of {place}: use another prefix (kafka.prefix)")]
+    OtherImport {
+        /// Where that log is.
+        place: String,
+    },
+    /// The log was moved here already.
+    #[error(
+        "the log of {place} was moved here already, and goes on here: use it (--log kafka); to move it anew, use another prefix (kafka.prefix)"
+    )]
+    Imported {
+        /// Where the other log was.
+        place: String,
+    },
+    /// There is something in the log that is to take over another one.
+    #[error("there is something in {topic} already: a log can be moved only to where none is; use another prefix (kafka.prefix)")]
+    NotEmpty {
+        /// A topic with something in it.
+        topic: String,
+    },
     /// There is no cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -232,6 +263,14 @@ impl KafkaLog {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: KafkaOptions) -> Result<Self, OpenError> {
+        match Self::open_whatever(options)? {
+            (_, Some(import)) if !import.done => Err(OpenError::Importing { place: import.place }),
+            (log, _) => Ok(log),
+        }
+    }
+
+    /// Opens a log, also one that another is being moved to.
+    fn open_whatever(options: KafkaOptions) -> Result<(Self, Option<Import>), OpenError> {
         for (what, name) in [
             ("what the names of topics begin with (kafka.prefix)", &options.prefix),
             ("the name of a member (kafka.member)", &options.member),
@@ -249,7 +288,7 @@ impl KafkaLog {
         let readers = Readers::new(&options, names.readers());
         let parts = Parts { options, names, ends, readers };
         topics::provide(&parts.options, &parts.names)?;
-        let about = register::about(&parts)?;
+        let (about, import) = register::about(&parts)?;
         let Parts { options, names, ends, readers } = parts;
         let cache = match &options.cache {
             Some(folder) => Cache::open(folder, &about.id)?,
@@ -257,7 +296,7 @@ impl KafkaLog {
         };
         let state = State { cache, stores: options.stores.clone(), names: names.clone() };
         let groups = Groups::default();
-        Ok(Self { shared: Arc::new(Shared { options, names, ends, readers, groups, state }) })
+        Ok((Self { shared: Arc::new(Shared { options, names, ends, readers, groups, state }) }, import))
     }
 
     /// The committed positions of a task in all partitions of its inputs; those that it never committed are 0.

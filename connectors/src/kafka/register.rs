@@ -8,20 +8,21 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use cloudigrade_pipeline::log::{LogError, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::kafka::OpenError;
-use crate::kafka::Parts;
 use crate::kafka::ends::Place;
 use crate::kafka::failure;
 use crate::kafka::names::Names;
 use crate::kafka::reader::{Patience, Stretch};
 use crate::kafka::session::{Failed, Sending, Session};
 use crate::kafka::tail::Arrived;
+use crate::kafka::{KafkaOptions, OpenError, Parts};
 use crate::limits as l;
 
 /// The format of logs on Kafka that this program writes. Increase it when an older program could misread the topics.
 const FORMAT: u32 = 1;
 /// Key of what is said of the log.
 const LOG: &[u8] = b"log";
+/// Key of what is said of a log that was moved here.
+const IMPORT: &[u8] = b"import";
 /// How keys of tasks begin.
 const TASK: &str = "task/";
 /// Whoever makes a log.
@@ -34,6 +35,17 @@ pub(super) struct About {
     /// Random, so that a cache of another log with the same name is known for that.
     pub(super) id: String,
     pub(super) partitions: u32,
+}
+
+/// A log that was moved here, or is being moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Import {
+    /// What it is known by.
+    pub(super) source: String,
+    /// Where it was, in words.
+    pub(super) place: String,
+    /// Whether all of it is here.
+    pub(super) done: bool,
 }
 
 /// Milliseconds since 1970, for Kafka's own records of time; nothing is decided by them.
@@ -99,8 +111,23 @@ pub(super) fn is_other_opening(record: &Arrived, task: TaskId, opening: &Opening
     record.key.strip_prefix(TASK.as_bytes()) == Some(task.0.as_bytes()) && record.value != opening.name.as_bytes()
 }
 
+/// Says what is moved here.
+pub(super) fn say_import(options: &KafkaOptions, names: &Names, import: &Import) -> Result<(), LogError> {
+    let value = serde_json::to_vec(import).map_err(|error| LogError::Storage {
+        doing: "saying what is moved here",
+        cause: error.to_string(),
+        help: "this is a fault of the program; please report it",
+    })?;
+    let session = Session::open(options, &names.maker(), MAKER)?;
+    match session.transact(std::iter::once(sending(&names.register(), IMPORT, &value)), None) {
+        Ok(_) => Ok(()),
+        Err(Failed::Aborted(cause)) => Err(LogError::Retry { doing: "saying what is moved here", cause }),
+        Err(Failed::Over(error)) => Err(error),
+    }
+}
+
 /// What the log says of itself; says it first where the log is new. Waits for brokers that are not ready yet.
-pub(super) fn about(parts: &Parts) -> Result<About, OpenError> {
+pub(super) fn about(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
     let began = Instant::now();
     loop {
         match about_now(parts) {
@@ -110,19 +137,19 @@ pub(super) fn about(parts: &Parts) -> Result<About, OpenError> {
     }
 }
 
-fn about_now(parts: &Parts) -> Result<About, OpenError> {
-    let about = match read(parts)? {
-        Some(about) => about,
-        None => {
+fn about_now(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
+    let (about, import) = match read(parts)? {
+        (Some(about), import) => (about, import),
+        (None, _) => {
             // Of several that make it at once, the last to open this session goes on, and finds what the others wrote.
             let session = Session::open(&parts.options, &parts.names.maker(), MAKER)?;
             match read(parts)? {
-                Some(about) => about,
-                None => {
+                (Some(about), import) => (about, import),
+                (None, _) => {
                     let about = About { format: FORMAT, id: random_id()?, partitions: parts.options.partitions.get() };
                     let value = serde_json::to_vec(&about).map_err(|error| OpenError::Damaged { cause: error.to_string() })?;
                     match session.transact(std::iter::once(sending(&parts.names.register(), LOG, &value)), None) {
-                        Ok(_) => about,
+                        Ok(_) => (about, None),
                         Err(Failed::Aborted(cause)) => return Err(LogError::Retry { doing: "making the log", cause }.into()),
                         Err(Failed::Over(error)) => return Err(error.into()),
                     }
@@ -140,19 +167,21 @@ fn about_now(parts: &Parts) -> Result<About, OpenError> {
             expected: parts.options.partitions.get(),
         });
     }
-    Ok(about)
+    Ok((about, import))
 }
 
-fn read(parts: &Parts) -> Result<Option<About>, OpenError> {
+fn read(parts: &Parts) -> Result<(Option<About>, Option<Import>), OpenError> {
     const DOING: &str = "reading the log's register";
     const PATIENCE: Patience = Patience { without_progress: l::KAFKA_RESTORE_IDLE_MAX, with_records: l::KAFKA_RESTORE_IDLE_MAX };
     let place = Place { topic: parts.names.register(), partition: 0 };
     let of_kafka = |error| failure::outside(DOING, None, &error);
     let upto = parts.ends.written(std::slice::from_ref(&place)).map_err(of_kafka)?.first().copied().unwrap_or(0);
-    let mut found = None;
+    let (mut about, mut import) = (None, None);
     let look = |arrived: Arrived| {
         if arrived.key == LOG {
-            found = Some(arrived.value);
+            about = Some(arrived.value);
+        } else if arrived.key == IMPORT {
+            import = Some(arrived.value);
         }
         true
     };
@@ -160,5 +189,9 @@ fn read(parts: &Parts) -> Result<Option<About>, OpenError> {
     if passed < upto {
         return Err(failure::undecided(DOING, &place.topic, place.partition).into());
     }
-    found.map(|value| serde_json::from_slice(&value).map_err(|error| OpenError::Damaged { cause: error.to_string() })).transpose()
+    Ok((about.map(parse).transpose()?, import.map(parse).transpose()?))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(value: Vec<u8>) -> Result<T, OpenError> {
+    serde_json::from_slice(&value).map_err(|error| OpenError::Damaged { cause: error.to_string() })
 }

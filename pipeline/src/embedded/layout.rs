@@ -110,6 +110,17 @@ pub(super) fn position_key(task: TaskId, place: Place) -> Vec<u8> {
     [task_prefix(task).as_slice(), &place].concat()
 }
 
+/// The name that a key of [`STATE`] or [`POSITIONS`] begins with.
+pub(super) fn name_of(key: &[u8]) -> Option<&str> {
+    let end = key.iter().position(|byte| *byte == NAME_END)?;
+    std::str::from_utf8(&key[..end]).ok()
+}
+
+/// Behind all keys that begin with a name, and before those of the next.
+pub(super) fn behind_name(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[NAME_END; 6]].concat()
+}
+
 /// Ends a name. UTF-8 never contains it, so no name is the beginning of another's key.
 const NAME_END: u8 = 0xff;
 

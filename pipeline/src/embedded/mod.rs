@@ -8,6 +8,7 @@
 //! order in which commits and takeovers reach it.
 //!
 //! * [`open`]: finding, making and refusing files
+//! * `moved`: that a log goes on somewhere else
 //! * `layout`, `batch`: what is in the file
 //! * `prepare`, `writer`: from a transaction to the file
 //! * `task`, `read`: from the file to records
@@ -15,6 +16,7 @@
 mod batch;
 mod failure;
 mod layout;
+mod moved;
 pub mod open;
 mod prepare;
 mod read;
@@ -31,6 +33,7 @@ use std::time::Duration;
 use cloudigrade_schemas::Topic;
 use redb::{Database, ReadableDatabase};
 
+pub use moved::{Moved, Names};
 pub use open::{EmbeddedOptions, OpenError};
 pub use task::EmbeddedTask;
 

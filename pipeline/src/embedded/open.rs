@@ -15,6 +15,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
 
 use crate::embedded::failure::is_full;
 use crate::embedded::layout;
+use crate::embedded::moved::{self, MOVED_FORMAT};
 use crate::embedded::writer::Writer;
 use crate::embedded::{EmbeddedLog, Handle, Shared};
 use crate::limits;
@@ -72,6 +73,17 @@ pub enum OpenError {
         /// The newest format that this program reads.
         known: u64,
     },
+    /// The log goes on somewhere else. Nothing was changed.
+    #[error(
+        "{path} was moved to {to}, where the log goes on: use that one (--log kafka); to go on with this file on purpose, without what was \
+         written there since, run `cloudigrade migrate --undo`"
+    )]
+    Moved {
+        /// The file.
+        path: PathBuf,
+        /// Where it went.
+        to: String,
+    },
     /// The file is something else. Nothing was changed.
     #[error("{path} is not a log of cloudigrade ({cause}): move it away, or use another data folder")]
     NotALog {
@@ -110,14 +122,18 @@ impl EmbeddedLog {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Self, OpenError> {
+        Self::open_in(dir, options, false)
+    }
+
+    pub(super) fn open_in(dir: &Path, options: EmbeddedOptions, even_moved: bool) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let failed = |cause| io_error(&path, cause);
         // The log names accounts, roles and external ids: nobody else's to read.
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        refuse_unchanged(&path, options)?;
+        refuse_unchanged(&path, options, even_moved)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
         let backend = FileBackend::new(file).map_err(|error| database_error(&path, error))?;
-        let log = Self::open_at(&path, backend, options)?;
+        let log = Self::open_at(&path, backend, options, even_moved)?;
         // A file is found after a power cut only if its folder's entry is durable too.
         sync_folder(dir).map_err(failed)?;
         Ok(log)
@@ -128,15 +144,15 @@ impl EmbeddedLog {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_backend(backend: impl StorageBackend, options: EmbeddedOptions) -> Result<Self, OpenError> {
-        Self::open_at(Path::new(NO_PATH), backend, options)
+        Self::open_at(Path::new(NO_PATH), backend, options, false)
     }
 
-    fn open_at(path: &Path, backend: impl StorageBackend, options: EmbeddedOptions) -> Result<Self, OpenError> {
+    fn open_at(path: &Path, backend: impl StorageBackend, options: EmbeddedOptions, even_moved: bool) -> Result<Self, OpenError> {
         clear_unfinished(path, &backend)?;
         let opened = builder(options).create_with_backend(backend);
         let db = opened.map_err(|error| database_error(path, error))?;
         let failed = |error: redb::Error| storage_error(path, error);
-        let partitions = match stored_partitions(path, &db)? {
+        let partitions = match stored_partitions(path, &db, even_moved)? {
             Some(partitions) => partitions,
             None => make(&db, options.partitions.get()).map_err(failed)?,
         };
@@ -155,13 +171,13 @@ fn builder(options: EmbeddedOptions) -> Builder {
     builder
 }
 
-/// Refuses a newer file before anything is written to it: opening for writing already marks the file as in use.
-fn refuse_unchanged(path: &Path, options: EmbeddedOptions) -> Result<(), OpenError> {
+/// Refuses a newer file, or one that was moved, before anything is written to it: opening for writing already marks the file as in use.
+fn refuse_unchanged(path: &Path, options: EmbeddedOptions, even_moved: bool) -> Result<(), OpenError> {
     if !fs::metadata(path).is_ok_and(|file| file.len() > 0) {
         return Ok(());
     }
     match builder(options).open_read_only(path) {
-        Ok(db) => stored_partitions(path, &db).map(|_| ()),
+        Ok(db) => stored_partitions(path, &db, even_moved).map(|_| ()),
         // Only opening for writing can judge what a crash left.
         Err(DatabaseError::RepairAborted) => Ok(()),
         Err(DatabaseError::Storage(redb::StorageError::Io(error))) if error.kind() == io::ErrorKind::InvalidData => Ok(()),
@@ -211,7 +227,7 @@ fn is_unfinished(backend: &impl StorageBackend) -> io::Result<bool> {
 }
 
 /// The number of partitions of the log in a database; `None` when nothing was ever put in it.
-fn stored_partitions(path: &Path, db: &impl ReadableDatabase) -> Result<Option<u32>, OpenError> {
+fn stored_partitions(path: &Path, db: &impl ReadableDatabase, even_moved: bool) -> Result<Option<u32>, OpenError> {
     let failed = |error: redb::Error| storage_error(path, error);
     let not_a_log = |cause: &str| OpenError::NotALog { path: path.into(), cause: cause.into() };
     let txn = db.begin_read().map_err(|error| failed(error.into()))?;
@@ -225,7 +241,14 @@ fn stored_partitions(path: &Path, db: &impl ReadableDatabase) -> Result<Option<u
         Err(_) => return Err(not_a_log("a redb database of something else")),
     };
     let number = |name| meta.get(name).map(|found| found.map(|found| found.value())).map_err(|error| failed(error.into()));
-    let found = number(layout::META_FORMAT)?.ok_or_else(|| not_a_log("it does not say its format"))?;
+    let mut found = number(layout::META_FORMAT)?.ok_or_else(|| not_a_log("it does not say its format"))?;
+    if found & MOVED_FORMAT != 0 {
+        let to = moved::read(db).map_err(failed)?.map_or_else(|| "another place".to_owned(), |moved| moved.to);
+        if !even_moved {
+            return Err(OpenError::Moved { path: path.into(), to });
+        }
+        found -= MOVED_FORMAT;
+    }
     if found > layout::FORMAT {
         return Err(OpenError::NewerFormat { path: path.into(), found, known: layout::FORMAT });
     }
