@@ -10,7 +10,7 @@ from typing import Any
 from aws import TrailBucket, until
 from cluster import Cluster, Member
 from corpus import Corpus, Digest
-from program import IN_USE
+from program import DONE, IN_USE, STOP_SECONDS
 
 # So that what a killed source had comes back within the test.
 VISIBILITY = {"visibility_timeout": "10s"}
@@ -106,9 +106,22 @@ class Flow:
         """Starts processes again that ended by themselves, as who supervises them does, and keeps what they ended with."""
         for name, member in self.cluster.members.items():
             if member.process is not None and (code := member.process.poll()) is not None:
-                member.process = None
-                self.ended.append((name, code, member.log.read_text().splitlines()[-1]))
+                self._keep(name, code)
                 member.start(ready=False)
+
+    def _keep(self, name: str, code: int) -> None:
+        member = self[name]
+        member.process = None
+        self.ended.append((name, code, member.log.read_text().splitlines()[-1]))
+
+    def stop(self) -> None:
+        """Stops all as an operator does. Some may learn only now that others have their work."""
+        for name, member in self.cluster.members.items():
+            assert member.process is not None
+            member.process.terminate()
+            if (code := member.process.wait(STOP_SECONDS)) != DONE:
+                self._keep(name, code)
+            member.process = None
 
     def digest(self) -> Digest:
         """What the tables say."""
@@ -131,8 +144,7 @@ class Flow:
         until("the tables to say what a plain ingest says", done, seconds)
         first = next(iter(self.cluster.members.values()))
         assert first.rows("dead-letters", "list") == []
-        for member in self.cluster.members.values():
-            member.stop()
+        self.stop()
         assert self.digest() == self.corpus.digest
         # Who was away for too long says so; nobody fails in any other way.
         assert all(code == IN_USE and said.endswith("this one must stop") for _, code, said in self.ended), self.ended

@@ -117,6 +117,25 @@ def test_the_same_name_is_given_once_by_however_many_servers(servers: Servers) -
     Client(servers.second.url).log_in("eve", "a long password 0")
 
 
+def test_a_password_that_was_reset_on_one_server_stays_reset_whatever_the_other_writes(servers: Servers) -> None:
+    password, before, after = servers.user("ruth", "--superuser"), servers.user("dan", "--tenant", TENANT), "another password"
+    root = Client(servers.first.url).as_user("ruth", password, "admin")
+    follow_each_other(servers, "ruth", password)
+    root.send("PUT", "/api/v1/users/dan/password", {"password": after}, 204)
+    Client(servers.second.url, root.token).ask("PATCH", "/api/v1/users/dan", json={"disabled": False})
+    follow_each_other(servers, "ruth", password)
+    for member in (servers.first, servers.second):
+        Client(member.url).log_in("dan", after)
+        Client(member.url).log_in("dan", before, expect=401)
+
+
+def follow_each_other(servers: Servers, name: str, password: str) -> None:
+    """Waits until each server knows what the other knew just now: a token made after it. (To try passwords is limited.)"""
+    for one, other in ((servers.first, servers.second), (servers.second, servers.first)):
+        token = Client(one.url).log_in(name, password)["token"]
+        becomes(f"the {other.name} to follow", lambda other=other, token=token: me(other, token), 200, IN_FORCE_SECONDS)
+
+
 def test_commands_from_another_machine_see_and_change_the_log_and_disturb_nobody(servers: Servers) -> None:
     account, token = new_account(), Client(servers.first.url).log_in("kim", servers.user("kim", "--tenant", "globex"))["token"]
     before = rebalances(servers)
