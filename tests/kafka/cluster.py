@@ -1,6 +1,5 @@
 """Processes that share one log on Kafka, each with a name and a data folder of its own."""
 
-import json
 import os
 import signal
 import uuid

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ SECONDS = 300
 MIB = 8
 GENERATOR = ["--seed", "29", "--mb", str(MIB), "--days", "3", "--accounts", "4", "--regions", "3", "--records-per-file", "40"]
 UNKIND = ["--power-share", "0.1", "--dup", "0.2", "--late", "0.1", "--org"]
-DEMO_DAYS = 12
+DEMO_DAYS = 2
 Digest = dict[str, tuple[int, str]]
 
 
@@ -35,7 +36,7 @@ class Corpus:
             made = folder / "generated"
             subprocess.run([sys.executable, f"{reference}/gen/gen.py", made, *GENERATOR, *UNKIND], check=True, capture_output=True, timeout=SECONDS)
         else:
-            print("CLOUDIGRADE_REFERENCE is not set: logs of the demo flow, not those of the independent reference")
+            warnings.warn("CLOUDIGRADE_REFERENCE is not set: logs of the demo flow, not those of the independent reference", stacklevel=1)
             cloudigrade.run("demo", "--folder", folder / "demo", "--days", DEMO_DAYS, "--seed", 29)
             made = folder / "demo" / "logs"
         cloudigrade.run("ingest", made / "AWSLogs", "--data", folder / "plain")

@@ -1,10 +1,8 @@
 """Whoever answers, answers the same: servers of the API on one log, and commands from anywhere."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest

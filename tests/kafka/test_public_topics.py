@@ -1,17 +1,15 @@
 """What others read: findings and images as events, each once, as the documents describe them; and the example that shows how to read them."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import lookalike
 import pytest
 import topics
-from aws import Aws, TrailBucket, end_with_parent, until
+from aws import Aws, TrailBucket, end_with_parent
 from cloudigrade import REPOSITORY
 from cluster import Cluster
 from conftest import new_account
@@ -101,7 +99,8 @@ def test_the_example_prints_what_was_found_and_goes_on_where_its_group_was(told:
 
 
 def test_the_example_ends_at_ctrl_c_and_says_what_is_wrong_with_where_it_reads(told: Told) -> None:
-    with subprocess.Popen(told.example("--from-beginning", "--group", "of-ctrl-c"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=end_with_parent) as example:
+    command, pipes = told.example("--from-beginning", "--group", "of-ctrl-c"), {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, preexec_fn=end_with_parent) as example:
         try:
             assert example.stdout is not None and example.stdout.readline()
             example.send_signal(signal.SIGINT)
