@@ -15,7 +15,7 @@ pub struct Top {
     /// Print once, with the rates of one interval, and end
     #[arg(long)]
     pub once: bool,
-    /// Seconds between two looks; the server measures every 10
-    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    /// Seconds between two looks; the server measures every 10, so with fewer rates come in steps
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
     pub every: NonZeroU16,
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::cli::{Tail, TailFormat};
-use crate::control::records::look;
+use crate::control::records::{RecordsAnswer, RecordsRequest, ShownRecord, look};
 use crate::control::socket;
-use crate::control::wire::{Ask, RecordsAnswer, RecordsRequest, ShownRecord, Told};
+use crate::control::wire::{Ask, Told};
 use crate::data::DataFolder;
 use crate::exit::{Code, error};
 use crate::limits::{LOOK_BACK_FACTOR, LOOK_EVERY};

@@ -61,13 +61,20 @@ fn own(config: &Config) -> String {
 }
 
 fn draw(lines: &[String]) -> anyhow::Result<()> {
-    let columns = terminal_columns();
+    let (columns, rows) = (terminal_columns(), rows());
     print(|out| {
         out.write_all(HOME.as_bytes())?;
-        for line in lines {
+        // What does not fit would scroll; the last row is the cursor's.
+        for line in lines.iter().take(rows.saturating_sub(1)) {
             let cut: String = line.chars().take(columns).collect();
             writeln!(out, "{cut}{REST_OF_LINE}")?;
         }
         out.write_all(REST_OF_SCREEN.as_bytes())
     })
+}
+
+/// Rows of the terminal; all that is shown fits where they are not known.
+fn rows() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0).unwrap_or(usize::MAX)
 }

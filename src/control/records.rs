@@ -1,14 +1,50 @@
 //! Answers what is asked about records of the log.
 
 use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, Record};
-use cloudigrade_schemas::Topic;
+use cloudigrade_schemas::{Topic, UtcSecond};
+use serde::{Deserialize, Serialize};
 
-use super::wire::{RecordsAnswer, RecordsRequest, Refusal, ShownRecord};
+use super::wire::Refusal;
 use crate::limits::{LOOK_BYTES_MAX, LOOK_RECORDS_MAX, LOOK_VALUE_BYTES_MAX};
 use crate::log::DataLog;
 
 /// Topics whose values nobody is shown: what passwords and tokens are checked by.
 const HIDDEN: [Topic; 2] = [Topic::Users, Topic::Tokens];
+
+/// Which records of a topic are to be shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordsRequest {
+    /// The topic's name.
+    pub topic: String,
+    /// Where each partition is read from. Empty: only where they end is asked.
+    pub from: Vec<u64>,
+}
+
+/// Records of a topic, as they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsAnswer {
+    /// Some of them, in the order of each partition; none at the end.
+    pub records: Vec<ShownRecord>,
+    /// Where each partition is to be read from next.
+    pub next: Vec<u64>,
+}
+
+/// A record as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownRecord {
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+    /// When the fact behind it entered the log.
+    pub entered_at: UtcSecond,
+    /// The key, as text.
+    pub key: String,
+    /// The value, as text; its first bytes where it is long, and nothing where it is of somebody's password or token.
+    pub value: String,
+    /// Whether there is more of the value.
+    pub cut: bool,
+}
 
 /// Shows records of a topic.
 ///
@@ -60,11 +96,9 @@ fn show(record: Record) -> ShownRecord {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
     use cloudigrade_pipeline::log::{Output, Task, TaskSpec, Txn};
-    use cloudigrade_schemas::UtcSecond;
-
-    use super::*;
 
     fn log_of(outputs: Vec<Output>) -> (tempfile::TempDir, DataLog) {
         let folder = tempfile::tempdir().unwrap();

@@ -3,9 +3,10 @@
 use cloudigrade_connectors::source::batch::{Done, Named};
 use cloudigrade_query::rest::backend::{Refused, UserInfo};
 use cloudigrade_schemas::image_fact::InspectionWanted;
-use cloudigrade_schemas::{Account, Inspection, Product, Token, UtcSecond};
+use cloudigrade_schemas::{Account, Inspection, Product, Token};
 use serde::{Deserialize, Serialize};
 
+use super::records::{RecordsAnswer, RecordsRequest};
 use crate::users::Secret;
 
 /// Something asked.
@@ -46,41 +47,6 @@ pub enum Told {
     Inspections(Vec<Inspection>),
     /// Records that were asked about.
     Records(RecordsAnswer),
-}
-
-/// Which records of a topic are to be shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RecordsRequest {
-    /// The topic's name.
-    pub topic: String,
-    /// Where each partition is read from. Empty: only where they end is asked.
-    pub from: Vec<u64>,
-}
-
-/// Records of a topic, as they are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordsAnswer {
-    /// Some of them, in the order of each partition; none at the end.
-    pub records: Vec<ShownRecord>,
-    /// Where each partition is to be read from next.
-    pub next: Vec<u64>,
-}
-
-/// A record as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShownRecord {
-    /// The partition.
-    pub partition: u32,
-    /// The offset.
-    pub offset: u64,
-    /// When the fact behind it entered the log.
-    pub entered_at: UtcSecond,
-    /// The key, as text.
-    pub key: String,
-    /// The value, as text; its first bytes where it is long, and nothing where it is of somebody's password or token.
-    pub value: String,
-    /// Whether there is more of the value.
-    pub cut: bool,
 }
 
 /// Something asked about inspections of images.

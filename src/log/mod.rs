@@ -68,7 +68,7 @@ pub enum DataLog {
 /// A task of a log.
 pub enum DataTask {
     /// In the data folder.
-    Embedded(EmbeddedTask),
+    Embedded(Box<EmbeddedTask>),
     /// On Kafka.
     Kafka(Box<KafkaTask>),
 }
@@ -180,7 +180,7 @@ impl Log for DataLog {
 
     fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<DataTask, LogError> {
         match self {
-            Self::Embedded(log) => log.open_task(spec, partitions).map(DataTask::Embedded),
+            Self::Embedded(log) => log.open_task(spec, partitions).map(|task| DataTask::Embedded(Box::new(task))),
             Self::Kafka(log) => log.open_task(spec, partitions).map(|task| DataTask::Kafka(Box::new(task))),
         }
     }

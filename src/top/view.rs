@@ -27,9 +27,6 @@ pub fn lines(look: &Look<'_>) -> Vec<String> {
         Err(problems) => format!("{}  NOT READY: {}", look.url, problems.join("; ")),
     }];
     lines.extend([String::new(), "LAG".to_owned(), queue(samples), log(samples), events(samples)]);
-    lines.extend([String::new(), format!("{:<28}{:>16}{:>12}", "TOPIC", "OFFSETS", "PER SECOND")]);
-    let topics = Series::of(look, "cloudigrade_topic_offsets", "topic");
-    lines.extend(topics.rows.iter().map(|(topic, ends)| format!("{topic:<28}{:>16}{:>12}", count(*ends), topics.rate(topic))));
     lines.extend([String::new(), format!("{:<28}{:>16}{:>12}{:>12}{:>12}", "TASK", "POSITION", "PER SECOND", "LAG", "PARTITIONS")]);
     let positions = Series::of(look, "cloudigrade_task_position", "task");
     let (behind, owned) = (samples.by("cloudigrade_log_lag_records", "task"), samples.by("cloudigrade_kafka_partitions", "task"));
@@ -37,6 +34,9 @@ pub fn lines(look: &Look<'_>) -> Vec<String> {
         let of = |found: &BTreeMap<String, f64>, absent: &str| found.get(task).map_or_else(|| absent.to_owned(), |n| count(*n));
         format!("{task:<28}{:>16}{:>12}{:>12}{:>12}", count(*at), positions.rate(task), of(&behind, "?"), of(&owned, "all"))
     }));
+    lines.extend([String::new(), format!("{:<28}{:>16}{:>12}", "TOPIC", "OFFSETS", "PER SECOND")]);
+    let topics = Series::of(look, "cloudigrade_topic_offsets", "topic");
+    lines.extend(topics.rows.iter().map(|(topic, ends)| format!("{topic:<28}{:>16}{:>12}", count(*ends), topics.rate(topic))));
     lines.iter().map(|line| printable(line)).collect()
 }
 

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,24 @@ def test_a_move_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(moving: Mo
         }
     assert moving.digest("kafka") == before
     moving.run("users", "list", "--log", "embedded", expect=REFUSED)
+
+
+def test_a_move_that_is_killed_while_the_tables_are_written_leaves_neither_log_to_start_with(moving: Moving) -> None:
+    before = cloudigrade.digest(moving.data)
+    commits = lambda: len(list((moving.data / "tables").glob("*/_delta_log/*.json")))  # noqa: E731
+    there = commits()
+    command = [cloudigrade.BINARY, "migrate", "--to", "kafka", "--data", str(moving.data)]
+    process = subprocess.Popen(command, env={**os.environ, **moving.env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while commits() == there:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    # Tables that follow one log with the offsets of the other would be wrong and not say so.
+    assert b"migrate --undo" in moving.run("tables", "rebuild", "--log", "embedded", expect=REFUSED).stderr
+    assert b"has not come to its end" in moving.run("tables", "rebuild", "--log", "kafka", expect=REFUSED).stderr
+    moving.move()
+    assert moving.digest("kafka") == before
 
 
 def test_a_log_is_moved_only_to_where_nothing_is_and_with_as_many_partitions(moving: Moving, made: Path, tmp_path: Path) -> None:

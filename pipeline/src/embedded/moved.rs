@@ -189,7 +189,9 @@ mod tests {
             let position = Position { topic: Topic::Coverage, partition: 0, offset: 1 };
             task.commit(Txn { state: vec![change(0), change(31)], positions: vec![position], ..Txn::default() }).unwrap();
         }
-        let names = log.names().unwrap();
-        assert_eq!((names.stores, names.tasks), (vec!["a".into(), "b".into(), "bc".into()], vec!["a".into(), "b".into(), "bc".into()]));
+        let Names { mut stores, mut tasks } = log.names().unwrap();
+        stores.sort_unstable();
+        tasks.sort_unstable();
+        assert_eq!((stores, tasks), (vec!["a".into(), "b".into(), "bc".into()], vec!["a".into(), "b".into(), "bc".into()]));
     }
 }
