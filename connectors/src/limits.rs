@@ -342,6 +342,8 @@ pub const KAFKA_ABORT_CALL: Duration = Duration::from_millis(250);
 pub const KAFKA_ABORT_MAX: Duration = Duration::from_secs(5);
 /// How long opening a log or a task is repeated.
 pub const KAFKA_OPEN_MAX: Duration = Duration::from_secs(60);
+/// How long the positions of a group are waited for before it is looked whether they are refused.
+pub const KAFKA_POSITIONS_SLICE: Duration = Duration::from_secs(5);
 /// How long a poll waits for its group to divide its partitions before it says so.
 pub const KAFKA_JOIN_SLICE: Duration = Duration::from_secs(5);
 /// How often failures that the library meets and goes on from are said; those between are counted.

@@ -93,6 +93,8 @@ pub(super) struct Told {
     pub(super) failed: Option<KafkaError>,
     /// Why the library gave the transaction up.
     given_up: Option<String>,
+    /// Which partition it could not make part of it.
+    left_out: Option<String>,
 }
 
 /// The number of records whose place nobody asks for.
@@ -107,7 +109,8 @@ impl Deliveries {
     /// Why the library gave the transaction up, where that is for the lack of a right.
     pub(super) fn refusal(&self) -> Option<String> {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.given_up.as_ref().filter(|reason| reason.contains("AUTHORIZATION_FAILED")).cloned()
+        let given_up = told.given_up.as_ref().filter(|reason| reason.contains("AUTHORIZATION_FAILED"))?;
+        Some(told.left_out.as_ref().unwrap_or(given_up).clone())
     }
 
     /// What was kept, which is forgotten.
@@ -118,12 +121,18 @@ impl Deliveries {
 
 /// Where the library says why it gave a transaction up: nothing else tells while it waits for what was sent.
 const TRANSACTION_FAILED: &str = "TXNERR";
+/// Where it says which partition it could not make part of one.
+const PARTITION_LEFT_OUT: &str = "ADDPARTS";
 
 impl ClientContext for Deliveries {
     fn log(&self, level: Level, facility: &str, message: &str) {
-        if facility == TRANSACTION_FAILED {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).given_up = Some(message.to_owned());
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match facility {
+            TRANSACTION_FAILED => told.given_up = Some(message.to_owned()),
+            PARTITION_LEFT_OUT if told.left_out.is_none() => told.left_out = Some(message.to_owned()),
+            _ => {}
         }
+        drop(told);
         tell(level, facility, message);
     }
 

@@ -175,6 +175,9 @@ impl Doctor<'_> {
 
     /// Holds topics against what they must be, and tells of each that is not so. Returns how many are.
     fn as_they_must_be(&mut self, there: &[&Wanted]) -> usize {
+        if there.is_empty() {
+            return 0;
+        }
         let (shapes, settings) = match (topics::found(self.options, &self.admin), topics::check_settings(&self.admin, there)) {
             (Ok(shapes), Ok(settings)) => (shapes, settings),
             (Err(error), _) | (_, Err(error)) => {
@@ -243,14 +246,15 @@ impl Doctor<'_> {
         let Some(broker) = broker else { return };
         let how = AdminOptions::new().request_timeout(Some(l::KAFKA_CALL_TIMEOUT));
         let told = block_on(self.admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &how));
-        let told = told.map(|mut told| told.pop().unwrap_or(Err(Code::Unknown)));
+        let told = told.and_then(|mut told| told.pop().unwrap_or(Err(Code::Unknown)).map_err(KafkaError::AdminOp));
         let minutes = match told {
-            Ok(Ok(told)) => told.get(POSITIONS_KEPT).and_then(|entry| entry.value.as_ref()?.parse::<u64>().ok()),
-            Ok(Err(code)) if is_refusal_code(code) => {
+            // The library's wrapper does not tell that they are refused: there are none.
+            Ok(told) if told.entries.is_empty() => {
                 let help = self.acl(&[Operation::DescribeConfigs], "--cluster");
                 return self.warn(POSITIONS_KEPT, "is not shown to this program, which only looks at it here", help);
             }
-            Ok(Err(_)) | Err(_) => None,
+            Ok(told) => told.get(POSITIONS_KEPT).and_then(|entry| entry.value.as_ref()?.parse::<u64>().ok()),
+            Err(error) => return self.warn(POSITIONS_KEPT, format!("is not told: {error}"), "look at the brokers' messages"),
         };
         let least = l::KAFKA_POSITIONS_KEPT_MIN.as_secs() / 60;
         match minutes {

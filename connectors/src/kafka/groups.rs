@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
+use crate::kafka::failure::is_refusal;
 use crate::kafka::settings::{self, Sees};
 use crate::limits as l;
 
@@ -33,8 +34,20 @@ impl Groups {
                 }
             }
         };
-        positions(&client, places, l::KAFKA_CALL_TIMEOUT)
+        positions(&client, places, l::KAFKA_CALL_TIMEOUT).map_err(|error| refusal(&client).unwrap_or(error))
     }
+}
+
+/// The right that is lacking, where the library told of one: who may not see a group waits in vain, and is told only on the side.
+fn refusal(client: &BaseConsumer<Quiet>) -> Option<KafkaError> {
+    while let Some(told) = client.poll(Duration::ZERO) {
+        if let Err(error) = told
+            && is_refusal(&error)
+        {
+            return Some(error);
+        }
+    }
+    None
 }
 
 /// The committed positions of a client's group; those that it never committed are the beginning of the log.

@@ -70,7 +70,11 @@ impl Inputs {
     fn read(&mut self, inputs: Vec<(Topic, u32)>) -> KafkaResult<()> {
         let places = inputs.iter().map(|&(topic, partition)| self.log.place(topic, partition)).collect::<Vec<_>>();
         // Where a predecessor's commit is still under way, Kafka says so until it has ended.
-        let committed = again(l::KAFKA_RESTORE_IDLE_MAX, |wait| positions(self.tail.client(), &places, wait))?;
+        let committed = again(l::KAFKA_RESTORE_IDLE_MAX, |wait| {
+            let told = positions(self.tail.client(), &places, wait.min(l::KAFKA_POSITIONS_SLICE));
+            // Who may not see the group waits in vain, and is told only on the side. A member is told when it joins.
+            told.map_err(|error| if self.divided.is_empty() { self.tail.refusal().unwrap_or(error) } else { error })
+        })?;
         let register = self.opening.as_ref().map(|opening| (Place { topic: self.log.names.register(), partition: 0 }, opening.behind));
         self.tail.assign(register.into_iter().chain(places.into_iter().zip(committed.iter().copied())).collect())?;
         self.group = self.tail.client().group_metadata();

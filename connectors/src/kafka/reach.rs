@@ -25,12 +25,14 @@ pub enum Barrier {
 }
 
 impl Barrier {
-    fn of(error: &KafkaError) -> Option<Self> {
+    fn of(error: &KafkaError, reason: &str) -> Option<Self> {
         match error.rdkafka_error_code()? {
             Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::IllegalSASLState => {
                 Some(Self::Authentication)
             }
             Code::SSL => Some(Self::Tls),
+            // A broker that does not take our certificate, or has none of ours, says so once the connection stands.
+            Code::BrokerTransportFailure if reason.contains("SSL routines") => Some(Self::Tls),
             Code::BrokerTransportFailure | Code::Resolve => Some(Self::Network),
             _ => None,
         }
@@ -74,7 +76,7 @@ impl ClientContext for Listener {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(barrier) = Barrier::of(&error) else { return };
+        let Some(barrier) = Barrier::of(&error, reason) else { return };
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.as_ref().is_none_or(|(worst, _)| *worst <= barrier) {
             *heard = Some((barrier, reason.to_owned()));

@@ -133,6 +133,19 @@ impl Tail {
         }
     }
 
+    /// The right that is lacking, where the library told of one. For a tail that reads nothing yet: what else it has to tell is lost.
+    pub(super) fn refusal(&self) -> Option<KafkaError> {
+        while let Some(happening) = self.queue.poll(Duration::ZERO) {
+            if let Happening::Error(code, reason) = happening
+                && is_refusal_code(code)
+            {
+                tracing::warn!("Kafka: {reason}");
+                return Some(KafkaError::MessageConsumption(code));
+            }
+        }
+        None
+    }
+
     /// Why the client is of no more use.
     fn fatal(&self) -> Code {
         self.client.client().fatal_error().map_or(Code::Fatal, |(code, _)| code)

@@ -56,7 +56,7 @@ pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenE
             let all: Vec<&Wanted> = wanted.iter().collect();
             match check_settings(&admin, &all).and_then(|checked| checked.into_iter().collect()) {
                 // A broker may know a topic that was just made before it knows its settings.
-                Err(OpenError::TopicDiffers { .. }) if made_some && began.elapsed() < l::KAFKA_CALL_TIMEOUT => {
+                Err(OpenError::TopicDiffers { .. } | OpenError::Refused { .. }) if made_some && began.elapsed() < l::KAFKA_CALL_TIMEOUT => {
                     sleep(l::KAFKA_RETRY_MIN);
                     continue;
                 }
@@ -166,12 +166,11 @@ pub(super) fn check_settings(admin: &AdminClient<Quiet>, wanted: &[&Wanted]) -> 
     let asked: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let told = block_on(admin.describe_configs(&asked, &options)).map_err(|error| OpenError::Topics { cause: error.to_string() })?;
     let checked = wanted.iter().zip(told).map(|(topic, told)| {
-        let told = told.map_err(|code| match code {
-            code if is_refusal_code(code) => {
-                OpenError::Refused { operation: "DescribeConfigs", resource: format!("the topic {}", topic.name) }
-            }
-            code => OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) },
-        })?;
+        let told = told.map_err(|code| OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) })?;
+        // The library's wrapper does not tell that they are refused: there are none.
+        if told.entries.is_empty() {
+            return Err(OpenError::Refused { operation: "DescribeConfigs", resource: format!("the topic {}", topic.name) });
+        }
         for (name, expected) in topic.settings.iter().filter(|(name, _)| !settings::MAY_DIFFER.contains(name)) {
             let found = told.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
             if found != *expected {

@@ -11,7 +11,7 @@ use super::super::{Identity, OauthClient, PasswordMechanism, Sasl, Secret, Secur
 use super::broker::{Broker, Extra, free_port};
 
 /// The password of all.
-pub(super) const PASSWORD: &str = "hush, hush";
+pub(super) const PASSWORD: &str = "hush-hush";
 /// Who may do nothing at first.
 pub(super) const LIMITED: &str = "limited";
 /// Who proves a password by SCRAM.
@@ -173,8 +173,8 @@ impl Drop for TokenServer {
 
 /// Answers one request; false where there is none.
 fn answer(mut connection: TcpStream) -> bool {
-    // `client:hush, hush`, as HTTP's basic authentication writes it.
-    const EXPECTED: &str = "Authorization: Basic Y2xpZW50Omh1c2gsIGh1c2g=";
+    // `client:hush-hush`, as HTTP's basic authentication writes it.
+    const EXPECTED: &str = "Authorization: Basic Y2xpZW50Omh1c2gtaHVzaA==";
     let mut reader = BufReader::new(connection.try_clone().unwrap()).take(REQUEST_MAX as u64);
     let (mut head, mut line) = (String::new(), String::new());
     while reader.read_line(&mut line).unwrap_or(0) > 2 {
