@@ -208,6 +208,6 @@ mod tests {
 
     #[test]
     fn a_password_itself_is_no_setting() {
-        assert!(wrong(&[("SASL_PASSWORD", "hush")]).contains("did you mean kafka.sasl_password_file"));
+        assert!(wrong(&[("SASL_PASSWORD", "hush")]).contains("did you mean sasl_password_file"));
     }
 }
