@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cloudigrade_connectors::source::Committer;
-use cloudigrade_connectors::source::committer::commit;
-use cloudigrade_pipeline::log::{Log, LogError, StateRead, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, StateRead};
 use cloudigrade_query::rest::backend::{NewToken, NewUser, Refused, UserInfo};
 use cloudigrade_query::rest::principal::{Login, Principal};
 use cloudigrade_schemas::{Token, TokenScope, User, UtcSecond};
-use tokio::sync::OwnedMutexGuard;
 
 use super::attempts::Attempts;
 use super::known::{Known, login, principal};
@@ -20,32 +18,20 @@ use super::secret::Secret;
 use super::stored::{self, Edit};
 use super::token;
 use crate::limits::{PASSWORD_BYTES_MAX, TOKENS_FORGOTTEN_AT_ONCE, TOKENS_MAX, TOKENS_PER_USER_MAX, USERS_MAX};
-use crate::log::{DataLog, DataTask};
+use crate::log::DataLog;
 
 /// Users and tokens, as this process knows them.
 pub struct Directory {
-    known: RwLock<Known>,
+    pub(super) known: RwLock<Known>,
     /// The log, where other processes write to it as well.
-    shared: Option<DataLog>,
+    pub(super) shared: Option<DataLog>,
     /// Held by whoever changes something, from the look at what there is until it is changed.
-    changing: Arc<tokio::sync::Mutex<()>>,
-    committer: Committer,
+    pub(super) changing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) committer: Committer,
     hasher: Hasher,
     attempts: Mutex<Attempts>,
     token_lifetime: Duration,
-    now: fn() -> UtcSecond,
-}
-
-/// What whoever changes users has alone, of all processes that write to the log.
-const ALONE: TaskSpec = TaskSpec::alone("users", &[]);
-/// How often it is tried to have it: servers that try at the same moment get in each other's way.
-const OPENED_AGAIN_MAX: usize = 8;
-
-/// Held from the look at what there is until it is changed.
-struct Changing {
-    _one: OwnedMutexGuard<()>,
-    /// What other processes are held off by.
-    alone: Option<DataTask>,
+    pub(super) now: fn() -> UtcSecond,
 }
 
 impl Directory {
@@ -321,75 +307,9 @@ impl Directory {
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn change(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.changing).lock_owned().await
-    }
-
-    /// For changes that rest on what there is, of whoever made it: a name is given once. Where other processes write as well, what they wrote is
-    /// read, and whoever does this after us has our write refused.
-    async fn change_alone(self: &Arc<Self>) -> Result<Changing, Refused> {
-        let one = self.change().await;
-        let Some(log) = self.shared.clone() else { return Ok(Changing { _one: one, alone: None }) };
-        let directory = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || {
-            let (partitions, all): (u32, Vec<u32>) = (log.partitions(), (0..log.partitions()).collect());
-            let task = (1..OPENED_AGAIN_MAX).find_map(|_| match log.open_task(ALONE, &all) {
-                Err(LogError::Retry { .. }) => None,
-                opened => Some(opened),
-            });
-            let task = task.unwrap_or_else(|| log.open_task(ALONE, &all))?;
-            *directory.known.write().unwrap_or_else(PoisonError::into_inner) = read(&task, partitions)?;
-            Ok::<_, LogError>(Changing { _one: one, alone: Some(task) })
-        });
-        opened.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
-    }
-
-    /// As [`Self::write`], of what [`Self::change_alone`] allowed.
-    async fn write_alone(self: &Arc<Self>, changing: Changing, edits: Vec<Edit>) -> Result<(), Refused> {
-        let Changing { _one: one, alone } = changing;
-        let Some(mut task) = alone else { return self.write(one, edits).await };
-        let (directory, partitions, now) = (Arc::clone(self), self.shared.as_ref().map_or(1, Log::partitions), (self.now)());
-        let written = tokio::task::spawn_blocking(move || {
-            let _one = one;
-            match commit(&mut task, partitions, vec![stored::entry(&edits)?], now) {
-                Err(LogError::Fenced { .. }) => return Ok(false),
-                committed => committed?,
-            }
-            let mut known = directory.known.write().unwrap_or_else(PoisonError::into_inner);
-            edits.into_iter().for_each(|edit| edit.apply(&mut known));
-            Ok::<_, LogError>(true)
-        });
-        match written.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))? {
-            true => Ok(()),
-            false => Err(Refused::Unsupported {
-                message: "another server changed users at the same moment, so this was not done: try again".to_owned(),
-            }),
-        }
-    }
-
-    /// Makes changes durable, and then known. It does so to the end, whether or not the caller still waits: what is in the log and what is
-    /// in memory must not differ.
-    async fn write(self: &Arc<Self>, changing: OwnedMutexGuard<()>, edits: Vec<Edit>) -> Result<(), Refused> {
-        let directory = Arc::clone(self);
-        let written = tokio::spawn(async move {
-            let _changing = changing;
-            let entry = stored::entry(&edits).map_err(|error| failed(&error))?;
-            directory.committer.commit(entry).await.map_err(|error| failed(&error))?;
-            let mut known = directory.known.write().unwrap_or_else(PoisonError::into_inner);
-            edits.into_iter().for_each(|edit| edit.apply(&mut known));
-            Ok(())
-        });
-        written.await.map_err(|error| failed(&error))?
-    }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Refused {
-    tracing::error!(%error, "a change of users or tokens was not made");
-    Refused::Failed
-}
-
-fn read(state: &dyn StateRead, partitions: u32) -> Result<Known, LogError> {
+pub(super) fn read(state: &dyn StateRead, partitions: u32) -> Result<Known, LogError> {
     let mut known = Known::default();
     for partition in 0..partitions {
         stored::read(state, partition, &mut known)?;

@@ -4,6 +4,7 @@
 //! a password there is its Argon2id hash, of a token its SHA-256.
 
 mod attempts;
+mod changing;
 mod directory;
 mod known;
 mod password;

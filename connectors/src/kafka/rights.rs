@@ -64,10 +64,9 @@ pub(super) fn of_topics(client: &AdminClient<Quiet>, names: &[String]) -> KafkaR
     // SAFETY: `pointers` are as many strings as its length says; they are copied.
     let collection = unsafe { ffi::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
     let question = Question::new(client, ffi::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
-    let asked = question.map(|question| {
+    let asked = question.inspect(|question| {
         // SAFETY: client, topics, options and queue live; all that is needed of them later is copied.
-        unsafe { ffi::rd_kafka_DescribeTopics(question.client(), collection, question.options.as_ptr(), question.queue.as_ptr()) };
-        question
+        unsafe { ffi::rd_kafka_DescribeTopics(question.client(), collection, question.options.as_ptr(), question.queue.as_ptr()) }
     });
     // SAFETY: it is ours, and not used after this.
     unsafe { ffi::rd_kafka_TopicCollection_destroy(collection) };

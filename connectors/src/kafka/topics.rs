@@ -117,13 +117,16 @@ pub(super) fn found(options: &KafkaOptions, admin: &AdminClient<Quiet>) -> Resul
     Ok(described.collect())
 }
 
+/// The name of a topic, with what came of making it.
+pub(super) type Made = (String, Result<(), Code>);
+
 /// Makes topics, or asks whether they could be made. Says of each what came of it.
 pub(super) fn make(
     options: &KafkaOptions,
     admin: &AdminClient<Quiet>,
     missing: &[&Wanted],
     making: Making,
-) -> Result<Vec<(String, Result<(), Code>)>, OpenError> {
+) -> Result<Vec<Made>, OpenError> {
     let how = AdminOptions::new()
         .request_timeout(Some(l::KAFKA_CALL_TIMEOUT))
         .operation_timeout(Some(l::KAFKA_CALL_TIMEOUT))

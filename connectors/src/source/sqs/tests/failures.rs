@@ -214,14 +214,14 @@ async fn a_queue_that_refuses_degrades_readiness_until_it_answers() {
 #[tokio::test]
 async fn a_queue_that_cannot_be_reached_for_long_degrades_readiness_and_not_at_once() {
     let world = World::new();
-    // One second, two, ... up to a minute: the seventh wait is as long as any.
-    world.queue.fail_receives(std::iter::repeat_with(throttled).take(8));
+    // Each of those that ask waits for one second, two, ... up to a minute.
+    world.queue.fail_receives(std::iter::repeat_with(throttled).take(60));
     let running = world.start();
     let begun = world.clock.elapsed();
     world.until_stepping("it is told", Duration::from_secs(1), || !world.problems().is_empty()).await;
     assert!(world.clock.elapsed() - begun > Duration::from_secs(30), "it was told at once");
     world.deliver("e1");
-    world.until_stepping("it is deleted", Duration::from_secs(1), || world.queue.left() == 0).await;
+    world.until_stepping("it is deleted", Duration::from_secs(30), || world.queue.left() == 0).await;
     running.stop(&world).await.unwrap();
     assert_eq!(world.problems(), Vec::<String>::new());
 }
