@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::{Deliveries, Landed};
-use crate::kafka::failure::{self, Class, classify, is_refusal};
+use crate::kafka::failure::{self, Class, classify, is_refusal, passes};
 use crate::kafka::settings;
 use crate::limits as l;
 
@@ -166,7 +166,9 @@ impl Session {
         // What is told of this transaction's records must not be taken for the next one's.
         let heard = || again(l::KAFKA_ABORT_MAX, |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
         let refusal = self.producer.context().refusal();
-        match again(l::KAFKA_ABORT_MAX, abort).and_then(|()| heard()) {
+        // To abort takes a broker: one that is away is waited for, as a commit would wait.
+        let limit = if passes(error) { l::KAFKA_COMMIT_MAX } else { l::KAFKA_ABORT_MAX };
+        match again(limit, abort).and_then(|()| heard()) {
             // To poll the same records again would meet the same.
             Ok(()) if is_refusal(error) => {
                 let over = failure::storage(COMMITTING, error);
