@@ -2,6 +2,8 @@
 //! transactional id is left, which Kafka forgets after `transactional.id.expiration.ms`.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::Instant;
 
 use cloudigrade_pipeline::log::TaskId;
 use futures::executor::block_on;
@@ -11,7 +13,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::doctor::Finding;
 use crate::kafka::client::{Deliveries, Quiet};
-use crate::kafka::failure::{is_refusal, is_refusal_code};
+use crate::kafka::failure::{is_refusal, is_refusal_code, passes_code};
 use crate::kafka::names::{self, Names};
 use crate::kafka::reach::reach;
 use crate::kafka::rights::{self, Operation, Rights};
@@ -200,9 +202,19 @@ impl Doctor<'_> {
 
     fn groups(&mut self, groups: &[TaskId]) {
         let names: Vec<String> = groups.iter().map(|group| self.names.group(*group)).chain([self.names.readers()]).collect();
-        let told = match rights::of_groups(&self.admin, &names) {
-            Ok(told) => told,
-            Err(error) => return self.not_told("groups", &error),
+        // A broker that has just begun to look after groups is asked again.
+        let began = Instant::now();
+        let told = loop {
+            match rights::of_groups(&self.admin, &names) {
+                Ok(told)
+                    if began.elapsed() < l::KAFKA_CALL_TIMEOUT
+                        && told.iter().any(|told| matches!(told.allowed, Err(code) if passes_code(code))) =>
+                {
+                    sleep(l::KAFKA_RETRY_MAX);
+                }
+                Ok(told) => break told,
+                Err(error) => return self.not_told("groups", &error),
+            }
         };
         let mut lacking = Lacking::default();
         for Rights { name, allowed } in told {

@@ -54,7 +54,12 @@ fn code_of(error: &KafkaError) -> Option<Code> {
 
 /// Whether what failed passes by itself, such as a broker that is away.
 pub(super) fn passes(error: &KafkaError) -> bool {
-    code_of(error).is_some_and(|code| of_code(code) == Class::Retriable)
+    code_of(error).is_some_and(passes_code)
+}
+
+/// The same of a code.
+pub(super) fn passes_code(code: Code) -> bool {
+    of_code(code) == Class::Retriable
 }
 
 /// Whether a right is lacking. To repeat the same does not help before somebody gives it.
