@@ -101,7 +101,7 @@ fn options(kafka: &config::Kafka, folder: &Path, process: &Process) -> anyhow::R
         client_id: kafka.client_id.clone(),
         rack: kafka.client_rack.clone(),
         prefix: kafka.prefix.clone(),
-        member: format!("{member}.{}", process.name()),
+        member: format!("{member}.{}", name_of(process)),
         session_timeout: kafka.session_timeout,
         cache: cache(kafka, folder, process),
         stores: stores::all(),
@@ -109,6 +109,14 @@ fn options(kafka: &config::Kafka, folder: &Path, process: &Process) -> anyhow::R
         replication: kafka.replication,
         min_in_sync: kafka.min_in_sync,
     })
+}
+
+/// A name that no other process of the machine has.
+fn name_of(process: &Process) -> String {
+    match process {
+        Process::Lasting(name) => name.clone(),
+        Process::Command => format!("command-{}", std::process::id()),
+    }
 }
 
 fn host_name() -> Option<String> {

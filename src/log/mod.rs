@@ -46,16 +46,6 @@ pub enum Process {
     Command,
 }
 
-impl Process {
-    /// A name that no other process of the machine has.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Lasting(name) => name.clone(),
-            Self::Command => format!("command-{}", std::process::id()),
-        }
-    }
-}
-
 /// A log.
 #[derive(Clone, Debug)]
 pub enum DataLog {
