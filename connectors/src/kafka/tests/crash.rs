@@ -52,12 +52,17 @@ impl Process {
 
     /// Waits until it has committed some batches.
     fn wait_for_commits(&mut self, commits: usize) {
-        assert_eq!(self.commits(commits), commits, "the process ended by itself");
+        let told = self.lines.by_ref().map_while(Result::ok).filter(|line| line.contains("committed")).take(commits).count();
+        assert_eq!(told, commits, "the process ended by itself");
     }
 
-    /// Waits until it has committed some batches, or has ended. Gives how many.
-    pub(super) fn commits(&mut self, commits: usize) -> usize {
-        self.lines.by_ref().map_while(Result::ok).filter(|line| line.contains("committed")).take(commits).count()
+    /// Whether it was fenced, and has ended for it. It ends in no other way by itself.
+    pub(super) fn was_fenced(&mut self) -> bool {
+        let ended = self.child.try_wait().unwrap();
+        ended.is_some_and(|ended| {
+            assert_eq!(ended.code(), Some(FENCED), "the process ended by itself");
+            true
+        })
     }
 
     pub(super) fn signal(&self, signal: &str) {
