@@ -166,11 +166,16 @@ impl Session {
         // What is told of this transaction's records must not be taken for the next one's.
         let heard = || again(l::KAFKA_ABORT_MAX, |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
         let refusal = self.producer.context().refusal();
+        // What the library tells of it may be a consequence.
+        let refused = KafkaError::Flush(RDKafkaErrorCode::TopicAuthorizationFailed);
+        let error = if refusal.is_some() && !is_refusal(error) { &refused } else { error };
         // To abort takes a broker: one that is away is waited for, as a commit would wait.
         let limit = if passes(error) { l::KAFKA_COMMIT_MAX } else { l::KAFKA_ABORT_MAX };
         match again(limit, abort).and_then(|()| heard()) {
-            // To poll the same records again would meet the same.
-            Ok(()) if is_refusal(error) => {
+            Err(error) if classify(&error) == Class::Fenced => self.over(&error),
+            // To poll the same records again would meet the same. Where nothing was let into the transaction, there is none to abort, which
+            // fails.
+            _ if is_refusal(error) => {
                 let over = failure::storage(COMMITTING, error);
                 Failed::Over(refusal.into_iter().fold(over, |over, reason| failure::about(reason, over)))
             }

@@ -87,8 +87,6 @@ fn each_error_of_kafka_has_the_meaning_that_it_must_have() {
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR__TRANSPORT], Fate::Committed),
         // What is wrong with this transaction aborts it, as long as its end was not asked for.
         (Api::Produce, &[RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE], Fate::Aborted),
-        // That a right is lacking is known by the library's messages, which this imitation does not bring about.
-        (Api::AddPartitionsToTxn, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED], Fate::Aborted),
         // The broker stumbled: aborting asks it what became of the commit.
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR_UNKNOWN], Fate::Aborted),
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR_UNKNOWN, RD_KAFKA_RESP_ERR_PRODUCER_FENCED], Fate::Fenced),
@@ -99,6 +97,7 @@ fn each_error_of_kafka_has_the_meaning_that_it_must_have() {
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH], Fate::Fenced),
         (Api::InitProducerId, &[RD_KAFKA_RESP_ERR_PRODUCER_FENCED], Fate::Retry),
         // Rights that somebody must give: what lacks them is not tried again.
+        (Api::AddPartitionsToTxn, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED], Fate::Over),
         (Api::TxnOffsetCommit, &[RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED], Fate::Over),
         (Api::InitProducerId, &[RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED], Fate::Over),
         (Api::EndTxn, &[RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED], Fate::Over),
