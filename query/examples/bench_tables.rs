@@ -1,4 +1,4 @@
-//! Times month reports over random intervals: `bench_tables FOLDER COUNT [ROUNDS]`.
+//! Times month reports over random intervals: `bench_tables FOLDER COUNT [ROUNDS [REPORT]]`.
 //!
 //! Writes the tables below FOLDER if they are not there (a month of COUNT runs with log-normal durations: median 2 h, mean 12 h; about six
 //! runs an instance; 12 accounts, 6 regions, 20 types), then prints the median time of each report as one JSON object.
@@ -34,6 +34,7 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [folder, count, rounds @ ..] = args.as_slice() else { panic!("usage: bench_tables FOLDER COUNT [ROUNDS]") };
     let (folder, count) = (Path::new(folder), count.parse().unwrap());
+    let only = rounds.get(1);
     let rounds = rounds.first().map_or(7, |rounds| rounds.parse().unwrap());
     if !folder.join(INSTANCE_INTERVALS.name).exists() {
         generate(folder, count);
@@ -52,6 +53,9 @@ async fn main() {
         ("concurrency_day_by_type", ReportKind::Concurrency, Granularity::Day, &[Dimension::InstanceType]),
         ("concurrency_hour_by_account_region", ReportKind::Concurrency, Granularity::Hour, &place),
     ] {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
         results.insert(name.to_owned(), time(&tables, kind, granularity, by, rounds).await);
     }
     println!("{:#}", Value::Object(results));

@@ -84,7 +84,7 @@ def test_images_of_every_kind_get_the_status_the_reason_and_nothing_left(inspect
         "stored": ("error", None),
         "failed": ("error", None),
         "ntfs": ("inspected", False),
-        "garbage": ("error", None),
+        "garbage": ("inspected", False),
         "debian": ("inspected", False),
         "gone": ("unavailable", None),
     }

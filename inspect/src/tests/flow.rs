@@ -48,9 +48,9 @@ async fn each_special_image_has_its_status_a_reason_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_disk_that_nothing_can_be_read_of_is_said_to_be_so() {
+async fn a_disk_that_nothing_can_be_read_of_is_not_counted_and_said_to_be_so() {
     let (stage, image) = end_of(SimImage { is_rhel: None, ..SimImage::of(ACCOUNT) }, Settings::default()).await;
-    assert_eq!((image.rhel_detected, stage.commands().len()), (None, 1));
+    assert_eq!((image.status, image.rhel_detected, stage.commands().len()), (ImageStatus::Inspected, Some(false), 1));
     assert!(image.status_reason.contains("cannot be read"), "{}", image.status_reason);
 }
 

@@ -62,6 +62,26 @@ impl Disks {
             syspurpose: image.syspurpose.as_ref().and_then(syspurpose),
         }
     }
+
+    /// Whether they count as RHEL: by the inspector's verdict, and as not RHEL where no file system on them can be read, which reading them
+    /// again would not change. Where one was read that does not tell, that is `None`.
+    pub(super) fn verdict(&self) -> Option<bool> {
+        self.is_rhel.or(self.are_unreadable().then_some(false))
+    }
+
+    /// Why the verdict is so.
+    pub(super) fn reasons(&self) -> String {
+        match (self.are_unreadable(), self.reasons.is_empty()) {
+            (false, _) => self.reasons.clone(),
+            (true, true) => format!("nothing could be read ({})", self.inspected.word()),
+            (true, false) => cut(&format!("nothing could be read ({}): {}", self.inspected.word(), self.reasons)),
+        }
+    }
+
+    /// Whether no file system on them can be read.
+    pub(super) fn are_unreadable(&self) -> bool {
+        self.is_rhel.is_none() && matches!(self.inspected, Inspected::Encrypted | Inspected::Unsupported | Inspected::Corrupt)
+    }
 }
 
 fn openshift(image: &ImageFindings) -> Option<String> {

@@ -15,6 +15,10 @@ const SAY_IT: &str = "Say yourself whether RHEL is in it: by an override, or by 
 /// What follows from paying by the hour.
 const NOT_COUNTED: &str = "so it is not counted as RHEL. If you bring your own subscription for it, say so by an override.";
 
+/// What follows from disks on which no file system can be read.
+const NOT_SEEN: &str = "so it is not counted as RHEL; the inspection says what was in the way. If RHEL is in it, say so by an override, or by the \
+                        tag cloudigrade-rhel-present.";
+
 /// What is known without reading disks comes first: nobody has to read them then. For those who tagged it, what their tags say comes on top.
 pub(super) fn status_of(known: &Known, described: &Description<'_>) -> (ImageStatus, String) {
     let disks = known.disks.as_ref().map(|told| &told.what);
@@ -25,21 +29,24 @@ pub(super) fn status_of(known: &Known, described: &Description<'_>) -> (ImageSta
         };
         return (ImageStatus::Inspected, reason);
     }
+    let unreadable = disks.filter(|disks| disks.are_unreadable());
     if let Some(reason) = without_reading(described) {
         return (ImageStatus::Inspected, reason);
     }
     if let Some(status) = of_attempt(known) {
         return status;
     }
-    let error = |reason: String| (ImageStatus::Error, reason);
-    if let Some(disks) = disks {
+    if let Some(disks) = unreadable {
         let what = match disks.inspected {
-            Inspected::Encrypted => "A disk of it is encrypted and could not be read.",
-            Inspected::Unsupported => "A disk of it is of a kind that cannot be read.",
-            Inspected::Corrupt => "A disk of it is damaged or could not be read.",
-            Inspected::Complete | Inspected::Partial => "Its disks could not be read to where they would tell.",
+            Inspected::Encrypted => "encrypted",
+            Inspected::Unsupported => "of a kind that cannot be read",
+            _ => "damaged, or hold nothing that is known",
         };
-        return error(format!("{what} {SAY_IT}"));
+        return (ImageStatus::Inspected, format!("Its disks were looked at and are {what}, {NOT_SEEN}"));
+    }
+    let error = |reason: String| (ImageStatus::Error, reason);
+    if disks.is_some() {
+        return error(format!("Its disks could not be read to where they would tell. {SAY_IT}"));
     }
     if known.is_unavailable() {
         let reason = format!("EC2 does not know it, or shows it to none of the accounts that use it: share it with one of them. {SAY_IT}");

@@ -118,7 +118,7 @@ fn evidence_of(known: &Known, described: &Description<'_>) -> Vec<Evidence> {
     }
     if let Some(told) = &known.disks {
         let disks = &told.what;
-        all.extend(disks.is_rhel.map(|is_rhel| evidence("inspection", Product::Rhel, is_rhel, disks.reasons.clone(), told)));
+        all.extend(disks.verdict().map(|is_rhel| evidence("inspection", Product::Rhel, is_rhel, disks.reasons(), told)));
         let openshift = |detail: &String| evidence("inspection", Product::Openshift, true, detail.clone(), told);
         all.extend(disks.openshift.as_ref().map(openshift));
         all.extend(disks.hints.iter().map(|hint| evidence(&hint.kind, Product::Rhel, hint.found, hint.detail.clone(), told)));

@@ -149,21 +149,26 @@ fn what_can_be_said_without_reading_disks_is_said_with_a_reason() {
 }
 
 #[test]
-fn what_disks_hold_decides_by_the_inspectors_verdict_and_a_failure_to_look_is_no_answer() {
+fn what_disks_hold_decides_by_the_inspectors_verdict_and_what_cannot_be_read_is_not_counted() {
     use ImageStatus::{Error, Inspected as Done};
-    for (is_rhel, inspected, status, openshift) in [
-        (Some(true), Inspected::Complete, Done, Some(false)),
-        (Some(false), Inspected::Complete, Done, Some(false)),
-        (Some(true), Inspected::Partial, Done, None),
-        (None, Inspected::Partial, Error, None),
-        (None, Inspected::Encrypted, Error, None),
-        (None, Inspected::Corrupt, Error, None),
-        (None, Inspected::Unsupported, Error, None),
+    for (is_rhel, inspected, status, rhel, openshift) in [
+        (Some(true), Inspected::Complete, Done, Some(true), Some(false)),
+        (Some(false), Inspected::Complete, Done, Some(false), Some(false)),
+        (Some(true), Inspected::Partial, Done, Some(true), None),
+        (None, Inspected::Partial, Error, None, None),
+        (None, Inspected::Encrypted, Done, Some(false), None),
+        (None, Inspected::Corrupt, Done, Some(false), None),
+        (None, Inspected::Unsupported, Done, Some(false), None),
     ] {
         let image = image(vec![billed("RunInstances"), found(is_rhel, inspected)]);
         let said = (image.status, image.rhel_detected, image.openshift_detected);
-        assert_eq!(said, (status, is_rhel, openshift), "{is_rhel:?} {inspected:?}");
+        assert_eq!(said, (status, rhel, openshift), "{is_rhel:?} {inspected:?}");
     }
+    let unreadable = image(vec![found(None, Inspected::Corrupt)]);
+    assert!(unreadable.status_reason.contains("not counted as RHEL") && unreadable.status_reason.contains("override"));
+    let why = unreadable.evidence.iter().find(|evidence| evidence.kind == "inspection").unwrap();
+    assert!(!why.found && why.detail.starts_with("nothing could be read (corrupt)"), "{why:?}");
+    assert_eq!(image(vec![found(None, Inspected::Corrupt), tag(RHEL_TAG, true)]).rhel_detected, Some(true));
     // Signs that the first inspector took for RHEL are kept, and decide nothing.
     let centos = ImageFindings { rhel_release_files_found: true, rhel_found: true, ..findings(Some(false), Inspected::Complete) };
     let centos = image(vec![Fact::Findings(Box::new(centos))]);
