@@ -8,10 +8,13 @@ broker and processes share its processors.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +95,13 @@ def changes(look) -> float:
     return changed_at - began
 
 
+def parts(url: str) -> Counter[tuple[str, str]]:
+    """Where the time of a process's tasks went, in seconds."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=20) as answer:
+        told = re.findall(r'^cloudigrade_task_microseconds_total\{task="(.*?)",part="(.*?)"\} (\d+)', answer.read().decode(), re.MULTILINE)
+    return Counter({(task, part): int(count) / 1e6 for task, part, count in told})
+
+
 def processor_seconds(pid: int) -> float:
     """What a process has taken of processors."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -104,6 +114,7 @@ class Bench:
     def __init__(self, program: str, folder: Path, corpus: Path) -> None:
         """Starts the broker and has a source read the corpus."""
         self.program, self.folder = program, folder
+        self.urls: dict[str, str] = {}
         self.broker = Broker(folder).start()
         self.config = folder / "cloudigrade.toml"
         self.config.write_text(
@@ -119,7 +130,9 @@ class Bench:
     def start(self, name: str, role: str) -> subprocess.Popen:
         """Starts a process of a role.."""
         command = [self.program, "run", role, "--config", str(self.config), "--data", str(self.folder / name)]
-        command += ["--listen", f"127.0.0.1:{free_ports(1)[0]}"]
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.urls[name] = f"http://{address}"
+        command += ["--listen", address]
         return subprocess.Popen(command, env=os.environ | {"CLOUDIGRADE__KAFKA__MEMBER": name}, stderr=subprocess.DEVNULL)
 
     def operators(self, processes: int) -> None:
@@ -130,6 +143,7 @@ class Bench:
         used = sum(processor_seconds(process.pid) for process in running)
         broker = processor_seconds(self.broker.process.pid) - broker_before
         events = count(self.broker, "power.events")
+        went = sum((parts(self.urls[f"operators-{n}"]) for n in range(processes)), Counter())
         for process in running:
             process.terminate()
             process.wait()
@@ -138,6 +152,9 @@ class Bench:
             f"processor seconds: operators {used:.1f}, broker {broker:.1f}",
             flush=True,
         )
+        for task in TASKS:
+            told = ", ".join(f"{part} {went[task, part]:.1f}" for part in ("read", "fold", "commit"))
+            print(f"  {task}: seconds in which a thread did {told}", flush=True)
 
     def close(self) -> None:
         """Ends the broker."""

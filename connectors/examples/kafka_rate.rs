@@ -2,7 +2,7 @@
 //! long a process without a cache takes until it has the state.
 //!
 //! ```text
-//! kafka_rate pass BOOTSTRAP PREFIX       tasks of the shape of `extract` and `intervals` that only pass records on, until nothing is left
+//! kafka_rate pass BOOTSTRAP PREFIX       tasks of the shape of `extract`, `intervals` and `sightings` that only pass on, until nothing is left
 //! kafka_rate fill BOOTSTRAP PREFIX N     state of N events
 //! kafka_rate restore BOOTSTRAP PREFIX    reads all of it into a new cache
 //! ```
@@ -26,8 +26,11 @@ const EVENTS_PER_KEY: usize = 100;
 /// Keys that are written at once.
 const KEYS_AT_ONCE: usize = 500;
 
-/// Passes each record on, and keeps a little of it.
-struct Pass(TaskSpec, Topic);
+/// How many power events stand for the instances of a record, about as many as the corpus has.
+const EVENTS_PER_RECORD: usize = 10;
+
+/// Passes each record on as so many, and keeps a little of it.
+struct Pass(TaskSpec, Topic, usize);
 
 impl Operator for Pass {
     fn inputs(&self) -> &'static [Topic] {
@@ -38,7 +41,12 @@ impl Operator for Pass {
         for record in records {
             cx.get(STATE, record.partition, &record.key)?;
             cx.put(STATE, record.partition, &record.key, record.value[..record.value.len().min(EVENT_BYTES)].to_vec());
-            cx.send_to(self.1, record.partition, &record.key, record.value.clone(), record.entered_at);
+            // Pieces of the record, so that they compress as events do.
+            let piece = record.value.len() / self.2;
+            for number in 0..self.2 {
+                let value = record.value[number * piece..(number + 1) * piece].to_vec();
+                cx.send_to(self.1, record.partition, &record.key, value, record.entered_at);
+            }
         }
         Ok(())
     }
@@ -88,9 +96,14 @@ fn fill(log: &KafkaLog, events: usize) {
     let keys: Vec<usize> = (0..events / EVENTS_PER_KEY).collect();
     for keys in keys.chunks(KEYS_AT_ONCE) {
         let change = |key: &usize| {
-            // Nothing that compresses away.
-            let value: Vec<u8> =
-                (0..EVENTS_PER_KEY * EVENT_BYTES / 8).flat_map(|n| ((key * 7919 + n * n * 31) as u64).to_be_bytes()).collect();
+            // Nothing that compresses away: the bytes of a generator (splitmix64).
+            let scatter = |n: usize| {
+                let mut bits = ((key << 20 | n) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                (bits ^ (bits >> 31)).to_be_bytes()
+            };
+            let value: Vec<u8> = (0..EVENTS_PER_KEY * EVENT_BYTES / 8).flat_map(scatter).collect();
             let partition = u32::try_from(key % log.partitions() as usize).unwrap();
             StateChange { store: STATE, partition, key: format!("instance-{key:010}").into_bytes(), value: Some(value) }
         };
@@ -106,8 +119,9 @@ fn main() {
         ["pass", bootstrap, prefix] => {
             let log = open(bootstrap, prefix, cache.path());
             let tasks = [
-                Pass(TaskSpec::divided("bench.first", &[Topic::CloudTrailRecords]), Topic::PowerEvents),
-                Pass(TaskSpec::divided("bench.second", &[Topic::PowerEvents]), Topic::InstanceIntervals),
+                Pass(TaskSpec::divided("bench.extract", &[Topic::CloudTrailRecords]), Topic::PowerEvents, EVENTS_PER_RECORD),
+                Pass(TaskSpec::divided("bench.intervals", &[Topic::PowerEvents]), Topic::InstanceIntervals, 1),
+                Pass(TaskSpec::divided("bench.sightings", &[Topic::PowerEvents]), Topic::ImageSightings, 1),
             ];
             std::thread::scope(|threads| {
                 let running = tasks.each_ref().map(|task| (task.0.id, threads.spawn(|| pass(&log, task))));

@@ -88,7 +88,7 @@ fn start(
                 metrics::counter!("cloudigrade_op_counted_total", "what" => name).increment(n);
             }
         };
-        drive(task, partitions, &operator, &complete, LOOK_EVERY, counted)
+        drive(task, spec.id, partitions, &operator, &complete, LOOK_EVERY, counted)
             .inspect_err(|error| tracing::error!(%error, operator = spec.id.0, "an operator failed"))
     };
     std::thread::Builder::new().name(spec.id.0.to_owned()).spawn(run).map_err(|error| LogError::Storage {

@@ -167,22 +167,22 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
         drop(sender);
         let extract = || {
             let _complete = Completes(&run.extract_done);
-            run.fold(extract, &Extract, &run.source_done)
+            run.fold(extract, EXTRACT, &Extract, &run.source_done)
         };
-        let intervals = || run.fold(intervals, &Intervals, &run.extract_done);
+        let intervals = || run.fold(intervals, INTERVALS, &Intervals, &run.extract_done);
         // Complete when both have ended.
         let facts_complete = Arc::new(Completes(&run.image_facts_done));
         let uses_complete = Arc::clone(&facts_complete);
         let run = &run;
         let image_tags = move || {
             let _complete = facts_complete;
-            run.fold(image_tags, &ImageTags, &run.extract_done)
+            run.fold(image_tags, IMAGE_TAGS, &ImageTags, &run.extract_done)
         };
         let sightings = move || {
             let _complete = uses_complete;
-            run.fold(sightings, &Sightings, &run.extract_done)
+            run.fold(sightings, SIGHTINGS, &Sightings, &run.extract_done)
         };
-        let images = || run.fold(images, &Images, &run.image_facts_done);
+        let images = || run.fold(images, IMAGES, &Images, &run.image_facts_done);
         let extracted = named("extract").spawn_scoped(scope, extract).map_err(IngestError::Threads)?;
         let folded = named("intervals").spawn_scoped(scope, intervals).map_err(IngestError::Threads)?;
         let tagged = named("image-tags").spawn_scoped(scope, image_tags).map_err(IngestError::Threads)?;
@@ -369,8 +369,8 @@ impl<'a> Run<'a> {
         source.commit(txn)
     }
 
-    fn fold<T: Task>(&self, task: T, operator: &dyn Operator, complete: &AtomicBool) -> Result<Counters, IngestError> {
-        let folded = drive(task, self.partitions, operator, complete, OPERATORS_WAIT, |_| {});
+    fn fold<T: Task>(&self, task: T, spec: TaskSpec, operator: &dyn Operator, complete: &AtomicBool) -> Result<Counters, IngestError> {
+        let folded = drive(task, spec.id, self.partitions, operator, complete, OPERATORS_WAIT, |_| {});
         Ok(folded.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?)
     }
 }
