@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import topics
 from aws import TrailBucket
 from program import Program
 
@@ -59,6 +60,11 @@ class Cluster:
     partitions: int = PARTITIONS
     prefix: str = field(default_factory=lambda: f"t-{os.getpid()}-{uuid.uuid4().hex[:8]}.")
     members: dict[str, Member] = field(default_factory=dict)
+    others: str = ""  # where consumers of others reach the brokers, if it is not where the members do
+
+    def told_once(self) -> dict[str, list[topics.Event]]:
+        """What consumers of the public topics are told."""
+        return topics.told_once(self.others or self.bootstrap, self.prefix)
 
     @property
     def kafka(self) -> dict[str, Any]:

@@ -146,6 +146,14 @@ class Flow:
         assert first.rows("dead-letters", "list") == []
         self.stop()
         assert self.digest() == self.corpus.digest
+        self._others_are_told()
         # Who was away for too long says so, and whom the broker was away from; nobody fails in any other way.
         allowed = {IN_USE: "this one must stop", STORAGE: "what was committed is kept"}
         assert all(said.endswith(allowed.get(code, "no such end")) for _, code, said in self.ended), self.ended
+
+    def _others_are_told(self) -> None:
+        """Who consumes the public topics is told of every image, of each thing once, and as is described."""
+        told = self.cluster.told_once()
+        images = {event.value["image_id"] for event in told["images"]}
+        assert len(images) == self.corpus.digest["images"][0], f"{len(images)} images are told of and {self.corpus.digest['images'][0]} are known"
+        assert told["inspections"] == told["inspection.findings"] == [], "nobody had anything inspected"
