@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,18 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 START_SECONDS = 120
+STOP_SECONDS = 60
 JAVA = ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={folder}/data
 auto.create.topics.enable=false
 num.network.threads=2
@@ -38,7 +40,16 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=2097152
-"""
+{more}"""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What a broker has beyond one listener for everybody."""
+
+    listeners: dict[str, tuple[str, int]] = field(default_factory=dict)  # what they speak, and their ports, by their names
+    properties: str = ""  # one a line
+    scram: tuple[str, ...] = ()  # users who prove a password: MECHANISM=[name=NAME,password=PASSWORD]
 
 
 def jars() -> Path:
@@ -64,13 +75,18 @@ def free_ports(count: int) -> list[int]:
 class Broker:
     """A broker that was formatted, and not started."""
 
-    def __init__(self, folder: Path) -> None:
-        """Prepares its folder."""
+    def __init__(self, folder: Path, advertised: int | None = None, extra: Extra = Extra()) -> None:
+        """Prepares its folder. Clients that ask it for its address are sent to the advertised port of this machine, where there is one."""
         self.folder, self.jars = folder, jars()
         self.port, controller = free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
-        (folder / "server.properties").write_text(PROPERTIES.format(folder=folder, port=self.port, controller=controller))
-        formatted = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"), capture_output=True)
+        ports = {"port": self.port, "controller": controller, "advertised": advertised or self.port}
+        listeners = "".join(f",{name}://127.0.0.1:{port}" for name, (_, port) in extra.listeners.items())
+        protocols = "".join(f",{name}:{protocol}" for name, (protocol, _) in extra.listeners.items())
+        text = PROPERTIES.format(folder=folder, listeners=listeners, protocols=protocols, more=extra.properties, **ports)
+        (folder / "server.properties").write_text(text)
+        users = [word for user in extra.scram for word in ("--add-scram", user)]
+        formatted = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, *users, "-c"), capture_output=True)
         assert formatted.returncode == 0, formatted.stderr.decode()
 
     def _java(self, name: str, *args: str) -> list[str]:
@@ -78,7 +94,7 @@ class Broker:
 
     @property
     def address(self) -> str:
-        """Where clients reach it."""
+        """Where clients reach it, without a proxy."""
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> "Broker":
@@ -99,6 +115,13 @@ class Broker:
 
         until("Apache Kafka to answer", answers, START_SECONDS)
         return self
+
+    def stop(self) -> None:
+        """Ends it as an administrator does: it says to all that it goes, and writes down what it has."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
+        self.process = None
 
     def kill(self) -> None:
         """Ends it as a power cut does."""

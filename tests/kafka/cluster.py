@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import topics
 from aws import TrailBucket
 from program import Program
 
@@ -59,12 +60,18 @@ class Cluster:
     partitions: int = PARTITIONS
     prefix: str = field(default_factory=lambda: f"t-{os.getpid()}-{uuid.uuid4().hex[:8]}.")
     members: dict[str, Member] = field(default_factory=dict)
+    security: dict[str, Any] = field(default_factory=dict)  # who the members are to the brokers
+    others: str = ""  # where consumers of others reach the brokers, if it is not where the members do
+
+    def told_once(self) -> dict[str, list[topics.Event]]:
+        """What consumers of the public topics are told."""
+        return topics.told_once(self.others or self.bootstrap, self.prefix)
 
     @property
     def kafka(self) -> dict[str, Any]:
         """The section `[kafka]`."""
         of_one_broker = {"replication": 1, "min_in_sync": 1, "session_timeout": SESSION_TIMEOUT}
-        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **of_one_broker}
+        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **of_one_broker, **self.security}
 
     def member(self, name: str, *command: str, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> Member:
         """A process of that name, configured and not started."""
@@ -75,6 +82,12 @@ class Cluster:
         member.configure(bucket, **sections)
         self.members[name] = member
         return member
+
+    def elsewhere(self, bucket: TrailBucket | None = None) -> Member:
+        """For commands on another machine: with a data folder of its own, in which nothing runs."""
+        member = Member(self.folder / "elsewhere", self.endpoint, tables=self.folder / "tables", kafka=self.kafka)
+        member.folder.mkdir(exist_ok=True)
+        return member.configure(bucket)
 
     def end(self) -> None:
         """Leaves nothing behind."""

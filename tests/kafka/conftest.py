@@ -77,6 +77,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus.make(tmp_path_factory.mktemp("corpus"))
 
 
+@pytest.fixture(scope="session")
+def piece(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """What is enough where it does not matter how much flows."""
+    return corpus.part(tmp_path_factory.mktemp("piece"), 0.1)
+
+
 @pytest.fixture
 def cluster(bootstrap: str, aws: Aws, tmp_path: Path) -> Iterator[Cluster]:
     """A log of its own. Whatever runs at the end is ended."""

@@ -4,12 +4,13 @@ import os
 import random
 import time
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from aws import TrailBucket, until
 from cluster import Cluster, Member
-from corpus import Corpus, Digest
+from corpus import Corpus, Digest, rows
 from program import DONE, IN_USE, STOP_SECONDS, STORAGE
 
 # So that what a killed source had comes back within the test.
@@ -146,6 +147,23 @@ class Flow:
         assert first.rows("dead-letters", "list") == []
         self.stop()
         assert self.digest() == self.corpus.digest
+        self._tables_are_the_same_bytes()
+        self._others_are_told()
         # Who was away for too long says so, and whom the broker was away from; nobody fails in any other way.
         allowed = {IN_USE: "this one must stop", STORAGE: "what was committed is kept"}
         assert all(said.endswith(allowed.get(code, "no such end")) for _, code, said in self.ended), self.ended
+
+    def _tables_are_the_same_bytes(self) -> None:
+        """Beside the digest, which is the program's own word: what it prints of the tables is what it prints of a plain ingest's."""
+        told = rows(next(iter(self.cluster.members.values())).run)
+        for table, wanted in self.corpus.rows.items():
+            if told[table] != wanted:
+                lines, others = wanted.splitlines(), told[table].splitlines()
+                raise AssertionError(f"{table} differs: {[pair for pair in zip_longest(lines, others) if pair[0] != pair[1]][:3]}")
+
+    def _others_are_told(self) -> None:
+        """Who consumes the public topics is told of every image, of each thing once, and as is described."""
+        told = self.cluster.told_once()
+        images = {event.value["image_id"] for event in told["images"]}
+        assert len(images) == self.corpus.digest["images"][0], f"{len(images)} images are told of and {self.corpus.digest['images'][0]} are known"
+        assert told["inspections"] == told["inspection.findings"] == [], "nobody had anything inspected"

@@ -33,10 +33,8 @@ class Servers:
         return json.loads(self.first.run("users", "create", name, "--generate", "--format", "json", *args).stdout)["password"]
 
     def elsewhere(self, *args: object, expect: int | tuple[int, ...] = 0) -> Any:
-        """What a command says on another machine: with another data folder, in which nothing runs."""
-        command = Member(self.cluster.folder / "elsewhere", self.aws.url, tables=self.cluster.folder / "tables", kafka=self.cluster.kafka)
-        command.folder.mkdir(exist_ok=True)
-        return json.loads(command.configure(self.bucket).run(*args, "--format", "json", expect=expect).stdout)
+        """What a command says on another machine."""
+        return json.loads(self.cluster.elsewhere(self.bucket).run(*args, "--format", "json", expect=expect).stdout)
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,17 @@ def read(bootstrap: str, prefix: str, topic: str, isolation: str = "read_committ
         consumer.close()
 
 
+def told_once(bootstrap: str, prefix: str) -> dict[str, list[Event]]:
+    """All events of the public topics, by topic, for who reads what is committed: each as it is described, and none twice."""
+    events = {topic: read(bootstrap, prefix, topic) for topic in described()}
+    for topic, found in events.items():
+        check = checker(topic)
+        for event in found:
+            check(event)
+        assert len({event.id for event in found}) == len(found), f"{topic} tells something twice"
+    return events
+
+
 def described() -> dict[str, dict[str, Any]]:
     """The schemas of the headers of each topic's messages, by topic, as the description of the topics has them."""
     return {name: channel["messages"][name]["headers"] for name, channel in DOCUMENT["channels"].items()}

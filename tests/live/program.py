@@ -131,6 +131,11 @@ class Program:
         pattern = re.compile(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)$", re.MULTILINE)
         return sum(float(value) for value in pattern.findall(self.get("metrics")[1]))
 
+    def metric_by(self, name: str, label: str) -> dict[str, float]:
+        """A metric by one of its labels."""
+        pattern = re.compile(rf'^{name}\{{[^}}]*\b{label}="([^"]*)"[^}}]*\}} (\S+)$', re.MULTILINE)
+        return {of: float(value) for of, value in pattern.findall(self.get("metrics")[1])}
+
     def run(self, *args: object, expect: int | tuple[int, ...] = 0) -> subprocess.CompletedProcess[bytes]:
         """Another command on the same data and configuration."""
         env = {**self.env, **({"CLOUDIGRADE_CONFIG": str(self.config_file)} if self.config else {})}
@@ -194,6 +199,23 @@ class Program:
         for row in self.sql(f"SELECT instance_id, started_at, ended_at FROM instance_intervals {where}ORDER BY started_at, ended_at"):
             found.setdefault(row["instance_id"], []).append((row["started_at"], row.get("ended_at")))
         return found
+
+    def tail(self, topic: str, *args: object) -> list[dict[str, Any]]:
+        """The records of a topic that `tail` shows up to its end: JSON objects that follow each other."""
+        found, decoder = [], json.JSONDecoder()
+        rest = self.run("tail", topic, *args, "--no-follow", "--format", "json").stdout.decode().strip()
+        while rest:
+            value, end = decoder.raw_decode(rest)
+            found.append(value)
+            rest = rest[end:].lstrip()
+        return found
+
+    def top(self, *names: str) -> str:
+        """What `top` shows of the server: how it stands, its topics and its tasks, with these names among them."""
+        shown = self.run("top", "--once", "--every", "1", "--url", self.url).stdout.decode()
+        wanted = ("ready", "event time", "records wait for tasks", "PER SECOND", "power.events", "operators.intervals", *names)
+        assert all(name in shown for name in wanted), f"{wanted} are to be in\n{shown}"
+        return shown
 
     def digest(self) -> dict[str, tuple[int, str]]:
         """What the tables say, as a number of rows and a hash for each."""
