@@ -56,7 +56,7 @@ def test_kills_of_any_process_and_of_the_broker_lose_and_double_nothing(shaken: 
             case process:
                 flow.kill(process)
         flow.revive()
-    flow.finish()
+    flow.finish(broker_was_away=True)
     told = topics.read(broker.address, shaken.prefix, "images")
     assert len({event.id for event in told}) == len(told), "who reads what is committed sees an event twice"
     assert len({event.value["image_id"] for event in told}) == corpus.digest["images"][0]
