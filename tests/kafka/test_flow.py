@@ -75,7 +75,7 @@ def test_kills_of_any_process_and_of_the_broker_lose_and_double_nothing(shaken: 
             case process:
                 flow.kill(process)
         flow.revive()
-    flow.finish()
+    flow.finish(broker_was_away=True)
 
 
 def test_commits_of_which_nobody_hears_that_they_were_done_count_once(

@@ -111,10 +111,10 @@ impl Broker {
     }
 
     /// Starts one that tells its clients to come to another port, where a proxy listens that is told the broker's own.
-    pub(super) fn start_behind(advertised: u16, proxy: impl FnOnce(u16)) -> Option<Self> {
+    pub(super) fn start_behind(advertised: u16, extra: &Extra, proxy: impl FnOnce(u16)) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), Some(advertised), &Extra::default());
+        let mut broker = Self::prepare(jars_or_skip()?, path, Some(folder), Some(advertised), extra);
         proxy(broker.port);
         broker.run();
         Some(broker)

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cloudigrade_pipeline::log::{Log, LogError, TaskId};
+use cloudigrade_pipeline::log::{Log, LogError, Task, TaskId};
 
-use super::super::{KafkaLog, KafkaTask};
+use super::super::KafkaLog;
 use super::crash::{Dice, Process};
 use super::fold::{assert_same, expected, feed, is_drained, outcome, step_once};
 use super::{ALL, SHARED, broker, options, patiently};
@@ -26,7 +26,7 @@ fn open(bootstrap: &str, prefix: &str, cache: &Path, member: &str) -> KafkaLog {
 }
 
 /// Folds until nothing is to come and the task is told to end. Gives how many records it folded.
-fn fold(mut task: KafkaTask, ends: &AtomicBool) -> usize {
+pub(super) fn fold(mut task: impl Task, ends: &AtomicBool) -> usize {
     let mut folded = 0;
     loop {
         match step_once(&mut task) {
@@ -39,7 +39,7 @@ fn fold(mut task: KafkaTask, ends: &AtomicBool) -> usize {
 }
 
 /// Waits until all that was fed is consumed, by whoever it is.
-fn wait_until_drained(log: &KafkaLog) {
+pub(super) fn wait_until_drained(log: &KafkaLog) {
     let began = Instant::now();
     while !is_drained(log) {
         assert!(began.elapsed() < DRAINED_MAX, "not all was folded");

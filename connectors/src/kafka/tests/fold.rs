@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use cloudigrade_pipeline::contract::PARTITIONS_MIN;
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -79,21 +80,30 @@ pub(super) fn is_drained(log: &KafkaLog) -> bool {
 /// What is in a log in the end: each partition's records and state.
 pub(super) type Outcome = BTreeMap<u32, (Vec<(Vec<u8>, Vec<u8>)>, Vec<KeyValue>)>;
 
-/// What is in a log.
+/// What is in a log. Whoever has the task is fenced.
 pub(super) fn outcome(log: &impl Log) -> Outcome {
-    let task = patiently(|| log.open_task(READER, &ALL)).unwrap();
+    look(log, &patiently(|| log.open_task(READER, &ALL)).unwrap())
+}
+
+/// What is in a log, with the state as it is read here.
+pub(super) fn look(log: &impl Log, state: &impl StateRead) -> Outcome {
     let of = |partition: u32| {
         let records = super::read_all(log, COPIES, partition).into_iter().map(|record| (record.key, record.value)).collect();
-        (partition, (records, task.scan(STORE, partition, b"").unwrap()))
+        (partition, (records, patiently(|| state.scan(STORE, partition, b"")).unwrap()))
     };
     ALL.into_iter().map(of).collect()
+}
+
+/// An embedded log with as many partitions.
+pub(super) fn embedded(folder: &Path) -> EmbeddedLog {
+    let options = EmbeddedOptions { partitions: NonZeroU32::new(PARTITIONS_MIN).unwrap(), ..EmbeddedOptions::default() };
+    EmbeddedLog::open(folder, options).unwrap()
 }
 
 /// What the embedded log makes of the same input.
 pub(super) fn expected(numbers: std::ops::Range<u32>) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let options = EmbeddedOptions { partitions: NonZeroU32::new(PARTITIONS_MIN).unwrap(), ..EmbeddedOptions::default() };
-    let log = EmbeddedLog::open(folder.path(), options).unwrap();
+    let log = embedded(folder.path());
     feed(&log, numbers);
     drain(&log);
     outcome(&log)

@@ -8,10 +8,13 @@ mod crash;
 mod divided;
 mod fields;
 mod fold;
+mod gate;
 mod outage;
 mod proxy;
+mod rebalance;
 mod secured;
 mod security;
+mod steps;
 mod topics;
 
 use std::num::{NonZeroU16, NonZeroU32};

@@ -1,0 +1,56 @@
+//! Holds requests and answers until a test lets them go: the broker has not been asked yet, or has not answered yet.
+//!
+//! What comes behind a held frame passes it, as it would where another broker is asked.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::proxy::{Fate, Frame, Line, Watch};
+
+/// Whether a frame is held.
+type Rule = Box<dyn FnMut(&Frame<'_>) -> bool + Send>;
+
+/// A gate, which is open at first.
+#[derive(Default)]
+pub(super) struct Gate(Mutex<Closed>);
+
+#[derive(Default)]
+struct Closed {
+    /// A frame is held that one of them says so of.
+    rules: Vec<Rule>,
+    held: Vec<(Line, Vec<u8>)>,
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, Closed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds from now on what a rule says.
+    pub(super) fn hold(&self, rule: impl FnMut(&Frame<'_>) -> bool + Send + 'static) {
+        self.lock().rules.push(Box::new(rule));
+    }
+
+    /// Whether anything is held.
+    pub(super) fn has_held(&self) -> bool {
+        !self.lock().held.is_empty()
+    }
+
+    /// Lets all go that was held, before anything that comes now. Fails where somebody did not wait for it.
+    pub(super) fn open(&self) -> io::Result<()> {
+        let mut closed = self.lock();
+        closed.rules.clear();
+        closed.held.drain(..).try_for_each(|(line, bytes)| line.send(&bytes))
+    }
+}
+
+impl Watch for Gate {
+    fn decide(&self, frame: &Frame<'_>, line: &Line) -> Fate {
+        let mut closed = self.lock();
+        if !closed.rules.iter_mut().any(|rule| rule(frame)) {
+            return Fate::Goes;
+        }
+        closed.held.push((line.clone(), frame.bytes.to_vec()));
+        Fate::Stays
+    }
+}
