@@ -24,6 +24,8 @@ HUB = "123456789012"  # the account of unknown keys: ours, with bucket and queue
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+# Found before there are threads: a child of one of them may not wait for what another one holds.
+LIBC = ctypes.CDLL(None)
 T = TypeVar("T")
 
 
@@ -55,7 +57,7 @@ def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) 
 
 def end_with_parent() -> None:
     """For a child, before it starts: it is killed when this process is, however that ends (`man 2 PR_SET_PDEATHSIG`)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
