@@ -29,7 +29,7 @@ LIBC = ctypes.CDLL(None)
 T = TypeVar("T")
 
 
-def until(what: str, look: Callable[[], T], seconds: float = 60.0) -> T:
+def until(what: str, look: Callable[[], T], seconds: float = 60.0, every: float = 0.1) -> T:
     """Looks until there is something to see, and says what was waited for in vain. What `look` fails with by `assert` is waited out."""
     deadline, last = time.monotonic() + seconds, None
     while True:
@@ -41,7 +41,7 @@ def until(what: str, look: Callable[[], T], seconds: float = 60.0) -> T:
         if time.monotonic() > deadline:
             __tracebackhide__ = True
             raise AssertionError(f"waited {seconds} s in vain for {what}; at last: {last}") from last
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) -> None:

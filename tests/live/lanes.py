@@ -6,10 +6,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 from aws import HUB, REGION, Aws, TrailBucket, emulator, until
@@ -20,9 +22,13 @@ from program import Program
 
 OTHERS = "444455556666"
 CASE_SECONDS = 240.0
+TABLES_SECONDS = 30.0
+LOOK_SECONDS = 0.4
+# Lanes that start at the same time.
+STARTS_MAX = 3
 LOG_CHARS = 6_000
 # After so many failures the others tell nothing new.
-FAILURES_MAX = 60
+FAILURES_MAX = 60  # FIXME
 SAME = ("status", "status_reason", "rhel", "rhel_detected", "rhel_version", "billing_model")
 
 
@@ -35,6 +41,7 @@ class Kind:
     mode: str = "scanner"
     scanner: str = "works"  # what scanners do in the emulator
     scanners: int = 1  # how many read each image
+    looks: int = 0  # how often AWS is looked at before something is ready
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class Lane:
         how = {"owner_id": OTHERS} if case.kind.is_others else {}
         self.inspecting.image(image, self.disk, **how)
         self.aws.admin("scanners", {"mode": case.kind.scanner})
+        self.aws.admin("disks", {"looks": case.kind.looks})
         is_of_queue = case.point is not None and case.point.service == "sqs"
         if is_of_queue:
             # What was asked of the queue for the image before is not to count.
@@ -87,7 +95,7 @@ class Lane:
             for rule in case.fault.rules(case.point, self.inspecting.account, self.inspecting.queue_url, pid):
                 self.aws.fault(**rule)
         self.inspecting.use(image)
-        until(f"the end of the inspection of {image}", lambda: self._is_over(image, is_of_queue), CASE_SECONDS)
+        until(f"the end of the inspection of {image}", lambda: self._is_over(image, is_of_queue), CASE_SECONDS, LOOK_SECONDS)
         if self._hits():
             self.met.append(case)
         self.aws.admin("faults", method="DELETE")
@@ -101,7 +109,7 @@ class Lane:
     def _is_over(self, image: str, is_of_queue: bool) -> bool:
         """Whether all is done that there was to do. What was killed goes on."""
         process = self.program.process
-        if process is not None and process.poll() is not None and self._hits():
+        if (process is None or process.poll() is not None) and self._hits():
             self.program.process = None
             self.program.start()
         if is_of_queue and self._hits():
@@ -109,10 +117,13 @@ class Lane:
             self.aws.admin("hidden-messages", {"account": HUB, "region": REGION, "name": self.inspecting.queue_url.rsplit("/", 1)[1]})
         try:
             at_work = self.program.metric("cloudigrade_inspections") + self.program.metric("cloudigrade_scanners")
-        except OSError:
-            return False  # it was killed just now
-        time.sleep(0.3)
-        return at_work == 0 and self.ends(image) != [] and all(end is not None for end in self.ends(image))
+        except (OSError, HTTPException, RuntimeError):
+            # It is just being killed; of anything else it has not died.
+            if not self._hits():
+                raise
+            return False
+        ends = self.ends(image) if at_work == 0 else []
+        return ends != [] and all(end is not None for end in ends)
 
     def ends(self, image: str) -> list[str | None]:
         """How each attempt to inspect an image ended; `None` for those that did not."""
@@ -122,23 +133,29 @@ class Lane:
     def verify(self, wanted: dict[str, Any]) -> list[str]:
         """What is wrong with the images that were inspected: each is to be as one that was inspected while nothing went wrong, with one verdict from
         one attempt, and read by as many scanners."""
-        if not self.cases:
-            return []
-        self.inspecting.become({image: ("inspected", True) for image in self.cases}, seconds=30)
-        rows = self.inspecting.images(*self.cases)
+        with suppress(AssertionError):
+            # The tables come after the log.
+            until("all to be as it is to be", lambda: not self._wrong(wanted), TABLES_SECONDS, every=1.0)
+        return self._wrong(wanted)
+
+    def _wrong(self, wanted: dict[str, Any]) -> list[str]:
+        rows = self.inspecting.images(*self.cases) if self.cases else {}
         verdicts = Counter(self.verdicts())
         scanners = Counter(image for images in self.inspecting.scanners() for image in images)
+        attempts = self.program.rows("inspections", "list", "--all")
         wrong = []
         for image, case in self.cases.items():
-            seen = {name: rows[image][name] for name in SAME}
+            row = rows.get(image, {})
+            seen = {name: row.get(name) for name in SAME}
+            ends = [attempt["end"] for attempt in attempts if attempt["image_id"] == image]
             told = [
-                f"{seen} is not {wanted}" if wanted and seen != wanted else "",
+                f"{seen} is not {wanted}" if seen != wanted else "",
                 f"{verdicts[image]} verdicts" if verdicts[image] != 1 else "",
                 f"{scanners[image]} scanners" if scanners[image] != case.kind.scanners else "",
-                f"attempts that ended {self.ends(image)}" if self.ends(image) != ["found"] else "",
+                f"attempts that ended {ends}" if ends != ["found"] else "",
             ]
             if any(told):
-                wrong.append(f"{case}: {'; '.join(filter(None, told))}")
+                wrong.append(f"{case}: {image}: {'; '.join(filter(None, told))}")
         return wrong
 
     def verdicts(self) -> list[str]:
@@ -156,18 +173,21 @@ class Lane:
         return found
 
 
+STARTING = Semaphore(STARTS_MAX)
+
+
 @contextmanager
 def lane(folder: Path, mode: str, disk: Path) -> Iterator[Lane]:
     """An installation of its own, running."""
     folder.mkdir()
-    with emulator(folder / "emulator.log") as url:
-        aws, program = Aws(url), Program(folder, url)
-        try:
+    with ExitStack() as stack:
+        with STARTING:
+            aws = Aws(stack.enter_context(emulator(folder / "emulator.log")))
+            program = Program(folder, aws.url)
+            stack.callback(program.end)
             inspecting = Inspecting(aws, TrailBucket.make(aws), program, new_account(), folder)
             inspecting.start(mode, scanner=mode == "scanner", batch_size=1, retry_after="1s")
-            yield Lane(inspecting, mode, disk)
-        finally:
-            program.end()
+        yield Lane(inspecting, mode, disk)
 
 
 def record(folder: Path, kind: Kind, disk: Path) -> tuple[list[Point], dict[str, Any]]:
@@ -176,10 +196,11 @@ def record(folder: Path, kind: Kind, disk: Path) -> tuple[list[Point], dict[str,
         one.aws.admin("calls", method="DELETE")
         image = one.inspect(Case(kind))
         points = points_of(one.aws.calls(), one.inspecting.queue_url)
-        wrong = one.verify({})
+        row = one.inspecting.become({image: ("inspected", True)}, TABLES_SECONDS)[image]
+        wanted = {name: row[name] for name in SAME}
+        wrong = one.verify(wanted)
         assert not wrong, wrong
-        row = one.inspecting.images(image)[image]
-        return points, {name: row[name] for name in SAME}
+        return points, wanted
 
 
 @dataclass
@@ -206,32 +227,41 @@ class Race:
     def _drive(self, mode: str) -> None:
         """One lane after the other: where something went wrong the next case has a new one."""
         while self.waiting[mode] and len(self.failures) < FAILURES_MAX:
-            with lane(self.folder / f"lane-{next(self.numbers)}", mode, self.disk) as one:
-                self._drive_one(one)
+            folder = self.folder / f"lane-{next(self.numbers)}"
+            try:
+                with lane(folder, mode, self.disk) as one:
+                    self._drive_one(one)
+            except Exception as error:  # noqa: BLE001 -- what keeps a lane from starting keeps its cases from being tried
+                self._fail(f"{folder.name}, {mode}", error, "")
+                return
 
     def _drive_one(self, one: Lane) -> None:
-        case: Case | str = "at the end"
+        what = "at the end"
         try:
-            while (case := self._next(one.mode)) != "at the end" and len(self.failures) < FAILURES_MAX:
-                assert isinstance(case, Case)
-                begun = time.monotonic()
+            while len(self.failures) < FAILURES_MAX and (case := self._next(one.mode)) is not None:
+                what, begun = str(case), time.monotonic()
                 one.inspect(case)
                 self._note(f"{time.monotonic() - begun:5.1f} s {case}")
-            self.failures += one.verify(self.wanted)
+            what = "at the end"
+            for wrong in one.verify(self.wanted):
+                self._note(wrong)
+                self.failures.append(wrong)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with the case
-            log = one.program.log.read_text()[-LOG_CHARS:]
-            self._note(f"{case}: {type(error).__name__}: {error}")
-            self.failures.append(f"{case}: {type(error).__name__}: {error}\n{log}")
+            self._fail(what, error, one.program.log.read_text()[-LOG_CHARS:])
         self.met += one.met
-        self.not_met += [one_case for one_case in one.cases.values() if one_case not in one.met]
+        self.not_met += [case for case in one.cases.values() if case not in one.met]
+
+    def _next(self, mode: str) -> Case | None:
+        try:
+            return self.waiting[mode].popleft()
+        except IndexError:
+            return None
+
+    def _fail(self, what: str, error: Exception, log: str) -> None:
+        self._note(f"{what}: {type(error).__name__}: {error}")
+        self.failures.append(f"{what}: {type(error).__name__}: {error}\n{log}")
 
     def _note(self, line: str) -> None:
         """What became of each case, for whoever wants to know what takes long."""
         with (self.folder / "cases.log").open("a") as file:
             file.write(f"{line}\n")
-
-    def _next(self, mode: str) -> Case | str:
-        try:
-            return self.waiting[mode].popleft()
-        except IndexError:
-            return "at the end"

@@ -47,7 +47,8 @@ class Point:
 
     def __str__(self) -> str:
         told = ", ".join(f"{name}={value}" for name, value in self.params if value is not None)
-        return f"{self.service}:{self.action}({told}) no. {self.number} in {'our' if self.is_ours else 'the customer`s'} account"
+        where = "our account" if self.is_ours else "the customer's account"
+        return f"{self.service}:{self.action}({told}) no. {self.number} in {where}"
 
 
 def points_of(calls: Iterable[dict[str, Any]], queue_url: str) -> list[Point]:
