@@ -186,7 +186,7 @@ def lane(folder: Path, mode: str, disk: Path) -> Iterator[Lane]:
             program = Program(folder, aws.url)
             stack.callback(program.end)
             inspecting = Inspecting(aws, TrailBucket.make(aws), program, new_account(), folder)
-            inspecting.start(mode, scanner=mode == "scanner", batch_size=1, retry_after="1s")
+            inspecting.start(mode, scanner=mode == "scanner", batch_size=1, retry_after="1s", tables_every="5s")
         yield Lane(inspecting, mode, disk)
 
 
@@ -220,8 +220,13 @@ class Race:
         """Runs so many lanes of each mode until all cases are over."""
         modes = [mode for mode, number in lanes.items() for _ in range(number)]
         with ThreadPoolExecutor(len(modes)) as pool:
-            for done in [pool.submit(self._drive, mode) for mode in modes]:
-                done.result()
+            try:
+                for done in [pool.submit(self._drive, mode) for mode in modes]:
+                    done.result()
+            finally:
+                # Whoever interrupts this waits for the cases that were begun, and for no others.
+                for cases in self.waiting.values():
+                    cases.clear()
         return self
 
     def _drive(self, mode: str) -> None:

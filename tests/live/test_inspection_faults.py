@@ -19,6 +19,12 @@ SLOW = Kind("an image while AWS takes its time", is_others=True, looks=1)
 LANES = {"scanner": 14, "ebs-direct": 2}
 
 
+def turn(case: Case) -> tuple[bool, bool]:
+    """What takes longest comes first; but what comes of a message that is told again shows in the inspections after it."""
+    assert case.point is not None
+    return case.point.service != "sqs", case.kind not in (SLOW, STAYS)
+
+
 def cases_of(points: dict[Kind, list[Point]]) -> dict[str, deque[Case]]:
     """What is to be tried, by mode. What other kinds of inspections have in common with the first one is not tried again."""
     chosen = {
@@ -30,8 +36,7 @@ def cases_of(points: dict[Kind, list[Point]]) -> dict[str, deque[Case]]:
     cases = [Case(kind, point, fault) for kind, some in chosen.items() for point in some for fault in faults_of(point)]
     # Looking once more is the same call: what is another thing is to die while AWS is at work.
     cases += [Case(SLOW, point, KILLED_BEFORE) for point in points[SLOW] if point not in points[OTHERS] and point.service == "ec2"]
-    # What comes of a message that is told again shows in the inspections after it.
-    cases.sort(key=lambda case: case.point is not None and case.point.service != "sqs")
+    cases.sort(key=turn)
     return {mode: deque(case for case in cases if case.kind.mode == mode) for mode in LANES}
 
 
