@@ -24,10 +24,12 @@ HUB = "123456789012"  # the account of unknown keys: ours, with bucket and queue
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+# Found before there are threads: a child of one of them may not wait for what another one holds.
+LIBC = ctypes.CDLL(None)
 T = TypeVar("T")
 
 
-def until(what: str, look: Callable[[], T], seconds: float = 60.0) -> T:
+def until(what: str, look: Callable[[], T], seconds: float = 60.0, every: float = 0.1) -> T:
     """Looks until there is something to see, and says what was waited for in vain. What `look` fails with by `assert` is waited out."""
     deadline, last = time.monotonic() + seconds, None
     while True:
@@ -39,7 +41,7 @@ def until(what: str, look: Callable[[], T], seconds: float = 60.0) -> T:
         if time.monotonic() > deadline:
             __tracebackhide__ = True
             raise AssertionError(f"waited {seconds} s in vain for {what}; at last: {last}") from last
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) -> None:
@@ -55,7 +57,7 @@ def becomes(what: str, look: Callable[[], T], wanted: T, seconds: float = 60.0) 
 
 def end_with_parent() -> None:
     """For a child, before it starts: it is killed when this process is, however that ends (`man 2 PR_SET_PDEATHSIG`)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

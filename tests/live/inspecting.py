@@ -32,12 +32,13 @@ class Inspecting:
         """The customer's account."""
         return Cloud(self.aws, self.bucket, self.account)
 
-    def start(self, mode: str = "scanner", scanner: bool = True, **inspection: Any) -> "Inspecting":
+    def start(self, mode: str = "scanner", scanner: bool = True, tables_every: str = "1s", **inspection: Any) -> "Inspecting":
         """Configures the program, starts it and registers the account."""
         name = f"findings-{self.installation}"
         self.queue_url = self.aws.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
         sections: dict[str, dict[str, Any]] = {
             "accounts": {"read_disks": True, "principal_account": HUB, "reconcile_every": "2s"},
+            "serve": {"tables_every": tables_every},
             "inspection": {"mode": mode, "installation": self.installation, "batch_wait": "1s", **inspection},
         }
         if scanner:

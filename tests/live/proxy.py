@@ -114,7 +114,7 @@ class FaultProxy:
         if rule is not None and rule.delay_ms:
             await asyncio.sleep(rule.delay_ms / 1000)
         if rule is not None and rule.refuse:
-            return
+            return rule.strike()
         if rule is not None and rule.code is not None:
             more, body = wire.failure(call, rule.code, rule.message, method)
             failed = Message(f"HTTP/1.1 {rule.status} Injected", list((more | rule.headers).items()), body)
@@ -123,7 +123,7 @@ class FaultProxy:
             return
         answer = await self._ask(request, method)
         if rule is not None and rule.lose_reply:
-            return
+            return rule.strike()
         if rule is not None and rule.truncate is not None:
             answer.body = answer.body[: rule.truncate]
         # Of an answer to HEAD the length is of what GET would give.

@@ -2,13 +2,15 @@
 
 import gzip
 import json
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws import HUB, OTHER_REGION, REGION, Aws, TrailBucket, until
+from aws import HUB, OTHER_REGION, REGION, Aws, TrailBucket, end_with_parent, until
 from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError
 from conftest import new_account
 from proxy import FaultProxy
@@ -92,6 +94,25 @@ def test_a_lost_reply_is_of_a_call_that_was_done(aws: Aws, bucket: TrailBucket) 
         with pytest.raises(HTTPClientError):
             Aws(proxy.url).client("sqs").send_message(QueueUrl=bucket.queue_url, MessageBody="x")
         assert bucket.depth() == before + 1
+
+
+@pytest.mark.parametrize("through_proxy", [False, True], ids=["emulator", "proxy"])
+@pytest.mark.parametrize(("moment", "done"), [("refuse", 0), ("lose_reply", 1)])
+def test_a_process_dies_before_a_call_is_done_or_after(aws: Aws, bucket: TrailBucket, through_proxy: bool, moment: str, done: int) -> None:
+    process = subprocess.Popen(["sleep", "600"], preexec_fn=end_with_parent)
+    with FaultProxy(aws.url) as proxy:
+        fault = (lambda **rule: proxy.faults.add(rule)) if through_proxy else aws.fault
+        before = bucket.depth()
+        # Any queue, and the second of such calls.
+        fault(service="sqs", action="SendMessage", params={"QueueUrl": None}, skip=1, kill=process.pid, **{moment: True})
+        client = Aws(proxy.url if through_proxy else aws.url).client("sqs")
+        client.send_message(QueueUrl=bucket.queue_url, MessageBody="x")
+        assert process.poll() is None
+        with pytest.raises(HTTPClientError):
+            client.send_message(QueueUrl=bucket.queue_url, MessageBody="x")
+        # It is dead before anybody sees the connection end.
+        assert process.poll() == -signal.SIGKILL
+        assert bucket.depth() == before + 1 + done
 
 
 def test_the_dice_of_the_proxy_fall_alike_for_one_seed(aws: Aws) -> None:
@@ -283,6 +304,6 @@ def test_a_bucket_of_another_owner_than_expected_is_refused(aws: Aws, bucket: Tr
 def test_a_rule_that_says_nothing_is_refused(aws: Aws) -> None:
     import urllib.error
 
-    for rule in ({"service": "s3"}, {"codes": "x"}):
+    for rule in ({"service": "s3"}, {"codes": "x"}, {"kill": 1}, {"kill": 1, "refuse": True, "lose_reply": True}):
         with pytest.raises(urllib.error.HTTPError):
             aws.fault(**rule)

@@ -126,3 +126,24 @@ def test_other_instances_than_scanners_do_nothing_with_their_user_data(aws: Aws,
     instance = aws.run(account)[0]
     until("it runs", lambda: aws.client("ec2", account).describe_instances(InstanceIds=[instance])["Reservations"])
     assert len(aws.admin("scanners", method="GET")) == before
+
+
+def test_a_scanner_that_stays_on_is_ended_by_whoever_started_it(aws: Aws, account: str) -> None:
+    aws.admin("scanners", {"mode": "stays"})
+    script = "#!/bin/sh\n# cloudigrade:\ndevices=x\nblocks=x\nprogram=x\nshutdown -h now\n"
+    ec2 = aws.client("ec2", account)
+    wanted = {"ImageId": IMAGE, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1, "UserData": script}
+
+    def run() -> str:
+        return ec2.run_instances(**wanted)["Instances"][0]["InstanceId"]
+
+    def state(instance: str) -> str:
+        return ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["State"]["Name"]
+
+    stays = run()
+    aws.admin("scanners", {"mode": "works"})
+    works = run()
+    until("the other one to turn itself off", lambda: state(works) == "terminated")
+    assert state(stays) == "running"
+    ec2.terminate_instances(InstanceIds=[stays])
+    assert state(stays) == "terminated"

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudigrade_connectors::aws::Api;
+use cloudigrade_connectors::aws::{Api, FailureKind};
 use cloudigrade_schemas::inspection::Inspection;
 use houndigrade::sandbox::{Allowance, End, inspect_served};
 use houndigrade::source::Source;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AwsCloud;
 use super::ebs::{BlockError, EbsClient, SnapshotSource};
+use super::find::may_come;
 use super::halt::{Halt, Outcome};
 use super::limits::DIRECT_SECONDS_MAX;
 use crate::cloud::DirectRead;
@@ -43,7 +44,7 @@ impl AwsCloud {
         });
         match reading.await {
             Ok(Ok(read)) => Ok(read),
-            Ok(Err(error)) => after(error),
+            Ok(Err(error)) => after(error, disk.owner_id.is_some() && may_come(inspection)),
             Err(error) => Err(Halt::retry(format!("the reading of {} ended: {error}", inspection.image_id))),
         }
     }
@@ -64,8 +65,9 @@ fn read(blocks: Box<EbsClient>, image: &str, snapshot: String) -> Result<DirectR
     Ok(DirectRead::Found { findings: Box::new(findings?), blocks: read.blocks })
 }
 
-/// What a failure means: what AWS refuses here, a scanner may have all the same.
-fn after(error: Unread) -> Outcome<DirectRead> {
+/// What a failure means: what AWS refuses here, a scanner may have all the same. `may_come` says whether a snapshot that is not found is one that was
+/// described, and is looked for once more.
+fn after(error: Unread, may_come: bool) -> Outcome<DirectRead> {
     let error = match error {
         Unread::Blocks(error) => error,
         // This attempt is over; nothing was found out, and so nothing is known of the image.
@@ -74,6 +76,7 @@ fn after(error: Unread) -> Outcome<DirectRead> {
     match &error {
         // Whose role cannot be assumed is not refused blocks.
         BlockError::Aws(aws) if aws.is_transient() || aws.api == Api::AssumeRole || aws.code == "NoCredentials" => Err(aws.clone().into()),
+        BlockError::Aws(aws) if may_come && aws.kind == FailureKind::NotFound => Err(aws.clone().into()),
         BlockError::Damaged { .. } | BlockError::GivenUp => Err(Halt::retry(error.to_string())),
         BlockError::Aws(_) | BlockError::Unknown { .. } => Ok(DirectRead::NotPossible { detail: error.to_string() }),
     }
@@ -89,7 +92,7 @@ mod tests {
     fn what_aws_refuses_a_scanner_may_read_and_what_passes_is_tried_again() {
         let told = |code: &str| {
             let status = if code.starts_with("Internal") { 500 } else { 400 };
-            after(BlockError::from(AwsError::told(Api::GetSnapshotBlock, Some(code), Some("said so"), Some(status))).into())
+            after(BlockError::from(AwsError::told(Api::GetSnapshotBlock, Some(code), Some("said so"), Some(status))).into(), false)
         };
         for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "ServiceQuotaExceededException"] {
             assert!(matches!(told(code), Ok(DirectRead::NotPossible { .. })), "{code}");
@@ -98,11 +101,21 @@ mod tests {
             assert!(matches!(told(code), Err(Halt::Retry { .. })), "{code}");
         }
         let damaged = BlockError::Damaged { snapshot: "snap-1".into(), index: 1, why: "short".into() };
-        assert!(matches!(after(damaged.into()), Err(Halt::Retry { .. })));
+        assert!(matches!(after(damaged.into(), false), Err(Halt::Retry { .. })));
+    }
+
+    #[test]
+    fn a_snapshot_that_was_described_and_is_not_found_is_looked_for_once_more() {
+        let told = |code: &str, may_come| {
+            after(BlockError::from(AwsError::told(Api::ListSnapshotBlocks, Some(code), Some("said so"), Some(404))).into(), may_come)
+        };
+        assert!(matches!(told("ResourceNotFoundException", true), Err(Halt::Missing { .. })));
+        assert!(matches!(told("ResourceNotFoundException", false), Ok(DirectRead::NotPossible { .. })));
+        assert!(matches!(told("AccessDeniedException", true), Ok(DirectRead::NotPossible { .. })));
     }
 
     #[test]
     fn an_inspection_that_this_machine_could_not_carry_out_is_no_verdict() {
-        assert!(matches!(after(End::TooLong(600).into()), Err(Halt::Failed { .. })));
+        assert!(matches!(after(End::TooLong(600).into(), true), Err(Halt::Failed { .. })));
     }
 }

@@ -9,6 +9,7 @@ use super::clients::{Ec2, reader_of};
 use super::halt::{Halt, Outcome, is_gone, speaks_of_keys};
 use super::tags::{Tags, value};
 use crate::cloud::TAG_INSTALLATION;
+use crate::limits::MISSING_TRIES_MAX;
 
 impl AwsCloud {
     /// See [`crate::cloud::Cloud::find_disk`].
@@ -36,9 +37,10 @@ impl AwsCloud {
         })?;
         match ec2.snapshot(&root.snapshot_id).await? {
             Some(snapshot) => Ok(SourceDisk { copy_of: copied_from(&image), ..disk_of(&snapshot, &root) }),
-            // Whoever owns an image sees its snapshot.
+            // Whoever owns an image sees its snapshot. That it is gone has to be said more than once.
             None if image.owner_id() == Some(reader.account_id.as_str()) => {
-                refused(SpecialImage::ImageGone, format!("the snapshot {} of {id} does not exist", root.snapshot_id))
+                let detail = format!("the snapshot {} of {id} does not exist", root.snapshot_id);
+                if may_come(inspection) { Err(Halt::missing(detail)) } else { refused(SpecialImage::ImageGone, detail) }
             }
             None => Ok(SourceDisk {
                 snapshot_id: root.snapshot_id,
@@ -95,6 +97,11 @@ impl AwsCloud {
         copies.sort_by(|a, b| a.image_id().cmp(&b.image_id()));
         Ok(copies.into_iter().next())
     }
+}
+
+/// Whether what is not there is looked for once more: AWS does not always show at once what there is.
+pub(super) fn may_come(inspection: &Inspection) -> bool {
+    inspection.missing.saturating_add(1) < MISSING_TRIES_MAX
 }
 
 fn refused<T>(special: SpecialImage, detail: String) -> Outcome<T> {

@@ -42,8 +42,11 @@ impl AwsCloud {
         match unshared.await {
             Ok(false) => Ok(()),
             Ok(true) => Err(Halt::NotYet),
-            // What is not there is shared with nobody.
-            Err(error) if error.kind == FailureKind::NotFound => Ok(()),
+            // What is not there is shared with nobody; but nothing is left shared because AWS did not find it once.
+            Err(error) if error.kind == FailureKind::NotFound => match ec2.snapshot(snapshot).await? {
+                None => Ok(()),
+                Some(_) => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -62,6 +62,7 @@ class MotoPlus:
         if rule is not None and rule.delay_ms:
             time.sleep(rule.delay_ms / 1000)
         if rule is not None and rule.refuse:
+            rule.strike()
             return _hang_up(environ)
         status, headers, answer = self._answer(environ, call, rule)
         self.calls.append(call.to_json(int(status.split()[0])))
@@ -201,6 +202,7 @@ def _send(
     environ: dict[str, Any], start: Start, status: str, headers: list[tuple[str, str]], body: bytes, rule: Rule | None
 ) -> Iterable[bytes]:
     if rule is not None and rule.lose_reply:
+        rule.strike()
         return _hang_up(environ)
     if rule is not None and rule.truncate is not None:
         body = body[: rule.truncate]

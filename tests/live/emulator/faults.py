@@ -1,6 +1,9 @@
 """Rules that say which calls fail, and how. The same for the emulator and for the proxy in front of it."""
 
+import os
 import random
+import select
+import signal
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from threading import Lock
@@ -8,6 +11,7 @@ from threading import Lock
 from .wire import Call
 
 RULES_MAX = 1000
+DEATH_MS = 30_000
 
 
 class BadRule(ValueError):
@@ -23,7 +27,7 @@ class Rule:
     path: str | None = None  # a glob, of the decoded path
     account: str | None = None
     region: str | None = None
-    params: dict[str, object] = field(default_factory=dict)  # a subset of the call's
+    params: dict[str, object] = field(default_factory=dict)  # a subset of the call's; null is any value
     skip: int = 0  # matching calls that pass unharmed first
     count: int | None = 1  # calls that fail; without end if null
     probability: float = 1.0
@@ -37,6 +41,7 @@ class Rule:
     truncate: int | None = None  # a body of so many bytes, and a length that says so
     lose_reply: bool = False  # done, and never told
     refuse: bool = False  # never done: the connection ends before
+    kill: int | None = None  # the process that dies instead of seeing its connection end: before the call is done, or after
 
     hits: int = 0
 
@@ -47,6 +52,8 @@ class Rule:
         if unknown:
             raise BadRule(f"rules have no {', '.join(sorted(unknown))}")
         rule = cls(**given)  # type: ignore[arg-type]
+        if rule.kill is not None and rule.refuse == rule.lose_reply:
+            raise BadRule("a rule that kills needs one of refuse and lose_reply: before the call is done, or after")
         harmful = rule.code or rule.delay_ms or rule.lose_reply or rule.refuse
         if not harmful and rule.cut_after_bytes is None and rule.truncate is None:
             raise BadRule("a rule needs one of code, delay_ms, cut_after_bytes, truncate, lose_reply, refuse")
@@ -59,7 +66,21 @@ class Rule:
             return False
         if self.path is not None and not fnmatchcase(call.path, self.path):
             return False
-        return all(call.params.get(name) == value for name, value in self.params.items())
+        return all(name in call.params and value in (None, call.params[name]) for name, value in self.params.items())
+
+    def strike(self) -> None:
+        """Ends the process that is to die, as a power cut does. It is dead when this returns: it sees nothing of what comes then."""
+        if self.kill is None:
+            return
+        process = os.pidfd_open(self.kill)
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            dead = select.poll()
+            dead.register(process, select.POLLIN)
+            if not dead.poll(DEATH_MS):
+                raise TimeoutError(f"process {self.kill} does not die")
+        finally:
+            os.close(process)
 
 
 class Faults:

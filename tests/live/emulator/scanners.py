@@ -35,7 +35,9 @@ class Scanners:
     """What scanners do, and which there were."""
 
     lock: Lock
-    mode: str = "works"  # or `silent`: does nothing for ever; `dies`: ends without a word; `xen`: works, and names disks as they are attached
+    # Or `silent`: does nothing for ever; `dies`: ends without a word; `xen`: works, and names disks as they are attached; `stays`: works, and does not
+    # turn itself off.
+    mode: str = "works"
     started: list[dict[str, Any]] = field(default_factory=list)
     over: Event = field(default_factory=Event)
 
@@ -59,13 +61,13 @@ class Scanners:
         if self.mode == "dies":
             Thread(target=self._die, args=(instance,), daemon=True).start()
         elif self.mode != "silent":
-            Thread(target=self._scan, args=(backend, instance, script, self.mode == "xen", self.over), daemon=True).start()
+            Thread(target=self._scan, args=(backend, instance, script, self.mode, self.over), daemon=True).start()
 
     def _die(self, instance: Instance) -> None:
         with self.lock:
             end(instance)
 
-    def _scan(self, backend: EC2Backend, instance: Instance, script: str, is_xen: bool, over: Event) -> None:
+    def _scan(self, backend: EC2Backend, instance: Instance, script: str, mode: str, over: Event) -> None:
         folder = Path(tempfile.mkdtemp(prefix="scanner."))
         try:
             for name in ("dev", "block", "messages"):
@@ -82,7 +84,7 @@ class Scanners:
             env = {"PATH": f"{folder}:{os.environ['PATH']}"}
             process = subprocess.Popen(["/bin/sh", "-c", script], env=env, stdin=subprocess.DEVNULL, start_new_session=True)
             try:
-                self._serve(backend, instance, script, process, folder, is_xen, over)
+                self._serve(backend, instance, script, process, folder, mode, over)
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, 9)
@@ -90,18 +92,20 @@ class Scanners:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _serve(self, backend: EC2Backend, instance: Instance, script: str, process: Any, folder: Path, is_xen: bool, over: Event) -> None:
+    def _serve(self, backend: EC2Backend, instance: Instance, script: str, process: Any, folder: Path, mode: str, over: Event) -> None:
         while not over.wait(LOOK_SECONDS):
             ended = process.poll() is not None
             with self.lock:
                 if instance.state not in ("pending", "running"):
                     return
-                _plug(backend, instance, folder, is_xen)
+                _plug(backend, instance, folder, mode == "xen")
             for message in sorted((folder / "messages").iterdir()):
                 _send(script, message.read_text())
                 message.unlink()
             if ended:
                 assert (folder / "off").exists(), "the script ended and did not turn the machine off"
+                if mode == "stays":
+                    continue
                 with self.lock:
                     end(instance)
                 return
