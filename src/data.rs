@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloudigrade_connectors::doctor::Finding;
-use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{SinkError, TableRoot};
 use cloudigrade_schemas::UtcSecond;
 
@@ -49,7 +48,7 @@ impl DataFolder {
     /// Brings the tables up to date with the log.
     pub async fn catch_up(&self, log: &DataLog) -> anyhow::Result<()> {
         let root = self.table_root()?;
-        cloudigrade_pipeline::sink::Tables::open(&root, log.partitions()).await?.catch_up(log).await?;
+        cloudigrade_pipeline::sink::Tables::open_caught_up(&root, log).await?;
         Ok(())
     }
 
@@ -81,6 +80,12 @@ impl DataFolder {
     /// Where the tables are, or would be.
     pub fn tables_place(&self) -> String {
         self.tables.clone().unwrap_or_else(|| self.folder.join("tables").display().to_string())
+    }
+
+    /// The object store that the tables are in, where they are in one.
+    pub fn table_store(&self) -> Option<Result<TableRoot, SinkError>> {
+        let place = self.tables.as_ref().filter(|place| place.contains("://") && !place.starts_with("file:"))?;
+        Some(TableRoot::url(place))
     }
 
     /// Where the tables are, made if absent.

@@ -119,7 +119,7 @@ fn of_feed(error: &FeedError) -> Code {
 
 fn of_log(error: &LogError) -> Code {
     match error {
-        LogError::Storage { .. } | LogError::Retry { .. } => Code::Storage,
+        LogError::Storage { .. } | LogError::Gone { .. } | LogError::Retry { .. } => Code::Storage,
         LogError::Abort { .. } | LogError::Fenced { .. } => Code::Data,
         LogError::TooLarge { .. } => Code::Failed,
     }

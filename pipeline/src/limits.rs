@@ -42,6 +42,8 @@ pub const TABLE_HISTORY_MARGIN: Duration = Duration::from_secs(2 * 3600);
 pub const COMMITS_BETWEEN_CHECKPOINTS: u64 = 20;
 /// Bytes of messages that the table sink applies in one commit, at most.
 pub const SINK_BATCH_BYTES: usize = 16 << 20;
+/// How often tables are opened, or written, anew because another process wrote them at the same moment. Each time that one did, it got on.
+pub const SUPERSEDED_MAX: u32 = 32;
 /// What came of this many of a tenant's commands is kept, the newest.
 pub const ACCOUNT_OUTCOMES_KEPT: u64 = 1_000;
 /// Accounts that a tenant can have, those it deleted not counted.

@@ -208,6 +208,14 @@ pub enum LogError {
         /// What to do.
         help: &'static str,
     },
+    /// Records that were to be read are not there any more. To read them again does not help: somebody must say where to go on.
+    #[error("{what}: records were deleted before they were read, by the topic's retention or by hand; {help}")]
+    Gone {
+        /// Of which partition, and for whom.
+        what: String,
+        /// What to do.
+        help: String,
+    },
     /// A limit of [`limits`] would be passed.
     #[error("{what} of {size} bytes is over the limit of {limit} bytes")]
     TooLarge {
@@ -245,8 +253,16 @@ pub trait Log: Send + Sync {
     /// Returns fewer than asked, or none, at the end; it does not wait.
     ///
     /// # Errors
-    /// [`LogError::Retry`] or [`LogError::Storage`].
+    /// [`LogError::Retry`], [`LogError::Gone`] or [`LogError::Storage`].
     fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError>;
+
+    /// The position of the first record of a partition that may still be there. What lies before it was deleted; most logs delete nothing.
+    ///
+    /// # Errors
+    /// [`LogError::Retry`] or [`LogError::Storage`].
+    fn begin(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+        Ok(Position { topic, partition, offset: 0 })
+    }
 
     /// The position behind the last committed record of a partition.
     ///
@@ -277,7 +293,7 @@ pub trait Task: StateRead + Send {
     /// Records that were polled but not committed are not polled again, unless a commit was aborted or the task opened anew.
     ///
     /// # Errors
-    /// [`LogError::Fenced`], [`LogError::Retry`] or [`LogError::Storage`].
+    /// [`LogError::Fenced`], [`LogError::Retry`], [`LogError::Gone`] or [`LogError::Storage`].
     fn poll(&mut self, limits: PollLimits) -> Result<Vec<Record>, LogError>;
 
     /// Makes a transaction durable, all or nothing. When this returns, readers see it and a crash does not lose it.

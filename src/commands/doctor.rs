@@ -28,6 +28,7 @@ pub async fn run(data: &DataFolder, args: &Doctor, config: &Config) -> anyhow::R
     let looked_at = data.clone();
     findings.extend(tokio::task::spawn_blocking(move || looked_at.check_log()).await?);
     findings.extend(tables(data).await);
+    findings.extend(table_store(data).await);
     findings.extend(unread_trails(config));
     if config.collects() {
         let sdk = aws::sdk(config).await;
@@ -109,6 +110,29 @@ async fn tables(data: &DataFolder) -> Vec<Finding> {
         vec![Finding::failure("accounts", "table accounts", message(&error), help)]
     }));
     findings
+}
+
+/// Whether the store of the tables makes of two that commit at once one that fails.
+async fn table_store(data: &DataFolder) -> Option<Finding> {
+    let kept = match data.table_store()? {
+        Ok(root) => root.keeps_to_conditions().await,
+        Err(error) => Err(error),
+    };
+    let place = data.tables_place();
+    Some(match kept {
+        Ok(true) => Finding::ok("tables", place, "the store does not write over what is there, so several processes may keep the tables"),
+        Ok(false) => Finding::warning(
+            "tables",
+            place,
+            "the store writes over what is there though it is told not to (If-None-Match): of two processes that keep the tables one may undo what \
+             the other wrote",
+            "have one process at a time keep them (`serve`, or `run sink`), or use a store with conditional writes, such as Amazon S3",
+        ),
+        Err(error) => {
+            let help = "who only answers needs to read alone; let whoever keeps the tables write there, and delete";
+            Finding::warning("tables", place, format!("whether several processes may keep the tables is not known: {error}"), help)
+        }
+    })
 }
 
 /// What is in the way of collecting from accounts, as it was last seen: to look anew is `accounts verify`, which may change trails.

@@ -100,7 +100,7 @@ fn read_feeds(data: &DataFolder, log: &DataLog, feeds: &[Box<dyn Feed>], threads
         return Ok(summary?);
     }
     let root = data.table_root()?;
-    let caught_up = runtime.block_on(async { Tables::open(&root, log.partitions()).await?.catch_up(log).await });
+    let caught_up = runtime.block_on(Tables::open_caught_up(&root, log));
     // What was read before a failure is in the log all the same; the tables show it.
     let summary = summary?;
     caught_up?;

@@ -58,20 +58,34 @@ pub(super) async fn answer(log: &DataLog, request: RecordsRequest) -> Result<Rec
     looked.map_err(|error| Refusal::failed(&error))?.map_err(|error| Refusal::failed(&error))
 }
 
-/// Records of a topic from given offsets on; only where its partitions end, where none are given. Whoever looks changes nothing.
+/// Records of a topic from given offsets on, as far as they are still there; only where its partitions end, where none are given. Whoever looks
+/// changes nothing.
 ///
 /// # Errors
 /// Those of reading the log.
-pub fn look(log: &DataLog, topic: Topic, mut from: Vec<u64>) -> Result<RecordsAnswer, LogError> {
+pub fn look(log: &DataLog, topic: Topic, from: Vec<u64>) -> Result<RecordsAnswer, LogError> {
     let ends = log.ends(topic)?;
-    if from.is_empty() {
-        return Ok(RecordsAnswer { records: Vec::new(), next: ends });
+    match from.is_empty() {
+        true => Ok(RecordsAnswer { records: Vec::new(), next: ends }),
+        false => look_up_to(log, topic, from, ends),
     }
+}
+
+fn look_up_to(log: &impl Log, topic: Topic, mut from: Vec<u64>, ends: Vec<u64>) -> Result<RecordsAnswer, LogError> {
     let (mut records, mut bytes) = (Vec::new(), 0);
     for ((partition, next), end) in (0..).zip(&mut from).zip(ends) {
         while *next < end && records.len() < LOOK_RECORDS_MAX && bytes < LOOK_BYTES_MAX {
             let limits = PollLimits { records: LOOK_RECORDS_MAX - records.len(), bytes: LOOK_BYTES_MAX - bytes, ..PollLimits::default() };
-            let read = log.read(Position { topic, partition, offset: *next }, limits)?;
+            let read = match log.read(Position { topic, partition, offset: *next }, limits) {
+                Err(gone @ LogError::Gone { .. }) => match log.begin(topic, partition)?.offset {
+                    begin if begin > *next => {
+                        *next = begin;
+                        continue;
+                    }
+                    _ => return Err(gone),
+                },
+                read => read?,
+            };
             // Where nothing is left, there may still be offsets: those of marks and of what was replaced.
             *next = read.last().map_or(end, |last| last.offset + 1);
             bytes += read.iter().map(|record| record.key.len() + record.value.len()).sum::<usize>();
@@ -100,6 +114,36 @@ mod tests {
     use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
     use cloudigrade_pipeline::log::{Output, Task, TaskSpec, Txn};
 
+    /// A log whose partitions begin at an offset: what lay before was deleted.
+    struct Trimmed(DataLog, u64);
+
+    impl Log for Trimmed {
+        type Task = crate::log::DataTask;
+
+        fn partitions(&self) -> u32 {
+            self.0.partitions()
+        }
+
+        fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<Self::Task, LogError> {
+            self.0.open_task(spec, partitions)
+        }
+
+        fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
+            match from.offset < self.1 {
+                true => Err(LogError::Gone { what: "a partition".to_owned(), help: "go on elsewhere".to_owned() }),
+                false => self.0.read(from, limits),
+            }
+        }
+
+        fn begin(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+            Ok(Position { topic, partition, offset: self.1 })
+        }
+
+        fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+            self.0.end(topic, partition)
+        }
+    }
+
     fn log_of(outputs: Vec<Output>) -> (tempfile::TempDir, DataLog) {
         let folder = tempfile::tempdir().unwrap();
         let log = DataLog::Embedded(EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap());
@@ -127,6 +171,19 @@ mod tests {
         }
         seen.sort_unstable();
         assert_eq!((looks, seen), (3, (0..count).collect()));
+    }
+
+    #[test]
+    fn where_records_were_deleted_those_that_are_there_are_shown() {
+        let outputs = (0..5_u8).map(|n| output(Topic::PowerEvents, 0, vec![b'0' + n]));
+        let (_folder, log) = log_of(outputs.collect());
+        let ends = log.ends(Topic::PowerEvents).unwrap();
+        let shown = |begin| {
+            let looked = look_up_to(&Trimmed(log.clone(), begin), Topic::PowerEvents, vec![0; ends.len()], ends.clone()).unwrap();
+            looked.records.into_iter().map(|record| record.value).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(3), ["3", "4"]);
+        assert_eq!(shown(5), Vec::<String>::new());
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use crate::log::DataLog;
 use cloudigrade_connectors::source::Readiness;
 use cloudigrade_connectors::source::harvest::reach;
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position, TaskId, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, Position, TaskId, TaskSpec};
 use cloudigrade_schemas::Topic;
 use tokio_util::sync::CancellationToken;
 
 use super::operators::TASKS;
 use super::roles::{Role, Roles};
-use super::stall::Stalls;
+use super::stall::{Input, Stalls};
 use super::unless_later;
 use crate::data::now;
 
@@ -54,8 +54,17 @@ struct Lags {
     /// The tasks that run here.
     ours: Vec<TaskId>,
     stalls: Stalls,
-    /// What there was to read for a task in a partition, and how many of these offsets are known to hold nothing.
-    gaps: BTreeMap<(TaskId, Topic, u32), Gap>,
+    /// What there was to read for a task in a partition, and whether these offsets are known to hold nothing.
+    gaps: BTreeMap<Input, Gap>,
+}
+
+/// A partition that a task does not get on in.
+struct Stall {
+    topic: Topic,
+    partition: u32,
+    lag: u64,
+    /// How long it has not.
+    still: Duration,
 }
 
 /// Offsets that a task has before it.
@@ -83,10 +92,10 @@ impl Lags {
             let positions = log.positions(spec)?;
             metrics::gauge!("cloudigrade_task_position", "task" => spec.id.0)
                 .set(positions.iter().map(|position| position.offset).sum::<u64>() as f64);
-            let lag = self.lag(log, spec, &positions, &ends)?;
+            let (lag, stalls) = self.lag(log, spec, &positions, &ends, at)?;
             metrics::gauge!("cloudigrade_log_lag_records", "task" => spec.id.0).set(lag as f64);
             if self.ours.contains(&spec.id) {
-                self.watch(spec.id, positions, lag, readiness, at);
+                tell(spec.id, &stalls, readiness);
             }
         }
         let reached = reach(log, log.partitions())?;
@@ -97,52 +106,69 @@ impl Lags {
         Ok(())
     }
 
-    /// Says of a task whether it gets on.
-    fn watch(&mut self, task: TaskId, positions: Vec<Position>, lag: u64, readiness: &Readiness, at: Instant) {
-        let Some(still) = self.stalls.look(task, positions, lag, at) else {
-            readiness.works(task.0);
-            return;
-        };
-        let message = format!(
-            "{task} has {lag} records to work on and has got no further for {} s: what it writes to may hang, or one batch takes that long. Look at what \
-             was logged since, at the disk, and at Kafka where the log is there; where nothing is to be seen, restart this process: it goes on where it was, \
-             and nothing is lost",
-            still.as_secs()
-        );
-        tracing::warn!("{message}");
-        readiness.report(task.0, STALLED, task.0, message, now());
-    }
-
-    /// How many records a task has not consumed yet.
-    fn lag(&mut self, log: &DataLog, spec: TaskSpec, positions: &[Position], ends: &BTreeMap<Topic, Vec<u64>>) -> Result<u64, LogError> {
-        let mut behind = 0;
-        for topic in spec.inputs {
-            for (partition, end) in (0..).zip(ends.get(topic).into_iter().flatten()) {
-                let at = positions.iter().find(|position| position.topic == *topic && position.partition == partition);
-                let from = at.map_or(0, |position| position.offset);
-                if !self.is_empty(log, (spec.id, *topic, partition), from, *end)? {
-                    behind += end.saturating_sub(from);
+    /// How many records a task has not consumed yet, and in which of the partitions that this process answers for it does not get on.
+    fn lag(
+        &mut self,
+        log: &DataLog,
+        spec: TaskSpec,
+        positions: &[Position],
+        ends: &BTreeMap<Topic, Vec<u64>>,
+        at: Instant,
+    ) -> Result<(u64, Vec<Stall>), LogError> {
+        let (is_ours, mut behind, mut stalls) = (self.ours.contains(&spec.id), 0, Vec::new());
+        for &topic in spec.inputs {
+            for (partition, end) in (0..).zip(ends.get(&topic).into_iter().flatten()) {
+                let position = positions.iter().find(|position| position.topic == topic && position.partition == partition);
+                let (input, from) = ((spec.id, topic, partition), position.map_or(0, |position| position.offset));
+                let lag = if self.is_empty(log, input, from, *end)? { 0 } else { end.saturating_sub(from) };
+                behind += lag;
+                // Who has the partition answers for it; all do as long as that is not known, as while they wait to be given some.
+                let watched = if is_ours && log.may_hold(spec.id, topic, partition) { lag } else { 0 };
+                let Some(still) = self.stalls.look(input, from, watched, at) else { continue };
+                // Where transactions are given up again and again, the end moves and nothing is there to read.
+                if !log.is_consumed(Position { topic, partition, offset: from }, *end)? {
+                    stalls.push(Stall { topic, partition, lag, still });
                 }
             }
         }
-        Ok(behind)
+        Ok((behind, stalls))
     }
 
     /// Whether the offsets between hold nothing: in Kafka the marks of transactions have offsets too. It is looked once nothing has moved since
     /// the last time.
-    fn is_empty(&mut self, log: &DataLog, key: (TaskId, Topic, u32), from: u64, end: u64) -> Result<bool, LogError> {
+    fn is_empty(&mut self, log: &DataLog, input: Input, from: u64, end: u64) -> Result<bool, LogError> {
         if from >= end || !log.is_shared() {
             return Ok(from >= end);
         }
         let mut gap = Gap { from, end, is_empty: false };
-        if let Some(before) = self.gaps.get(&key).filter(|before| (before.from, before.end) == (from, end)) {
-            let one = PollLimits { records: 1, ..PollLimits::default() };
-            let look = || Ok::<_, LogError>(log.read(Position { topic: key.1, partition: key.2, offset: from }, one)?.is_empty());
-            gap.is_empty = before.is_empty || look()?;
+        if let Some(before) = self.gaps.get(&input).filter(|before| (before.from, before.end) == (from, end)) {
+            gap.is_empty = before.is_empty || log.is_consumed(Position { topic: input.1, partition: input.2, offset: from }, end)?;
         }
-        self.gaps.insert(key, gap);
+        self.gaps.insert(input, gap);
         Ok(gap.is_empty)
     }
+}
+
+/// Says of a task whether it gets on.
+fn tell(task: TaskId, stalls: &[Stall], readiness: &Readiness) {
+    let Some(longest) = stalls.iter().max_by_key(|stall| stall.still) else {
+        readiness.works(task.0);
+        return;
+    };
+    let Stall { topic, partition, lag, still } = longest;
+    let others = match stalls.len() - 1 {
+        0 => String::new(),
+        others => format!(" (and so in {others} more partitions)"),
+    };
+    let message = format!(
+        "{task} has {lag} records to work on in partition {partition} of {topic} and has got no further there for {} s{others}: what it writes to may \
+         hang, or one batch takes that long. Look at what was logged since, at the disk, and at Kafka where the log is there; where nothing is to be \
+         seen, restart this process: it goes on where it was, and nothing is lost",
+        still.as_secs(),
+        topic = topic.name(),
+    );
+    tracing::warn!("{message}");
+    readiness.report(task.0, STALLED, task.0, message, now());
 }
 
 fn look_at_disk(folder: &Path, readiness: &Readiness) {
@@ -201,11 +227,29 @@ mod tests {
         lags.measure(&log, &readiness, began + STALLED_AFTER).unwrap();
         let problems = readiness.problems(now());
         assert_eq!((problems.len(), problems[0].subject.as_str(), problems[0].code.as_str()), (1, TASKS[0].id.0, STALLED));
-        assert!(problems[0].message.contains("1 records") && problems[0].message.contains("restart"), "{}", problems[0].message);
+        let place = format!("1 records to work on in partition 3 of {}", TASKS[0].inputs[0].name());
+        assert!(problems[0].message.contains(&place) && problems[0].message.contains("restart"), "{}", problems[0].message);
         let position = Position { topic: TASKS[0].inputs[0], partition: 3, offset: 1 };
         log.open_task(TASKS[0], &[3]).unwrap().commit(Txn { positions: vec![position], ..Txn::default() }).unwrap();
         lags.measure(&log, &readiness, began + STALLED_AFTER).unwrap();
         assert!(readiness.problems(now()).is_empty());
+    }
+
+    #[test]
+    fn a_partition_that_hangs_makes_the_process_not_ready_though_another_of_the_task_moves() {
+        let ((_folder, log), readiness, began) = (log(), Readiness::default(), Instant::now());
+        let mut lags = Lags::new(&Roles::all());
+        let mut source = log.open_task(TaskSpec::of_each("source"), &[]).unwrap();
+        let mut moving = log.open_task(TASKS[0], &[5]).unwrap();
+        for tick in 0..=4 {
+            let output = Output { topic: TASKS[0].inputs[0], partition: 5, key: vec![1], value: vec![1], entered_at: UtcSecond(1) };
+            source.commit(Txn { outputs: vec![output.clone(), output], ..Txn::default() }).unwrap();
+            let position = Position { topic: TASKS[0].inputs[0], partition: 5, offset: u64::from(tick) + 1 };
+            moving.commit(Txn { positions: vec![position], ..Txn::default() }).unwrap();
+            lags.measure(&log, &readiness, began + STALLED_AFTER / 4 * tick).unwrap();
+            assert_eq!(readiness.problems(now()).len(), usize::from(tick == 4));
+        }
+        assert!(readiness.problems(now())[0].message.contains("in partition 3 of"));
     }
 
     #[test]

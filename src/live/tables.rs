@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::log::DataLog;
 use cloudigrade_connectors::source::Readiness;
-use cloudigrade_pipeline::log::Log;
+use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -57,8 +57,8 @@ impl Wake {
 }
 
 impl TableKeeper {
-    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. When the thread ends, also
-    /// by a panic, `stop` is cancelled.
+    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. What cannot be mended by
+    /// trying again ends the thread: records that were deleted before they were read. When it ends, also by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
@@ -69,8 +69,7 @@ impl TableKeeper {
         readiness: Readiness,
         stop_all: &CancellationToken,
     ) -> Result<Self, SinkError> {
-        let mut tables = Tables::open(&root, log.partitions()).await?;
-        tables.catch_up(&log).await?;
+        let (tables, _) = Tables::open_caught_up(&root, &log).await?;
         let asked = Arc::new(Asked { stop: AtomicBool::new(false), times: AtomicU64::new(0), done: watch::Sender::new(0) });
         let told = Arc::clone(&asked);
         let runtime = Handle::current();
@@ -96,7 +95,7 @@ impl TableKeeper {
     /// Brings the tables up to date once more and ends.
     ///
     /// # Errors
-    /// The failure of that last catch-up: the log has all, and the next start writes it.
+    /// The failure of that last catch-up: the log has all, and the next start writes it. Or what ended the thread before.
     pub fn finish(self) -> Result<(), SinkError> {
         self.asked.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -135,7 +134,10 @@ fn keep(
         let last = asked.stop.load(Ordering::Acquire);
         let times = asked.times.load(Ordering::Acquire);
         let started = Instant::now();
-        let applied = runtime.block_on(tables.catch_up(log));
+        let mut applied = runtime.block_on(tables.catch_up(log));
+        if last && matches!(applied, Err(SinkError::Superseded { .. })) {
+            applied = runtime.block_on(Tables::open_caught_up(root, log)).map(|(_, applied)| applied);
+        }
         // Writing tables takes much memory for a moment, again and again.
         heap::give_back();
         match applied {
@@ -148,9 +150,15 @@ fn keep(
                 (pause, failing) = (every, false);
             }
             // Another process keeps them too. What it has written need not be written here.
-            Err(SinkError::Superseded { table }) if !last => {
+            Err(SinkError::Superseded { table }) => {
                 tracing::info!(table, "another process keeps the tables too");
+                // Where it was first to the very end, it is there to write what comes.
                 (pause, failing) = reopen(root, &mut tables, log, runtime).map_or((RETRY_FIRST, true), |()| (every, false));
+            }
+            // To read again meets the same.
+            Err(error @ SinkError::Log(LogError::Gone { .. })) => {
+                tracing::error!(%error, "the tables cannot follow the log any more");
+                return Err(error);
             }
             Err(error) if last => return Err(error),
             Err(error) => {
@@ -176,4 +184,47 @@ fn keep(
 fn reopen(root: &TableRoot, tables: &mut Tables, log: &DataLog, runtime: &Handle) -> Result<(), SinkError> {
     *tables = runtime.block_on(Tables::open(root, log.partitions()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
+    use cloudigrade_pipeline::log::{Output, Task, TaskSpec, Txn};
+    use cloudigrade_schemas::{Coverage, Topic, UtcSecond};
+
+    use super::*;
+
+    /// Longer than the test: only who ends catches up.
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    fn extend(log: &DataLog, through: i64) {
+        let coverage = Coverage { account_id: "1".into(), region: "r".into(), complete_through: UtcSecond(through) };
+        let (key, value) = (coverage.to_key().into_bytes(), serde_json::to_vec(&coverage).unwrap());
+        let output = Output { topic: Topic::Coverage, partition: 0, key, value, entered_at: UtcSecond(1) };
+        log.open_task(TaskSpec::of_each("source"), &[]).unwrap().commit(Txn { outputs: vec![output], ..Txn::default() }).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_that_keep_the_same_tables_both_start_and_both_end_without_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = DataLog::Embedded(EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap());
+        let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
+        let stop = CancellationToken::new();
+        extend(&log, 1);
+        let start = || tokio::spawn(start_one(root.clone(), log.clone(), stop.clone()));
+        let (one, other) = (start(), start());
+        let keepers = [one.await.unwrap(), other.await.unwrap()];
+        // Both have this to write when they end, and one of them is not the first.
+        extend(&log, 2);
+        let ends = keepers.map(|keeper| tokio::task::spawn_blocking(|| keeper.finish()));
+        for end in ends {
+            end.await.unwrap().unwrap();
+        }
+        let (_, applied) = Tables::open_caught_up(&root, &log).await.unwrap();
+        assert_eq!(applied.messages, 0);
+    }
+
+    async fn start_one(root: TableRoot, log: DataLog, stop: CancellationToken) -> TableKeeper {
+        TableKeeper::start(root, log, NEVER, Readiness::default(), &stop).await.unwrap()
+    }
 }

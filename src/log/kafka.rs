@@ -75,7 +75,7 @@ fn code(cause: &OpenError) -> Code {
         | OpenError::Refused { .. }
         | OpenError::Topics { .. }
         | OpenError::Cache(CacheError::Failed { .. }) => Code::Storage,
-        OpenError::Log(LogError::Retry { .. } | LogError::Storage { .. }) => Code::Storage,
+        OpenError::Log(LogError::Retry { .. } | LogError::Gone { .. } | LogError::Storage { .. }) => Code::Storage,
         OpenError::TopicDiffers { .. }
         | OpenError::Partitions { .. }
         | OpenError::Newer { .. }

@@ -114,8 +114,20 @@ impl DataLog {
         if position.offset >= end || !self.is_shared() {
             return Ok(position.offset >= end);
         }
-        let next = self.read(position, PollLimits { records: 1, ..PollLimits::default() })?;
-        Ok(next.first().is_none_or(|record| record.offset >= end))
+        match self.read(position, PollLimits { records: 1, ..PollLimits::default() }) {
+            Ok(next) => Ok(next.first().is_none_or(|record| record.offset >= end)),
+            // It never will be: that is for the task to tell.
+            Err(LogError::Gone { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this process may be the one that works on a partition for a task: not where it is known to have others.
+    pub fn may_hold(&self, task: TaskId, topic: Topic, partition: u32) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Kafka(log) => log.may_hold(task, topic, partition),
+        }
     }
 
     /// Where the partitions of a topic end.
@@ -177,6 +189,10 @@ impl Log for DataLog {
 
     fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
         whichever!(self, log => log.read(from, limits))
+    }
+
+    fn begin(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
+        whichever!(self, log => log.begin(topic, partition))
     }
 
     fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {

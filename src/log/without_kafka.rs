@@ -70,6 +70,11 @@ impl KafkaLog {
     }
 
     /// There are none.
+    pub fn may_hold(&self, _: TaskId, _: Topic, _: u32) -> bool {
+        match *self {}
+    }
+
+    /// There are none.
     pub fn ends(&self, _: Topic) -> Result<Vec<u64>, LogError> {
         match *self {}
     }

@@ -8,10 +8,11 @@ use rdkafka::ClientContext;
 use rdkafka::Message;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
+use crate::kafka::failure::is_consequence;
 use crate::limits as l;
 
 pub(super) fn tell(level: Level, facility: &str, message: &str) {
@@ -150,8 +151,6 @@ impl ProducerContext for Deliveries {
             Ok(message) => message,
             Err((error, _)) => {
                 // That others are thrown away for it says less than the failure itself.
-                let is_consequence =
-                    |error: &KafkaError| matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight));
                 if told.failed.as_ref().is_none_or(is_consequence) {
                     told.failed = Some(error.clone());
                 }

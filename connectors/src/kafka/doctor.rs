@@ -8,12 +8,12 @@ use std::time::Instant;
 use cloudigrade_pipeline::log::TaskId;
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::doctor::Finding;
 use crate::kafka::client::{Deliveries, Quiet};
-use crate::kafka::failure::{is_refusal, is_refusal_code, passes_code};
+use crate::kafka::failure::{is_refusal, is_refusal_code, is_there_already, no_answer, passes_code};
 use crate::kafka::names::{self, Names};
 use crate::kafka::reach::reach;
 use crate::kafka::rights::{self, Operation, Rights};
@@ -161,7 +161,7 @@ impl Doctor<'_> {
         for (name, answer) in asked {
             match answer {
                 Ok(()) => makeable += 1,
-                Err(Code::TopicAlreadyExists) => lacking.add(Operation::Describe, &name),
+                Err(code) if is_there_already(code) => lacking.add(Operation::Describe, &name),
                 Err(code) if is_refusal_code(code) => lacking.add(Operation::Create, &name),
                 Err(code) => others.entry(code.to_string()).or_default().push(name.clone()),
             }
@@ -258,7 +258,7 @@ impl Doctor<'_> {
         let Some(broker) = broker else { return };
         let how = AdminOptions::new().request_timeout(Some(l::KAFKA_CALL_TIMEOUT));
         let told = block_on(self.admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &how));
-        let told = told.and_then(|mut told| told.pop().unwrap_or(Err(Code::Unknown)).map_err(KafkaError::AdminOp));
+        let told = told.and_then(|mut told| told.pop().ok_or_else(no_answer)?.map_err(KafkaError::AdminOp));
         let minutes = match told {
             // The library's wrapper does not tell that they are refused: there are none.
             Ok(told) if told.entries.is_empty() => {

@@ -1,19 +1,19 @@
-//! Where partitions end.
+//! Where partitions end, and begin.
 //!
 //! A partition has two ends. The *written* end is behind all records, the *committed* end is before the first record of a transaction
 //! that is still open. What was committed before a moment lies before the written end of that moment: who has read up to there missed
 //! nothing.
 
-use std::thread::sleep;
 use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::Quiet;
-use crate::kafka::failure::{Class, classify};
+use crate::kafka::failure::{self, Class, classify};
+use crate::kafka::pause::Pause;
 use crate::kafka::settings::{self, Sees};
 use crate::limits as l;
 
@@ -38,44 +38,50 @@ impl Ends {
 
     /// The committed ends of partitions, in their order.
     pub(super) fn committed(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
-        ends(&self.committed, places)
+        offsets(&self.committed, places, Offset::End)
     }
 
     /// The written ends of partitions, in their order.
     pub(super) fn written(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
-        ends(&self.written, places)
+        offsets(&self.written, places, Offset::End)
+    }
+
+    /// Where partitions begin, in their order: what lay before was deleted.
+    pub(super) fn begins(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
+        offsets(&self.written, places, Offset::Beginning)
     }
 }
 
 /// Asks again for a moment: who leads a partition changes, and is not known at once when it was just made.
-fn ends(client: &BaseConsumer<Quiet>, places: &[Place]) -> KafkaResult<Vec<u64>> {
-    let began = Instant::now();
+fn offsets(client: &BaseConsumer<Quiet>, places: &[Place], which: Offset) -> KafkaResult<Vec<u64>> {
+    let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
     loop {
-        match ends_now(client, places) {
-            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < l::KAFKA_UNDECIDED_MAX => sleep(l::KAFKA_RETRY_MIN),
+        match offsets_now(client, places, which) {
+            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < l::KAFKA_UNDECIDED_MAX => {
+                pause.wait(l::KAFKA_UNDECIDED_MAX.saturating_sub(began.elapsed()));
+            }
             answer => return answer,
         }
     }
 }
 
-fn ends_now(client: &BaseConsumer<Quiet>, places: &[Place]) -> KafkaResult<Vec<u64>> {
+fn offsets_now(client: &BaseConsumer<Quiet>, places: &[Place], which: Offset) -> KafkaResult<Vec<u64>> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
     let mut asked = TopicPartitionList::with_capacity(places.len());
     for place in places {
-        // The end stands where a question for a time would have the time.
-        asked.add_partition_offset(&place.topic, place.partition, Offset::End)?;
+        // Which end stands where a question for a time would have the time.
+        asked.add_partition_offset(&place.topic, place.partition, which)?;
     }
     let told = client.offsets_for_times(asked, l::KAFKA_CALL_TIMEOUT)?;
-    let end = |place: &Place| {
-        let found =
-            told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+    let offset = |place: &Place| {
+        let found = told.find_partition(&place.topic, place.partition).ok_or_else(failure::no_partition)?;
         found.error()?;
         match found.offset() {
-            Offset::Offset(end) => u64::try_from(end).map_err(|_| KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
-            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
+            Offset::Offset(offset) => u64::try_from(offset).map_err(|_| failure::no_offset()),
+            _ => Err(failure::no_offset()),
         }
     };
-    places.iter().map(end).collect()
+    places.iter().map(offset).collect()
 }

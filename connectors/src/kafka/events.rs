@@ -10,11 +10,12 @@ use std::time::Duration;
 use rdkafka::bindings as ffi;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr as Native;
 
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
+use crate::kafka::failure::Code;
 
 /// A consumer's queue.
 pub(super) struct Queue(NonNull<ffi::rd_kafka_queue_t>);
@@ -32,8 +33,8 @@ pub(super) enum Happening {
     Given(Vec<Place>),
     /// The group takes all partitions.
     Taken,
-    /// Something failed; with what the library says of it.
-    Error(Code, String),
+    /// Something failed; with what the library says of it, and the partition where it is of one.
+    Error { code: Code, reason: String, place: Option<Place> },
     /// Nothing that matters here.
     Other,
 }
@@ -78,7 +79,10 @@ impl Queue {
                 Native::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                     event.end().map_or(Happening::Other, |(place, offset)| Happening::End { place, offset })
                 }
-                error => Happening::Error(Code::from(error), event.reason()),
+                error => {
+                    let place = event.end().map(|(place, _)| place);
+                    Happening::Error { code: Code::from(error), reason: event.reason(), place }
+                }
             },
             _ => Happening::Other,
         })
@@ -134,7 +138,7 @@ impl Event {
         elements.iter().map(place).collect()
     }
 
-    /// The partition that was read to its end, and where that is.
+    /// The partition that an event of this kind is of, and where in it; its end, where that is what the event tells.
     fn end(&self) -> Option<(Place, u64)> {
         // SAFETY: the event lives until `drop`; what is returned is null or ours to destroy.
         let told = NonNull::new(unsafe { ffi::rd_kafka_event_topic_partition(self.0.as_ptr()) })?;

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
-use crate::kafka::failure::is_refusal;
+use crate::kafka::failure::{self, is_refusal};
 use crate::kafka::settings::{self, Sees};
 use crate::limits as l;
 
@@ -61,8 +61,7 @@ pub(super) fn positions(client: &BaseConsumer<Quiet>, places: &[Place], wait: Du
     }
     let told = client.committed_offsets(asked, wait)?;
     let position = |place: &Place| {
-        let found =
-            told.find_partition(&place.topic, place.partition).ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+        let found = told.find_partition(&place.topic, place.partition).ok_or_else(failure::no_partition)?;
         found.error()?;
         Ok(match found.offset() {
             Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),

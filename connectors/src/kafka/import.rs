@@ -1,11 +1,11 @@
 //! Taking over a log that was kept elsewhere: as long as that goes on, nobody else opens this one.
 
-use std::thread::sleep;
 use std::time::Instant;
 
 use cloudigrade_pipeline::log::LogError;
 
 use crate::kafka::ends::Place;
+use crate::kafka::pause::Pause;
 use crate::kafka::register::{self, Import};
 use crate::kafka::{KafkaLog, KafkaOptions, OpenError, Shared, failure};
 use crate::limits as l;
@@ -49,10 +49,12 @@ impl KafkaLog {
 
 /// Repeats what may succeed later.
 fn again<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
-    let began = Instant::now();
+    let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
     loop {
         match call() {
-            Err(LogError::Retry { .. }) if began.elapsed() < l::KAFKA_OPEN_MAX => sleep(l::KAFKA_RETRY_MIN),
+            Err(LogError::Retry { .. }) if began.elapsed() < l::KAFKA_OPEN_MAX => {
+                pause.wait(l::KAFKA_OPEN_MAX.saturating_sub(began.elapsed()));
+            }
             answer => return answer,
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cloudigrade_pipeline::log::{LogError, PollLimits, Position, Record, Sharing, TaskId, TaskSpec};
 use cloudigrade_schemas::Topic;
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::kafka::Shared;
@@ -93,6 +93,7 @@ impl Inputs {
         tracing::info!(task = self.task.0, partitions = inputs.len(), "the group gives partitions");
         metrics::counter!("cloudigrade_kafka_rebalances_total", "task" => self.task.0).increment(1);
         self.tell_partitions(inputs.len());
+        self.log.held.given(self.task, &inputs);
         self.read(inputs)
     }
 
@@ -124,6 +125,7 @@ impl Inputs {
         self.committed.clear();
         self.group = None;
         self.tell_partitions(0);
+        self.log.held.taken(self.task);
         self.tail.stop()
     }
 
@@ -182,6 +184,14 @@ impl Inputs {
         Ok(())
     }
 
+    /// What a failure of reading means.
+    pub(super) fn failed(&self, doing: &'static str, error: &KafkaError) -> LogError {
+        if failure::is_gone(error) {
+            return failure::gone_for_task(self.task, &self.log.names.group(self.task), &self.log.options.bootstrap, self.tail.gone());
+        }
+        failure::outside(doing, Some(self.task), error)
+    }
+
     /// Makes sure that there is nothing: up to where the partitions end now, and whoever opened this task meanwhile. A record that turns up
     /// is taken.
     pub(super) fn confirm_empty(&mut self, budget: &mut Budget, records: &mut Vec<Record>) -> Result<(), LogError> {
@@ -196,7 +206,8 @@ impl Inputs {
             if wait.is_zero() {
                 return Err(failure::undecided(DOING, &short.topic, short.partition));
             }
-            let Some(event) = self.tail.next(wait).map_err(of_kafka)? else { continue };
+            let next = self.tail.next(wait);
+            let Some(event) = next.map_err(|error| self.failed(DOING, &error))? else { continue };
             if matches!(event, Event::Given(_) | Event::Taken) {
                 // The partitions are others: what is there to confirm is asked anew.
                 return self.heed(event, budget, records).map_err(of_kafka);
@@ -204,7 +215,8 @@ impl Inputs {
             self.heed(event, budget, records).map_err(of_kafka)?;
             if !records.is_empty() {
                 budget.wait = Duration::ZERO;
-                return self.gather(budget, records).map_err(of_kafka);
+                let gathered = self.gather(budget, records);
+                return gathered.map_err(|error| self.failed(DOING, &error));
             }
         }
         Ok(())
@@ -240,7 +252,7 @@ impl Inputs {
                 .map_err(|error| failure::storage(DOING, &error))?;
         }
         // That of when the partitions came: where the group has divided them anew since, Kafka refuses it.
-        let group = self.group.as_ref().ok_or_else(|| failure::storage(DOING, &KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownGroup)))?;
+        let group = self.group.as_ref().ok_or_else(|| failure::storage(DOING, &failure::no_group()))?;
         Ok(Some(Positions { list, group }))
     }
 
@@ -250,6 +262,14 @@ impl Inputs {
             if let Some(at) = self.inputs.iter().position(|input| *input == (position.topic, position.partition)) {
                 self.committed[at] = position.offset;
             }
+        }
+    }
+}
+
+impl Drop for Inputs {
+    fn drop(&mut self) {
+        if self.are_divided() {
+            self.log.held.taken(self.task);
         }
     }
 }

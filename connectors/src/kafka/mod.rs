@@ -10,13 +10,14 @@
 //! * `settings`, `names`, `topics`: what clients and topics are set to, what they are called, and how topics come to be
 //! * `session`, `inputs`, `task`: a transactional producer, what a task reads, and the task around them
 //! * `tail`, `events`, `reader`, `ends`: reading, and knowing when all was read
-//! * `groups`, `lead`: where the members of a group are, and which of them leads
+//! * `log`: the contract of a log, but for its tasks
+//! * `groups`, `held`, `lead`: where the members of a group are, what this one has, and which of them leads
 //! * `state`, `cache`, `record`, `cloud_event`: what is in records, and state
 //! * `register`: what log this is, and who opened each task last
 //! * `reach`, `security`, `secret`: whether brokers answer, how they are reached, and what must not be told
 //! * `doctor`, `rights`: whether all is as it must be, and what this program's user may do
 //! * `import`: taking over a log that was kept elsewhere
-//! * `failure`: what Kafka's errors mean
+//! * `failure`, `pause`: what Kafka's errors mean, and how long is waited before something is repeated
 
 mod cache;
 mod client;
@@ -26,10 +27,13 @@ mod ends;
 mod events;
 mod failure;
 mod groups;
+mod held;
 mod import;
 mod inputs;
 mod lead;
+mod log;
 mod names;
+mod pause;
 mod reach;
 mod reader;
 mod record;
@@ -52,7 +56,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudigrade_pipeline::log::{KeyValue, Log, LogError, PollLimits, Position, Record, StateRead, Store, TaskSpec};
+use cloudigrade_pipeline::log::{Log, LogError, Position, Store, TaskId, TaskSpec};
 use cloudigrade_schemas::Topic;
 use rdkafka::error::KafkaError;
 
@@ -68,9 +72,9 @@ use cache::Cache;
 use ends::{Ends, Place};
 use failure::RIGHTS;
 use groups::Groups;
+use held::Held;
 use names::Names;
-use reader::{Ended, Patience, Readers, Stretch};
-use record::Budget;
+use reader::Readers;
 use register::Import;
 use state::State;
 
@@ -242,6 +246,7 @@ struct Shared {
     ends: Ends,
     readers: Readers,
     groups: Groups,
+    held: Held,
     state: State,
 }
 
@@ -295,8 +300,8 @@ impl KafkaLog {
             None => Cache::in_memory(&about.id)?,
         };
         let state = State { cache, stores: options.stores.clone(), names: names.clone() };
-        let groups = Groups::default();
-        Ok((Self { shared: Arc::new(Shared { options, names, ends, readers, groups, state }) }, import))
+        let (groups, held) = (Groups::default(), Held::default());
+        Ok((Self { shared: Arc::new(Shared { options, names, ends, readers, groups, held, state }) }, import))
     }
 
     /// The committed positions of a task in all partitions of its inputs; those that it never committed are 0.
@@ -324,73 +329,15 @@ impl KafkaLog {
         self.shared.ends.committed(&places).map_err(|error| failure::outside("looking for the ends of a topic", None, &error))
     }
 
+    /// Whether this process may be the one that works on a partition for a task: not where its group gave it others.
+    pub fn may_hold(&self, task: TaskId, topic: Topic, partition: u32) -> bool {
+        self.shared.held.may_hold(task, (topic, partition))
+    }
+
     /// Has the cache hold a shelf as of now.
     fn freshen(&self, store: Store, partition: u32) -> Result<(), LogError> {
         self.shared.state.check(store)?;
         self.shared.state.catch_up(&self.shared.ends, &self.shared.readers, (store, partition))
-    }
-}
-
-/// Looks at committed state from outside any task.
-impl StateRead for KafkaLog {
-    fn get(&self, store: Store, partition: u32, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
-        self.freshen(store, partition)?;
-        self.shared.state.cache.get((store, partition), key).map_err(|error| failure::cache(&error))
-    }
-
-    fn scan(&self, store: Store, partition: u32, prefix: &[u8]) -> Result<Vec<KeyValue>, LogError> {
-        self.freshen(store, partition)?;
-        self.shared.state.cache.scan((store, partition), prefix).map_err(|error| failure::cache(&error))
-    }
-}
-
-impl Log for KafkaLog {
-    type Task = KafkaTask;
-
-    fn partitions(&self) -> u32 {
-        self.shared.options.partitions.get()
-    }
-
-    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<KafkaTask, LogError> {
-        KafkaTask::open(Arc::clone(&self.shared), spec, partitions)
-    }
-
-    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
-        const DOING: &str = "reading records";
-        const PATIENCE: Patience = Patience { without_progress: l::KAFKA_UNDECIDED_MAX, with_records: l::KAFKA_READ_LINGER };
-        let (place, of_kafka) = (self.shared.place(from.topic, from.partition), |error| failure::outside(DOING, None, &error));
-        let upto = self.shared.ends.written(std::slice::from_ref(&place)).map_err(of_kafka)?.first().copied().unwrap_or(0);
-        let (mut budget, mut records) = (Budget::new(limits), Vec::new());
-        if from.offset >= upto || budget.is_spent() {
-            return Ok(records);
-        }
-        let more = |arrived| {
-            let record = record::record(from.topic, from.partition, arrived);
-            budget.spend(&record);
-            records.push(record);
-            !budget.is_spent()
-        };
-        let (ended, _) = self.shared.readers.read(Stretch { place: &place, from: from.offset, upto }, PATIENCE, more).map_err(of_kafka)?;
-        if ended == Ended::Undecided && records.is_empty() {
-            return Err(failure::undecided(DOING, &place.topic, place.partition));
-        }
-        Ok(records)
-    }
-
-    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
-        const DOING: &str = "looking for the end of a partition";
-        let (place, of_kafka) = ([self.shared.place(topic, partition)], |error| failure::outside(DOING, None, &error));
-        let written = self.shared.ends.written(&place).map_err(of_kafka)?;
-        // What was committed by now lies before `written`: the committed end shows it once it has come so far.
-        let began = std::time::Instant::now();
-        loop {
-            let committed = self.shared.ends.committed(&place).map_err(of_kafka)?;
-            match (committed.first(), written.first()) {
-                (Some(&committed), Some(&written)) if committed >= written => return Ok(Position { topic, partition, offset: committed }),
-                _ if began.elapsed() < l::KAFKA_UNDECIDED_MAX => std::thread::sleep(l::KAFKA_READER_FETCH_WAIT),
-                _ => return Err(failure::undecided(DOING, &place[0].topic, place[0].partition)),
-            }
-        }
     }
 }
 

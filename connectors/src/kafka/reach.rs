@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 
 use crate::kafka::client::tell;
-use crate::kafka::{KafkaOptions, OpenError, settings};
+use crate::kafka::{KafkaOptions, OpenError, failure, settings};
 use crate::limits as l;
 
 /// What is in the way: the later the worse, since what is before it worked.
@@ -25,19 +25,6 @@ pub enum Barrier {
 }
 
 impl Barrier {
-    fn of(error: &KafkaError, reason: &str) -> Option<Self> {
-        match error.rdkafka_error_code()? {
-            Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::IllegalSASLState => {
-                Some(Self::Authentication)
-            }
-            Code::SSL => Some(Self::Tls),
-            // A broker that does not take our certificate, or has none of ours, says so once the connection stands.
-            Code::BrokerTransportFailure if reason.contains("SSL routines") => Some(Self::Tls),
-            Code::BrokerTransportFailure | Code::Resolve => Some(Self::Network),
-            _ => None,
-        }
-    }
-
     /// What to do.
     pub const fn help(self) -> &'static str {
         match self {
@@ -76,7 +63,7 @@ impl ClientContext for Listener {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(barrier) = Barrier::of(&error, reason) else { return };
+        let Some(barrier) = failure::barrier(&error, reason) else { return };
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.as_ref().is_none_or(|(worst, _)| *worst <= barrier) {
             *heard = Some((barrier, reason.to_owned()));

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use rdkafka::admin::AdminClient;
 use rdkafka::bindings as ffi;
-use rdkafka::error::{IsError, KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::error::{IsError, KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr as Native;
 
 use crate::kafka::client::Quiet;
 use crate::kafka::events::{Event, Queue};
+use crate::kafka::failure::{self, Code};
 use crate::limits as l;
 
 /// What can be done, as Kafka calls it.
@@ -217,7 +218,7 @@ impl<'a> Question<'a> {
                     Native::RD_KAFKA_RESP_ERR_NO_ERROR => return Ok(event),
                     error => return Err(KafkaError::AdminOp(error.into())),
                 },
-                None if wait.is_zero() => return Err(KafkaError::AdminOp(Code::OperationTimedOut)),
+                None if wait.is_zero() => return Err(failure::no_answer()),
                 Some(_) | None => {}
             }
         }

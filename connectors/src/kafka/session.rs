@@ -1,19 +1,19 @@
 //! A transactional producer: all of a transaction's records and positions in Kafka, or nothing of it.
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cloudigrade_pipeline::log::{LogError, TaskId};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::{Deliveries, Landed};
 use crate::kafka::failure::{self, Class, classify, is_refusal, passes};
+use crate::kafka::pause::Pause;
 use crate::kafka::settings;
 use crate::limits as l;
 
@@ -82,7 +82,7 @@ impl Session {
             Err(error) => Err(match classify(&error) {
                 // The broker stumbled over a successor that opens the session at this moment, or over the end of the transaction's time. To
                 // abort is to ask again: it is refused where the transaction was committed.
-                Class::Abort if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Unknown) => match self.give_up(&error) {
+                Class::Abort if failure::has_stumbled(&error) => match self.give_up(&error) {
                     told @ (Failed::Aborted(_) | Failed::Over(LogError::Fenced { .. })) => told,
                     Failed::Over(_) => Failed::Over(failure::unknown(&error)),
                 },
@@ -120,7 +120,7 @@ impl Session {
                 return Err(error);
             }
             if self.producer.context().refusal().is_some() {
-                return Err(KafkaError::Flush(RDKafkaErrorCode::TopicAuthorizationFailed));
+                return Err(failure::refused());
             }
             match flushed {
                 Ok(()) => return Ok(self.producer.context().take().landed),
@@ -142,9 +142,7 @@ impl Session {
         loop {
             match self.producer.send(sending) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent))
-                    if began.elapsed() < l::KAFKA_TRANSACTION_TIMEOUT =>
-                {
+                Err((error, unsent)) if failure::lacks_room(&error) && began.elapsed() < l::KAFKA_TRANSACTION_TIMEOUT => {
                     sending = unsent;
                     self.producer.poll(l::KAFKA_QUEUE_WAIT);
                 }
@@ -164,14 +162,14 @@ impl Session {
             self.producer.abort_transaction(l::KAFKA_ABORT_CALL)
         };
         // What is told of this transaction's records must not be taken for the next one's.
-        let heard = || again(l::KAFKA_ABORT_MAX, |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
+        let heard = || repeat(l::KAFKA_ABORT_MAX, steady(), |_| self.producer.flush(l::KAFKA_FLUSH_SLICE));
         let refusal = self.producer.context().refusal();
         // What the library tells of it may be a consequence.
-        let refused = KafkaError::Flush(RDKafkaErrorCode::TopicAuthorizationFailed);
+        let refused = failure::refused();
         let error = if refusal.is_some() && !is_refusal(error) { &refused } else { error };
         // To abort takes a broker: one that is away is waited for, as a commit would wait.
         let limit = if passes(error) { l::KAFKA_COMMIT_MAX } else { l::KAFKA_ABORT_MAX };
-        match again(limit, abort).and_then(|()| heard()) {
+        match repeat(limit, steady(), abort).and_then(|()| heard()) {
             Err(error) if classify(&error) == Class::Fenced => self.over(&error),
             // To poll the same records again would meet the same. Where nothing was let into the transaction, there is none to abort, which
             // fails.
@@ -195,12 +193,23 @@ impl Session {
 }
 
 /// Repeats a call while it may succeed: the same call, since what an earlier one did is not known.
-pub(super) fn again<T>(limit: Duration, mut call: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+pub(super) fn again<T>(limit: Duration, call: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+    repeat(limit, Pause::upto(l::KAFKA_RETRY_MAX), call)
+}
+
+/// The pause between calls that wait for the library, which is to be heard soon, and not for a broker.
+fn steady() -> Pause {
+    Pause::upto(l::KAFKA_RETRY_MIN)
+}
+
+fn repeat<T>(limit: Duration, mut pause: Pause, mut call: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
     let began = Instant::now();
     loop {
         let left = limit.saturating_sub(began.elapsed());
         match call(left.min(l::KAFKA_CALL_TIMEOUT).max(l::KAFKA_RETRY_MIN)) {
-            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < limit => sleep(l::KAFKA_RETRY_MIN),
+            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < limit => {
+                pause.wait(limit.saturating_sub(began.elapsed()));
+            }
             answer => return answer,
         }
     }

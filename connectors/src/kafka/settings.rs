@@ -177,3 +177,108 @@ pub(super) fn topic(options: &KafkaOptions, purpose: Purpose) -> Vec<(&'static s
         ("unclean.leader.election.enable", "false".to_owned()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::num::{NonZeroU16, NonZeroU32};
+
+    use super::*;
+    use crate::kafka::Security;
+
+    fn options() -> KafkaOptions {
+        KafkaOptions {
+            bootstrap: "broker:9092".to_owned(),
+            security: Security::default(),
+            client_id: "id".to_owned(),
+            rack: None,
+            prefix: "p.".to_owned(),
+            member: "host.run".to_owned(),
+            session_timeout: Duration::from_secs(15),
+            cache: None,
+            stores: Vec::new(),
+            partitions: NonZeroU32::MIN,
+            replication: NonZeroU16::MIN,
+            min_in_sync: NonZeroU16::new(2).unwrap(),
+        }
+    }
+
+    /// Holds settings against what they must be, those that differ named.
+    fn pinned(config: &ClientConfig, expected: &[(&str, &str)]) {
+        let differ = expected.iter().filter(|(name, value)| config.get(name) != Some(value));
+        let differ: Vec<_> = differ.map(|(name, value)| format!("{name} is {:?} and must be {value}", config.get(name))).collect();
+        assert!(differ.is_empty(), "{differ:#?}");
+    }
+
+    #[test]
+    fn a_producer_commits_all_or_nothing_once_and_in_order() {
+        pinned(
+            &producer(&options(), "task"),
+            &[
+                ("bootstrap.servers", "broker:9092"),
+                ("client.id", "id"),
+                ("transactional.id", "task"),
+                ("transaction.timeout.ms", "30000"),
+                ("message.timeout.ms", "30000"),
+                ("enable.idempotence", "true"),
+                ("acks", "all"),
+                ("max.in.flight.requests.per.connection", "5"),
+                ("compression.type", "zstd"),
+                ("message.max.bytes", "68157440"),
+                ("statistics.interval.ms", "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_consumer_sees_only_what_is_committed_moves_by_itself_nowhere_and_skips_nothing() {
+        let expected = [
+            ("group.id", "group"),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("check.crcs", "true"),
+            ("allow.auto.create.topics", "false"),
+        ];
+        let config = consumer(&options(), "group", Sees::Committed, l::KAFKA_FETCH_WAIT);
+        pinned(&config, &expected);
+        pinned(&config, &[("max.poll.interval.ms", "86400000")]);
+        pinned(&member(&options(), "group"), &expected);
+        let written = consumer(&options(), "group", Sees::Written, l::KAFKA_FETCH_WAIT);
+        pinned(&written, &[("isolation.level", "read_uncommitted"), ("auto.offset.reset", "error")]);
+    }
+
+    #[test]
+    fn a_member_takes_part_eagerly_keeps_its_place_over_a_restart_and_is_away_only_when_its_batch_may_be_given_up() {
+        pinned(
+            &member(&options(), "group"),
+            &[
+                ("group.protocol", "classic"),
+                ("partition.assignment.strategy", "range"),
+                ("group.instance.id", "host.run"),
+                ("session.timeout.ms", "15000"),
+                ("heartbeat.interval.ms", "3000"),
+                ("max.poll.interval.ms", "300000"),
+            ],
+        );
+        // A commit that is repeated to its end is no absence, and a record is not older than its transaction.
+        assert!(l::KAFKA_BATCH_MAX > l::KAFKA_COMMIT_MAX && l::KAFKA_COMMIT_MAX > l::KAFKA_TRANSACTION_TIMEOUT);
+        assert!(l::KAFKA_RESTORE_IDLE_MAX > l::KAFKA_TRANSACTION_TIMEOUT);
+    }
+
+    #[test]
+    fn topics_keep_what_they_were_given_and_are_led_by_who_has_all_of_it() {
+        let of = |purpose| topic(&options(), purpose).into_iter().collect::<BTreeMap<_, _>>();
+        for (purpose, cleanup) in
+            [(Purpose::Records(Keeps::All), "delete"), (Purpose::Records(Keeps::Latest), "compact"), (Purpose::Latest, "compact")]
+        {
+            let settings = of(purpose);
+            assert_eq!(settings["cleanup.policy"], cleanup);
+            assert_eq!((settings["retention.ms"].as_str(), settings["retention.bytes"].as_str()), ("-1", "-1"));
+            assert_eq!((settings["min.insync.replicas"].as_str(), settings["unclean.leader.election.enable"].as_str()), ("2", "false"));
+            assert_eq!((settings["message.timestamp.type"].as_str(), settings["max.message.bytes"].as_str()), ("CreateTime", "68157440"));
+        }
+    }
+}

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::Place;
 use crate::kafka::events::{Happening, Message, Queue};
-use crate::kafka::failure::is_refusal_code;
+use crate::kafka::failure::{self, Code, Told, is_refusal_code};
 
 /// A record as Kafka has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +48,15 @@ pub(super) struct Tail {
     queue: Queue,
     client: BaseConsumer<Quiet>,
     slots: Vec<Slot>,
+    /// Where records were to be read that are not there any more.
+    gone: Option<Place>,
 }
 
 impl Tail {
     /// A tail that reads what it is told to.
     pub(super) fn new(config: &ClientConfig) -> KafkaResult<Self> {
         let client: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
-        Ok(Self { queue: Queue::of(&client)?, client, slots: Vec::new() })
+        Ok(Self { queue: Queue::of(&client)?, client, slots: Vec::new(), gone: None })
     }
 
     /// A tail that reads what its group gives it.
@@ -114,29 +116,38 @@ impl Tail {
             }
             Happening::Given(places) => Ok(Some(Event::Given(places))),
             Happening::Taken => Ok(Some(Event::Taken)),
-            // The library tells that it is cut off, and goes on trying.
-            Happening::Error(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut, _)
-            | Happening::Other => Ok(None),
-            // The same, and somebody must do something: the certificate of a broker ended, or a password was changed.
-            Happening::Error(Code::SSL | Code::Authentication, reason) => {
-                tracing::warn!("Kafka: {reason}");
-                Ok(None)
-            }
-            Happening::Error(Code::Fatal, _) => Err(KafkaError::MessageConsumptionFatal(self.fatal())),
-            Happening::Error(code, reason) => {
-                // An error of this kind has no place for words.
-                if is_refusal_code(code) {
+            Happening::Other => Ok(None),
+            Happening::Error { code, reason, place } => match failure::told(code) {
+                Told::GoesOn => Ok(None),
+                Told::GoesOnOnceMended => {
                     tracing::warn!("Kafka: {reason}");
+                    Ok(None)
                 }
-                Err(KafkaError::MessageConsumption(code))
-            }
+                Told::Over => Err(KafkaError::MessageConsumptionFatal(self.fatal(code))),
+                Told::Failed => {
+                    let error = KafkaError::MessageConsumption(code);
+                    // An error of this kind has no place for words.
+                    if is_refusal_code(code) {
+                        tracing::warn!("Kafka: {reason}");
+                    }
+                    if failure::is_gone(&error) {
+                        self.gone = place;
+                    }
+                    Err(error)
+                }
+            },
         }
+    }
+
+    /// Where records were to be read that are not there any more, after [`Self::next`] said that there is such a place.
+    pub(super) fn gone(&self) -> Option<&Place> {
+        self.gone.as_ref()
     }
 
     /// The right that is lacking, where the library told of one. For a tail that reads nothing yet: what else it has to tell is lost.
     pub(super) fn refusal(&self) -> Option<KafkaError> {
         while let Some(happening) = self.queue.poll(Duration::ZERO) {
-            if let Happening::Error(code, reason) = happening
+            if let Happening::Error { code, reason, .. } = happening
                 && is_refusal_code(code)
             {
                 tracing::warn!("Kafka: {reason}");
@@ -147,8 +158,8 @@ impl Tail {
     }
 
     /// Why the client is of no more use.
-    fn fatal(&self) -> Code {
-        self.client.client().fatal_error().map_or(Code::Fatal, |(code, _)| code)
+    fn fatal(&self, told: Code) -> Code {
+        self.client.client().fatal_error().map_or(told, |(code, _)| code)
     }
 
     fn record(&mut self, message: &Message) -> Option<Arrived> {

@@ -174,8 +174,7 @@ impl Task for KafkaTask {
         }
         let (mut budget, mut records) = (Budget::new(limits), Vec::new());
         self.inputs.wait_for_group().map_err(|error| self.judge(error)).or_else(|error| self.end(error))?;
-        let polled =
-            self.inputs.gather(&mut budget, &mut records).map_err(|error| failure::outside("reading records", Some(self.id), &error));
+        let polled = self.inputs.gather(&mut budget, &mut records).map_err(|error| self.inputs.failed("reading records", &error));
         let polled = polled.and_then(|()| {
             if records.is_empty() && !budget.is_spent() { self.inputs.confirm_empty(&mut budget, &mut records) } else { Ok(()) }
         });

@@ -7,10 +7,9 @@ use std::time::Instant;
 use cloudigrade_schemas::Topic;
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::kafka::client::Quiet;
-use crate::kafka::failure::is_refusal_code;
+use crate::kafka::failure::{Code, is_refusal_code, is_there_already, lacks_brokers};
 use crate::kafka::names::Names;
 use crate::kafka::settings::{self, Purpose};
 use crate::kafka::{KafkaOptions, OpenError};
@@ -69,16 +68,17 @@ pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenE
         for (name, made) in make(options, &admin, &missing, Making::Really)? {
             match made {
                 // There all the time, and not shown: that is no delay any more.
-                Err(Code::TopicAlreadyExists) if !made_some && began.elapsed() > l::KAFKA_CALL_TIMEOUT => {
+                Err(code) if is_there_already(code) && !made_some && began.elapsed() > l::KAFKA_CALL_TIMEOUT => {
                     return Err(OpenError::Refused { operation: "Describe", resource: format!("the topic {name}") });
                 }
                 // Somebody else makes them too.
-                Ok(()) | Err(Code::TopicAlreadyExists) => made_some |= made.is_ok(),
+                Ok(()) => made_some = true,
+                Err(code) if is_there_already(code) => {}
                 Err(code) if is_refusal_code(code) => {
                     let operation = "Create, or Describe where it is there already,";
                     return Err(OpenError::Refused { operation, resource: format!("the topic {name}") });
                 }
-                Err(Code::InvalidReplicationFactor) => {
+                Err(code) if lacks_brokers(code) => {
                     let cause =
                         format!("{name} cannot be made with {} replicas: there are fewer brokers (kafka.replication)", options.replication);
                     return Err(OpenError::Topics { cause });

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use cloudigrade_pipeline::engine::Cx;
-use cloudigrade_pipeline::log::{Log, LogError, PollLimits, Position};
+use cloudigrade_pipeline::log::{Log, LogError, PollLimits};
 use cloudigrade_schemas::{DeadLetter, Resolution, Topic, UtcSecond};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -45,7 +45,7 @@ pub fn open_letters<L: Log>(log: &L, wanted: impl Fn(&DeadLetter) -> bool) -> Re
     let mut found = BTreeMap::new();
     let mut more = false;
     for partition in 0..log.partitions() {
-        let mut from = Position { topic: Topic::DeadLetters, partition, offset: 0 };
+        let mut from = patiently(|| log.begin(Topic::DeadLetters, partition))?;
         loop {
             let records = patiently(|| log.read(from, PollLimits::default()))?;
             let Some(last) = records.last() else { break };

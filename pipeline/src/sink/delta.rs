@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloudigrade_schemas::{Month, Topic};
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::DeltaTable;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction, engine::arrow_conversion::TryIntoKernel};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::future::try_join_all;
 use object_store::ObjectStoreExt;
 
@@ -18,7 +18,7 @@ use super::merge::{self, NewFile};
 use super::slice::{Cell, Slice};
 use super::threads::on_threads;
 use super::{SinkError, TableRoot, delta_table, history};
-use crate::limits::SYNCS_AT_ONCE_MAX;
+use crate::limits::{SUPERSEDED_MAX, SYNCS_AT_ONCE_MAX};
 
 /// A Delta table that this process writes.
 pub struct DeltaWriter {
@@ -31,8 +31,18 @@ pub struct DeltaWriter {
 }
 
 impl DeltaWriter {
-    /// Opens the table, or makes it.
+    /// Opens the table, or makes it. Where another process writes it at that moment, it is looked at anew.
     pub async fn open(root: &TableRoot, kind: Kind, topic: Topic, partitions: u32) -> Result<Self, SinkError> {
+        let mut attempts = 1;
+        loop {
+            match Self::open_once(root, kind, topic, partitions).await {
+                Err(SinkError::Superseded { .. }) if attempts < SUPERSEDED_MAX => attempts += 1,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_once(root: &TableRoot, kind: Kind, topic: Topic, partitions: u32) -> Result<Self, SinkError> {
         let url = root.table_url(kind.name());
         let mut table = delta_table(root.store(), &url).map_err(SinkError::delta("opening", kind.name()))?;
         let exists = async |table: &DeltaTable| table.verify_deltatable_existence().await.map_err(SinkError::delta("opening", kind.name()));
@@ -149,11 +159,12 @@ impl DeltaWriter {
         on_threads(self.kind.name(), paths.chunks(share).map(|paths| || sync(paths)))?.into_iter().collect()
     }
 
-    /// Drops all rows and goes back to the beginning of the log.
-    pub async fn clear(&mut self) -> Result<(), SinkError> {
+    /// Drops all rows and goes back to where the partitions of the log begin.
+    pub async fn clear(&mut self, begins: &BTreeMap<u32, u64>) -> Result<(), SinkError> {
         self.clean_before_checkpoint().await?;
         let removed = self.files.values().flat_map(BTreeMap::values).cloned().map(Action::Remove).collect();
-        self.commit(removed, self.positions.keys().map(|partition| (*partition, 0)).collect()).await
+        let begin = |partition: &u32| (*partition, begins.get(partition).copied().unwrap_or(0));
+        self.commit(removed, self.positions.keys().map(begin).collect()).await
     }
 
     /// Commits with the positions of all partitions, so that the latest commit tells all of them, then learns from the table what it now holds.
@@ -167,12 +178,7 @@ impl DeltaWriter {
         };
         let state = self.table.snapshot().map_err(SinkError::delta("writing", name))?;
         let commit = CommitBuilder::from(properties).with_actions(actions).build(Some(state), self.table.log_store(), operation);
-        let done = commit.await.map_err(|error| match error {
-            DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) | TransactionError::CommitConflict(_) } => {
-                SinkError::Superseded { table: name }
-            }
-            error => SinkError::delta("writing", name)(error),
-        })?;
+        let done = commit.await.map_err(SinkError::delta("writing", name))?;
         self.sync_commit(done.version())?;
         self.table.state = Some(done.snapshot());
         self.files = self.read_files()?;
@@ -180,8 +186,8 @@ impl DeltaWriter {
         Ok(())
     }
 
-    /// What a commit tells beside its actions: the positions. This process is the table's only writer: a commit that meets another is
-    /// not repeated.
+    /// What a commit tells beside its actions: the positions. What is to be committed was made for what the table holds now: a commit that meets
+    /// another is not repeated.
     fn properties(&self, positions: &BTreeMap<u32, u64>) -> CommitProperties {
         let applied = positions.iter().map(|(partition, next)| Transaction::new(app_id(self.topic, *partition), *next as i64));
         CommitProperties::default().with_application_transactions(applied.collect()).with_max_retries(0)
@@ -341,6 +347,7 @@ async fn create(table: DeltaTable, kind: Kind, history: Duration) -> Result<Delt
     let columns = contract_columns(kind)?;
     let create = table.create().with_table_name(kind.name()).with_comment(kind.table().meaning).with_columns(columns.fields().cloned());
     let properties = history::properties(history).into_iter().map(|(name, value)| (name, Some(value)));
-    let create = create.with_configuration(properties);
+    // Repeated behind a table that somebody else has made meanwhile, it would be told anew what it is, and be another one for its readers.
+    let create = create.with_configuration(properties).with_commit_properties(CommitProperties::default().with_max_retries(0));
     create.with_partition_columns(partition_columns(&kind.table())).await.map_err(SinkError::delta("making", kind.name()))
 }

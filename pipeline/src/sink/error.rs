@@ -1,6 +1,7 @@
 //! Why tables could not be written or read, named for what to do.
 
 use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::transaction::TransactionError;
 
 use crate::log::LogError;
 
@@ -47,7 +48,7 @@ pub enum SinkError {
         /// The next offset by the log.
         end: u64,
     },
-    /// Another process writes this table.
+    /// Another process wrote this table first. Looked at anew it can be written; [`Tables::open_caught_up`](super::Tables::open_caught_up) does so.
     #[error("another process wrote to table {table} at the same time: nothing of this write is in it, and it is to be looked at anew")]
     Superseded {
         /// The table.
@@ -86,10 +87,39 @@ impl SinkError {
         move |error| Self::Damaged { table, cause: error.to_string() }
     }
 
+    /// What any failure of Delta means, also of a commit: that another one came first has one name, whatever was to be committed.
     pub(super) fn delta(doing: &'static str, table: &'static str) -> impl Fn(DeltaTableError) -> Self {
         move |error| match error {
+            DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source:
+                    TransactionError::VersionAlreadyExists(_) | TransactionError::MaxCommitAttempts(_) | TransactionError::CommitConflict(_),
+            } => Self::Superseded { table },
             DeltaTableError::ObjectStore { source } => Self::storage(doing, table)(source),
             error => Self::Storage { doing, table, cause: error.to_string() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deltalake_core::kernel::transaction::CommitConflictError;
+
+    use super::*;
+
+    #[test]
+    fn another_writer_that_came_first_is_told_as_that_whatever_delta_calls_it() {
+        let of = |source| DeltaTableError::Transaction { source };
+        for error in [
+            DeltaTableError::VersionAlreadyExists(3),
+            of(TransactionError::VersionAlreadyExists(3)),
+            of(TransactionError::MaxCommitAttempts(0)),
+            of(TransactionError::CommitConflict(CommitConflictError::MetadataChanged)),
+        ] {
+            let told = SinkError::delta("writing", "coverage")(error);
+            assert!(matches!(told, SinkError::Superseded { table: "coverage" }), "{told}");
+        }
+        let other = SinkError::delta("writing", "coverage")(of(TransactionError::DeltaTableAppendOnly));
+        assert!(matches!(other, SinkError::Storage { .. }), "{other}");
     }
 }

@@ -7,6 +7,7 @@
 //! It knows nothing of SQL and nothing of how the intervals came about.
 
 mod columns;
+mod conditions;
 mod delta;
 mod error;
 mod facts;

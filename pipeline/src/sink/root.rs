@@ -13,7 +13,7 @@ use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-use super::SinkError;
+use super::{SinkError, conditions};
 use crate::limits::TABLE_HISTORY;
 
 /// The place that holds all tables, each in a folder of its name.
@@ -79,6 +79,16 @@ impl TableRoot {
     /// The place itself.
     pub fn location(&self) -> &Url {
         &self.url
+    }
+
+    /// Whether the store refuses to write over what is there, where it is told to: without that only one process may keep the tables. It is
+    /// tried with an object beside them, which is deleted again.
+    ///
+    /// # Errors
+    /// [`SinkError::Storage`] where the store cannot be written to.
+    pub async fn keeps_to_conditions(&self) -> Result<bool, SinkError> {
+        let kept = conditions::are_kept(self.store.as_ref(), &self.file_path("", "")).await;
+        kept.map_err(SinkError::storage("trying to write beside", "all tables"))
     }
 
     /// Where a table lives.

@@ -65,21 +65,35 @@ impl Tables {
         Ok(Self { lanes: try_join_all(lanes).await?, partitions })
     }
 
-    /// Writes the tables anew from the log: what they held is dropped first. A table that does not even open is deleted.
+    /// Opens the tables, or makes them, and applies all that the log holds now. Where another process writes them at the same time, they are
+    /// opened anew and it is tried again: it has written what this one then need not write.
+    ///
+    /// # Errors
+    /// Any [`SinkError`]; [`SinkError::Superseded`] after [`limits::SUPERSEDED_MAX`] times.
+    pub async fn open_caught_up<L: Log>(root: &TableRoot, log: &L) -> Result<(Self, Applied), SinkError> {
+        let mut attempts = 1;
+        loop {
+            let mut tables = Self::open(root, log.partitions()).await?;
+            match tables.catch_up(log).await {
+                Err(SinkError::Superseded { .. }) if attempts < limits::SUPERSEDED_MAX => attempts += 1,
+                applied => return Ok((tables, applied?)),
+            }
+        }
+    }
+
+    /// Writes the tables anew from what the log still holds: what they held is dropped first. A table that does not even open is deleted.
     ///
     /// # Errors
     /// Any [`SinkError`].
     pub async fn rebuild<L: Log>(root: &TableRoot, log: &L) -> Result<Applied, SinkError> {
         for (topic, kinds) in LANES {
+            let begin = |partition| log.begin(topic, partition).map(|begin| (partition, begin.offset));
+            let begins = (0..log.partitions()).map(begin).collect::<Result<_, _>>()?;
             for kind in kinds {
-                match DeltaWriter::open(root, *kind, topic, log.partitions()).await {
-                    Ok(mut writer) => writer.clear().await?,
-                    Err(SinkError::Damaged { .. }) => delete_files(root, *kind).await?,
-                    Err(error) => return Err(error),
-                }
+                clear(root, *kind, topic, &begins).await?;
             }
         }
-        Self::open(root, log.partitions()).await?.catch_up(log).await
+        Self::open_caught_up(root, log).await.map(|(_, applied)| applied)
     }
 
     /// Applies all that the log holds and the tables do not yet. What enters it meanwhile is for the next time: chasing a log that grows
@@ -233,6 +247,27 @@ impl Lane {
             }
         }
         Ok((!stretch.records.is_empty()).then_some(stretch))
+    }
+}
+
+/// Drops all rows of a table, and makes it where it is not.
+async fn clear(root: &TableRoot, kind: Kind, topic: Topic, begins: &BTreeMap<u32, u64>) -> Result<(), SinkError> {
+    let partitions = u32::try_from(begins.len()).unwrap_or(u32::MAX);
+    let mut attempts = 1;
+    loop {
+        let cleared = match DeltaWriter::open(root, kind, topic, partitions).await {
+            Ok(mut writer) => writer.clear(begins).await,
+            Err(SinkError::Damaged { .. }) => {
+                delete_files(root, kind).await?;
+                // Made anew, it is told where to begin.
+                DeltaWriter::open(root, kind, topic, partitions).await?.clear(begins).await
+            }
+            Err(error) => Err(error),
+        };
+        match cleared {
+            Err(SinkError::Superseded { .. }) if attempts < limits::SUPERSEDED_MAX => attempts += 1,
+            cleared => return cleared,
+        }
     }
 }
 

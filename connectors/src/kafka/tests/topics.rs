@@ -77,8 +77,19 @@ fn records_that_were_deleted_before_they_were_read_stop_their_reader_loudly() {
     list.add_partition_offset(&format!("{prefix}power.events"), 0, Offset::Offset(3)).unwrap();
     block_on(admin(&bootstrap).delete_records(&list, &AdminOptions::new())).unwrap();
     let mut task = patiently(|| log.open_task(READER, &ALL)).unwrap();
-    let polled = patiently(|| task.poll(AT_ONCE));
-    assert!(matches!(&polled, Err(LogError::Storage { help, .. }) if help.contains("deleted before they were read")), "{polled:?}");
+    let refused = patiently(|| task.poll(AT_ONCE)).unwrap_err();
+    assert!(matches!(refused, LogError::Gone { .. }), "{refused}");
+    let command =
+        format!("--bootstrap-server {bootstrap} --group {prefix}test.reader --topic {prefix}power.events --reset-offsets --to-earliest");
+    assert!(refused.to_string().contains(&command), "{refused}");
+    // The same where nobody's task reads; and where it begins is told.
+    let at = |offset| Position { topic: Topic::PowerEvents, partition: 0, offset };
+    let read = patiently(|| log.read(at(0), AT_ONCE));
+    assert!(matches!(read, Err(LogError::Gone { .. })), "{read:?}");
+    let begin = patiently(|| log.begin(Topic::PowerEvents, 0)).unwrap();
+    assert_eq!(begin, at(3));
+    let there = patiently(|| log.read(begin, AT_ONCE)).unwrap();
+    assert_eq!(there.iter().map(|record| record.value.as_slice()).collect::<Vec<_>>(), [b"c"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cloudigrade_pipeline::log::Position;
 use cloudigrade_schemas::{DeadLetter, DeadLetterReason, Resolution, UtcSecond};
 use globset::{Glob, GlobSetBuilder};
 
