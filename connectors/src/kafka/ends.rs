@@ -4,7 +4,7 @@
 //! that is still open. What was committed before a moment lies before the written end of that moment: who has read up to there missed
 //! nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
@@ -38,27 +38,38 @@ impl Ends {
 
     /// The committed ends of partitions, in their order.
     pub(super) fn committed(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
-        offsets(&self.committed, places, Offset::End)
+        offsets(&self.committed, places, Offset::End, l::KAFKA_UNDECIDED_MAX)
     }
 
     /// The written ends of partitions, in their order.
     pub(super) fn written(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
-        offsets(&self.written, places, Offset::End)
+        offsets(&self.written, places, Offset::End, l::KAFKA_UNDECIDED_MAX)
+    }
+
+    /// Waits until brokers lead all of these partitions: they show topics that were just made before they do, and many take seconds.
+    ///
+    /// # Errors
+    /// That of the last question, where it may yet succeed. What is refused is for whoever needs it to tell.
+    pub(super) fn await_leaders(&self, places: &[Place]) -> KafkaResult<()> {
+        match offsets(&self.written, places, Offset::End, l::KAFKA_OPEN_MAX) {
+            Err(error) if classify(&error) == Class::Retriable => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Where partitions begin, in their order: what lay before was deleted.
     pub(super) fn begins(&self, places: &[Place]) -> KafkaResult<Vec<u64>> {
-        offsets(&self.written, places, Offset::Beginning)
+        offsets(&self.written, places, Offset::Beginning, l::KAFKA_UNDECIDED_MAX)
     }
 }
 
-/// Asks again for a moment: who leads a partition changes, and is not known at once when it was just made.
-fn offsets(client: &BaseConsumer<Quiet>, places: &[Place], which: Offset) -> KafkaResult<Vec<u64>> {
+/// Asks again for so long: who leads a partition changes, and is not known at once when it was just made.
+fn offsets(client: &BaseConsumer<Quiet>, places: &[Place], which: Offset, patience: Duration) -> KafkaResult<Vec<u64>> {
     let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
     loop {
         match offsets_now(client, places, which) {
-            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < l::KAFKA_UNDECIDED_MAX => {
-                pause.wait(l::KAFKA_UNDECIDED_MAX.saturating_sub(began.elapsed()));
+            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < patience => {
+                pause.wait(patience.saturating_sub(began.elapsed()));
             }
             answer => return answer,
         }

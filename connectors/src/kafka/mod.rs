@@ -293,6 +293,7 @@ impl KafkaLog {
         let readers = Readers::new(&options, names.readers());
         let parts = Parts { options, names, ends, readers };
         topics::provide(&parts.options, &parts.names)?;
+        topics::await_leaders(&parts.options, &parts.names, &parts.ends)?;
         let (about, import) = register::about(&parts)?;
         let Parts { options, names, ends, readers } = parts;
         let cache = match &options.cache {

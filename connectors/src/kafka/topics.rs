@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 
 use crate::kafka::client::Quiet;
+use crate::kafka::ends::{Ends, Place};
 use crate::kafka::failure::{Code, is_refusal_code, is_there_already, lacks_brokers};
 use crate::kafka::names::Names;
 use crate::kafka::settings::{self, Purpose};
@@ -88,6 +89,15 @@ pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenE
         }
         sleep(l::KAFKA_RETRY_MIN);
     }
+}
+
+/// Waits until brokers lead all partitions of the log's topics.
+pub(super) fn await_leaders(options: &KafkaOptions, names: &Names, ends: &Ends) -> Result<(), OpenError> {
+    let partitions = |topic: Wanted| {
+        (0..i32::try_from(topic.partitions).unwrap_or(i32::MAX)).map(move |partition| Place { topic: topic.name.clone(), partition })
+    };
+    let places: Vec<Place> = wanted(options, names).into_iter().flat_map(partitions).collect();
+    ends.await_leaders(&places).map_err(|error| OpenError::Topics { cause: format!("not all partitions have a leader: {error}") })
 }
 
 /// The topics of a log.
