@@ -30,7 +30,7 @@ AT_WORK = re.compile(r"^cloudigrade_(?:inspections|scanners)(?:\{[^}]*\})? ([0-9
 STARTS_MAX = 3
 LOG_CHARS = 6_000
 # After so many failures the others tell nothing new.
-FAILURES_MAX = 60  # FIXME
+FAILURES_MAX = 12
 SAME = ("status", "status_reason", "rhel", "rhel_detected", "rhel_version", "billing_model")
 
 
