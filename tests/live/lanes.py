@@ -2,6 +2,7 @@
 customer's account of its own, and inspects one image after the other."""
 
 import json
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -23,12 +24,13 @@ from program import Program
 OTHERS = "444455556666"
 CASE_SECONDS = 240.0
 TABLES_SECONDS = 30.0
-LOOK_SECONDS = 0.4
+LOOK_SECONDS = 0.8
+AT_WORK = re.compile(r"^cloudigrade_(?:inspections|scanners)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
 # Lanes that start at the same time.
 STARTS_MAX = 3
 LOG_CHARS = 6_000
 # After so many failures the others tell nothing new.
-FAILURES_MAX = 60  # FIXME
+FAILURES_MAX = 12
 SAME = ("status", "status_reason", "rhel", "rhel_detected", "rhel_version", "billing_model")
 
 
@@ -46,11 +48,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Case:
-    """One fault at one point of an inspection; without them nothing goes wrong."""
+    """One fault at one point of an inspection."""
 
     kind: Kind
-    point: Point | None = None
-    fault: Fault | None = None
+    point: Point
+    fault: Fault
+
+    @property
+    def is_of_queue(self) -> bool:
+        """Whether it is about the findings' queue, which keeps what is asked of it for a while."""
+        return self.point.service == "sqs"
 
     def __str__(self) -> str:
         return f"{self.kind.name}: {self.fault} at {self.point}"
@@ -63,7 +70,7 @@ class Lane:
     inspecting: Inspecting
     mode: str
     disk: Path
-    cases: dict[str, Case] = field(default_factory=dict)
+    inspected: dict[str, tuple[Kind, Case | None]] = field(default_factory=dict)
     met: list[Case] = field(default_factory=list)
 
     @property
@@ -76,29 +83,31 @@ class Lane:
         """The lane's own emulator."""
         return self.inspecting.aws
 
-    def inspect(self, case: Case) -> str:
-        """Has a fresh image inspected and checks that nothing of it is left. Gives the image."""
-        image = f"ami-0{len(self.cases) + 1:016x}"
-        self.cases[image] = case
-        how = {"owner_id": OTHERS} if case.kind.is_others else {}
-        self.inspecting.image(image, self.disk, **how)
-        self.aws.admin("scanners", {"mode": case.kind.scanner})
-        self.aws.admin("disks", {"looks": case.kind.looks})
-        is_of_queue = case.point is not None and case.point.service == "sqs"
-        if is_of_queue:
+    def meet(self, case: Case) -> None:
+        """Has a fresh image inspected while something goes wrong."""
+        if case.is_of_queue:
             # What was asked of the queue for the image before is not to count.
             self.program.kill()
             self.program.start()
-        if case.point is not None and case.fault is not None:
-            assert self.program.process is not None
-            pid = self.program.process.pid
-            for rule in case.fault.rules(case.point, self.inspecting.account, self.inspecting.queue_url, pid):
-                self.aws.fault(**rule)
-        self.inspecting.use(image)
-        until(f"the end of the inspection of {image}", lambda: self._is_over(image, is_of_queue), CASE_SECONDS, LOOK_SECONDS)
+        assert self.program.process is not None
+        for rule in case.fault.rules(case.point, self.inspecting.account, self.inspecting.queue_url, self.program.process.pid):
+            self.aws.fault(**rule)
+        self.inspect(case.kind, case)
         if self._hits():
             self.met.append(case)
         self.aws.admin("faults", method="DELETE")
+
+    def inspect(self, kind: Kind, case: Case | None = None) -> str:
+        """Has a fresh image inspected and checks that nothing of it is left. Gives the image."""
+        image = f"ami-0{len(self.inspected) + 1:016x}"
+        self.inspected[image] = (kind, case)
+        how = {"owner_id": OTHERS} if kind.is_others else {}
+        self.inspecting.image(image, self.disk, **how)
+        self.aws.admin("scanners", {"mode": kind.scanner})
+        self.aws.admin("disks", {"looks": kind.looks})
+        self.inspecting.use(image)
+        is_of_queue = case is not None and case.is_of_queue
+        until(f"the end of the inspection of {image}", lambda: self._is_over(image, is_of_queue), CASE_SECONDS, LOOK_SECONDS)
         left = self.inspecting.left()
         assert not left, f"{left} is left"
         return image
@@ -116,7 +125,7 @@ class Lane:
             # As if the time had passed for which a message is hidden.
             self.aws.admin("hidden-messages", {"account": HUB, "region": REGION, "name": self.inspecting.queue_url.rsplit("/", 1)[1]})
         try:
-            at_work = self.program.metric("cloudigrade_inspections") + self.program.metric("cloudigrade_scanners")
+            at_work = sum(float(number) for number in AT_WORK.findall(self.program.get("metrics")[1]))
         except (OSError, HTTPException, RuntimeError):
             # It is just being killed; of anything else it has not died.
             if not self._hits():
@@ -139,23 +148,23 @@ class Lane:
         return self._wrong(wanted)
 
     def _wrong(self, wanted: dict[str, Any]) -> list[str]:
-        rows = self.inspecting.images(*self.cases) if self.cases else {}
+        rows = self.inspecting.images(*self.inspected) if self.inspected else {}
         verdicts = Counter(self.verdicts())
         scanners = Counter(image for images in self.inspecting.scanners() for image in images)
         attempts = self.program.rows("inspections", "list", "--all")
         wrong = []
-        for image, case in self.cases.items():
+        for image, (kind, case) in self.inspected.items():
             row = rows.get(image, {})
             seen = {name: row.get(name) for name in SAME}
             ends = [attempt["end"] for attempt in attempts if attempt["image_id"] == image]
             told = [
                 f"{seen} is not {wanted}" if seen != wanted else "",
                 f"{verdicts[image]} verdicts" if verdicts[image] != 1 else "",
-                f"{scanners[image]} scanners" if scanners[image] != case.kind.scanners else "",
+                f"{scanners[image]} scanners" if scanners[image] != kind.scanners else "",
                 f"attempts that ended {ends}" if ends != ["found"] else "",
             ]
             if any(told):
-                wrong.append(f"{case}: {image}: {'; '.join(filter(None, told))}")
+                wrong.append(f"{case or kind.name}: {image}: {'; '.join(filter(None, told))}")
         return wrong
 
     def verdicts(self) -> list[str]:
@@ -194,7 +203,7 @@ def record(folder: Path, kind: Kind, disk: Path) -> tuple[list[Point], dict[str,
     """The points of an inspection in which nothing goes wrong, and what the image is then."""
     with lane(folder, kind.mode, disk) as one:
         one.aws.admin("calls", method="DELETE")
-        image = one.inspect(Case(kind))
+        image = one.inspect(kind)
         points = points_of(one.aws.calls(), one.inspecting.queue_url)
         row = one.inspecting.become({image: ("inspected", True)}, TABLES_SECONDS)[image]
         wanted = {name: row[name] for name in SAME}
@@ -236,25 +245,24 @@ class Race:
             try:
                 with lane(folder, mode, self.disk) as one:
                     self._drive_one(one)
-            except Exception as error:  # noqa: BLE001 -- what keeps a lane from starting keeps its cases from being tried
+            except Exception as error:  # what keeps a lane from starting keeps its cases from being tried
                 self._fail(f"{folder.name}, {mode}", error, "")
                 return
 
     def _drive_one(self, one: Lane) -> None:
-        what = "at the end"
+        what = "at the beginning"
         try:
             while len(self.failures) < FAILURES_MAX and (case := self._next(one.mode)) is not None:
                 what, begun = str(case), time.monotonic()
-                one.inspect(case)
+                one.meet(case)
                 self._note(f"{time.monotonic() - begun:5.1f} s {case}")
-            what = "at the end"
-            for wrong in one.verify(self.wanted):
-                self._note(wrong)
-                self.failures.append(wrong)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with the case
+        except Exception as error:  # whatever it is, it is told with the case
             self._fail(what, error, one.program.log.read_text()[-LOG_CHARS:])
+        for wrong in one.verify(self.wanted):
+            self._note(wrong)
+            self.failures.append(wrong)
         self.met += one.met
-        self.not_met += [case for case in one.cases.values() if case not in one.met]
+        self.not_met += [case for _, case in one.inspected.values() if case is not None and case not in one.met]
 
     def _next(self, mode: str) -> Case | None:
         try:

@@ -186,44 +186,6 @@ def test_blocks_that_come_damaged_or_late_are_asked_for_again(inspecting: Inspec
     inspecting.become({image: ("inspected", True)})
 
 
-def test_whatever_call_fails_once_there_is_one_verdict_one_scanner_and_nothing_left(inspecting: Inspecting, tmp_path: Path) -> None:
-    aws, image = inspecting.aws, "ami-0ee0ee0ee0ee0ee05"
-    inspecting.image(image, lookalike.disk(tmp_path, "rhel", lookalike.RHEL), owner_id=OTHERS)
-    inspecting.start()
-    made = ("CopyImage", "ModifySnapshotAttribute", "CopySnapshot", "CreateVolume", "RunInstances", "AttachVolume", "ModifyInstanceAttribute")
-    removed = ("TerminateInstances", "DeleteVolume", "DeleteSnapshot", "DeregisterImage")
-    looked = ("DescribeSnapshots", "DescribeSnapshotAttribute", "DescribeVolumes")
-    for action in (*made, *removed, *looked):
-        # What happens to the image's own instance is none of it.
-        where = {"account": HUB} if action in ("RunInstances", "TerminateInstances") else {}
-        aws.fault(service="ec2", action=action, lose_reply=True, **where)
-        # More often than the SDK tries by itself.
-        aws.fault(service="ec2", action=action, code="RequestLimitExceeded", status=503, count=4, **where)
-    for action in ("DescribeSnapshots", "DescribeSnapshotAttribute", "CopySnapshot"):
-        aws.fault(service="ec2", action=action, code="InvalidSnapshot.NotFound", status=400)
-    aws.fault(service="ec2", action="CreateVolume", code="InternalError", status=500)
-    aws.fault(service="sqs", action="ReceiveMessage", path="*", code="ServiceUnavailable", status=503, count=4)
-    inspecting.use(image)
-    inspecting.become({image: ("inspected", True)}, seconds=600)
-    inspecting.leaves_nothing(seconds=600)
-    assert inspecting.scanners() == [[image]]
-
-
-def test_kills_between_any_steps_leave_one_verdict_and_nothing_else(inspecting: Inspecting, tmp_path: Path) -> None:
-    aws, program, image = inspecting.aws, inspecting.program, "ami-0ee0ee0ee0ee0ee06"
-    aws.admin("disks", {"looks": 1})
-    inspecting.image(image, lookalike.disk(tmp_path, "rhel", lookalike.RHEL), owner_id=OTHERS)
-    inspecting.start()
-    inspecting.use(image)
-    for action in ("CopyImage", "ModifySnapshotAttribute", "CopySnapshot", "CreateVolume", "RunInstances", "AttachVolume", "DeleteSnapshot"):
-        until(f"{action} to be called", lambda action=action: inspecting.made(action) > 0, seconds=240)
-        program.kill()
-        program.start()
-    inspecting.become({image: ("inspected", True)})
-    inspecting.leaves_nothing()
-    assert inspecting.scanners() == [[image]]
-
-
 @pytest.mark.parametrize("mode", ["dies", "silent"])
 def test_a_scanner_that_never_answers_is_removed_and_another_one_reads(inspecting: Inspecting, tmp_path: Path, mode: str) -> None:
     aws, image = inspecting.aws, "ami-0ee0ee0ee0ee0ee07"
