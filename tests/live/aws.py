@@ -61,9 +61,9 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def emulator(log: Path) -> Iterator[str]:
-    """Runs the emulator and gives its address."""
-    command = [sys.executable, str(Path(__file__).with_name("moto_plus.py"))]
+def emulator(log: Path, *options: str) -> Iterator[str]:
+    """Runs the emulator, with options of its command line, and gives its address."""
+    command = [sys.executable, str(Path(__file__).with_name("moto_plus.py")), *options]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
     try:

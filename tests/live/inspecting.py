@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import trail
 from aws import HUB, REGION, Aws, TrailBucket, until
 from cloud import Cloud
 from program import Program
@@ -13,6 +14,8 @@ AT, UNTIL = "2024-03-01T10:00:00Z", "2024-03-01T13:00:00Z"
 ZONE = "us-east-1b"
 # Some states wait a quarter of a minute before they look again, and removals another one.
 INSPECTED_SECONDS = 240.0
+# Each look at the tables is a process.
+LOOK_SECONDS = 0.5
 
 
 @dataclass
@@ -32,12 +35,14 @@ class Inspecting:
         """The customer's account."""
         return Cloud(self.aws, self.bucket, self.account)
 
-    def start(self, mode: str = "scanner", scanner: bool = True, tables_every: str = "1s", **inspection: Any) -> "Inspecting":
+    def start(
+        self, mode: str = "scanner", scanner: bool = True, tables_every: str = "1s", reconcile_every: str = "2s", **inspection: Any
+    ) -> "Inspecting":
         """Configures the program, starts it and registers the account."""
         name = f"findings-{self.installation}"
         self.queue_url = self.aws.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
         sections: dict[str, dict[str, Any]] = {
-            "accounts": {"read_disks": True, "principal_account": HUB, "reconcile_every": "2s"},
+            "accounts": {"read_disks": True, "principal_account": HUB, "reconcile_every": reconcile_every},
             "serve": {"tables_every": tables_every},
             "inspection": {"mode": mode, "installation": self.installation, "batch_wait": "1s", **inspection},
         }
@@ -65,6 +70,15 @@ class Inspecting:
         ids = self.cloud.run(AT, image=image)
         self.cloud_stop(ids)
 
+    def hear_of(self, owners: dict[str, str]) -> None:
+        """CloudTrail tells of an instance that ran for three hours from each image, in a file for each account, and EC2 knows it no more."""
+        for account in set(owners.values()):
+            ids = {image: [f"i-0{image[-16:]}"] for image, owner in owners.items() if owner == account}
+            began = [trail.run(account, REGION, trail.seconds(AT), instance, "m5.large", image) for image, instance in ids.items()]
+            ended = [trail.change("TerminateInstances", account, REGION, trail.seconds(UNTIL), instance) for instance in ids.values()]
+            body = trail.packed(began + ended)
+            self.bucket.put(trail.key(account, REGION, trail.seconds(UNTIL) + 300, body), body)
+
     def cloud_stop(self, ids: list[str]) -> None:
         """Ends instances."""
         cloud = self.cloud
@@ -85,7 +99,7 @@ class Inspecting:
             assert seen == wanted, f"{seen} is seen and {wanted} is wanted: {[row['status_reason'] for row in found.values()]}"
             return found
 
-        return until("the verdicts", same, seconds)
+        return until("the verdicts", same, seconds, every=LOOK_SECONDS)
 
     def left(self) -> list[tuple[str, str]]:
         """Resources that this installation made and that are still there, in any account, and snapshots that are shared."""

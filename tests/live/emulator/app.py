@@ -15,7 +15,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 
-from . import blocks, disks, machines, queues, roles, scanners, trails, wire
+from . import blocks, disks, machines, queues, roles, scanners, speed, trails, wire
 from .faults import BadRule, Faults, Rule
 
 ADMIN = "/moto-plus/"
@@ -39,6 +39,7 @@ class MotoPlus:
         queues.install(self.queues)
         roles.install(self.roles)
         machines.install(regions, closed)
+        speed.install()
         self.disks, self.scanners = disks.Disks(), scanners.Scanners(self.ec2)
         disks.install(self.disks)
         scanners.install(self.scanners)
