@@ -112,3 +112,6 @@ def test_tables_in_a_bucket_say_what_local_ones_say(logs: Path, client: Any, env
     cloudigrade.run("tables", "rebuild", "--data", tmp_path, "--tables", tables, env=environment)
     assert cloudigrade.digest(tmp_path, "--tables", tables, env=environment) == local
     assert not (tmp_path / "tables").exists()
+    said = cloudigrade.run("doctor", "--data", tmp_path, "--tables", tables, env=environment).stdout.decode()
+    assert "the store does not write over what is there" in said
+    assert client.list_objects_v2(Bucket=tables.split("/")[2], Prefix="some/prefix/_probe")["KeyCount"] == 0
