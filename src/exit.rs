@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use cloudigrade_connectors::completeness::verify::{ArchiveError, KeysNotListed};
 use cloudigrade_connectors::source::listing::window::SurveyError;
 use cloudigrade_connectors::source::{FeedError, IngestError};
+use cloudigrade_inspect::WorkerError;
 use cloudigrade_pipeline::embedded::OpenError;
 use cloudigrade_pipeline::log::LogError;
 use cloudigrade_pipeline::sink::SinkError;
@@ -68,6 +69,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
     }
     if let Some(error) = cause.downcast_ref::<FeedError>() {
         return Some(of_feed(error));
+    }
+    if let Some(WorkerError::Log(error)) = cause.downcast_ref::<WorkerError>() {
+        return Some(of_log(error));
     }
     if let Some(error) = cause.downcast_ref::<SinkError>() {
         return Some(match error {

@@ -11,7 +11,7 @@ from aws import Aws, TrailBucket, becomes, emulator, until
 from cluster import Cluster, Member
 from conftest import new_account
 from inspecting import INSPECTED_SECONDS, Inspecting
-from program import DONE, STOP_SECONDS
+from program import IN_USE, STOP_SECONDS
 
 OTHERS = "444455556666"
 WORKERS = ("left", "right")
@@ -101,7 +101,7 @@ def is_fenced(worker: Member) -> None:
     assert worker.process is not None
     code, worker.process = worker.process.wait(STOP_SECONDS), None
     said = worker.log.read_text()
-    assert code != DONE and "inspect was taken over by another process" in said.splitlines()[-1], f"{worker.name} ended with {code}:\n{said}"
+    assert code == IN_USE and "inspect was taken over by another process" in said.splitlines()[-1], f"{worker.name} ended with {code}:\n{said}"
 
 
 def test_of_two_workers_the_later_goes_on_and_the_other_ends_and_when_that_is_killed_the_other_goes_on(workers: Workers) -> None:
@@ -121,4 +121,17 @@ def test_a_worker_that_stood_still_until_another_had_its_work_comes_back_ends_an
         until("the other worker to take a step", lambda: workers.at_work.metric("cloudigrade_inspection_steps_total") > 0)
         was.go_on()
         is_fenced(was)
+    workers.end_with_one_verdict_each()
+
+
+def test_a_worker_that_stood_still_until_another_had_ended_its_work_leaves_nothing_behind(workers: Workers) -> None:
+    workers.use(*[workers.inspecting.account] * 6)
+    # Sharing is a call a second, so others wait for their turn now.
+    until("a snapshot to be shared", lambda: workers.inspecting.made("ModifySnapshotAttribute") > 0, INSPECTED_SECONDS)
+    workers.at_work.pause()
+    was = workers.take_over()
+    workers.inspecting.become(workers.wanted)
+    workers.inspecting.leaves_nothing()
+    was.go_on()
+    is_fenced(was)
     workers.end_with_one_verdict_each()
