@@ -70,6 +70,8 @@ pub(crate) struct Commands {
     pub(crate) positions: Vec<Position>,
     /// Messages that do not read: they were not written by this program.
     pub(crate) unreadable: u64,
+    /// Whether the log could be asked, which it answers only to the worker that has the task.
+    pub(crate) asked: bool,
 }
 
 /// What the worker knows.
@@ -153,11 +155,11 @@ impl<T: Task + 'static> Book<T> {
     pub(crate) async fn commands(&mut self) -> Result<Commands, LogError> {
         let limits = PollLimits { records: COMMANDS_PER_COMMIT, wait: std::time::Duration::ZERO, ..PollLimits::default() };
         let polled = self.off_the_runtime(move |task| task.poll(limits)).await;
-        let records = match polled {
-            Err(LogError::Retry { .. }) => Vec::new(),
-            polled => polled?,
+        let (asked, records) = match polled {
+            Err(LogError::Retry { .. }) => (false, Vec::new()),
+            polled => (true, polled?),
         };
-        let mut told = Commands { commands: Vec::new(), positions: Vec::new(), unreadable: 0 };
+        let mut told = Commands { commands: Vec::new(), positions: Vec::new(), unreadable: 0, asked };
         let mut behind = BTreeMap::new();
         for record in &records {
             behind.insert((record.topic, record.partition), record.offset + 1);

@@ -21,6 +21,7 @@ mod book;
 pub mod cloud;
 mod detail;
 pub mod estimate;
+mod hold;
 pub mod intake;
 pub mod limits;
 mod messages;

@@ -30,6 +30,8 @@ pub const REAP_EVERY_SECONDS: i64 = 900;
 pub const REAP_AGE_SECONDS: i64 = 3600;
 /// How often is looked for commands, and for what is due.
 pub const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
+/// Seconds for which a worker acts after the log last said that the work is its own. It asks every second; this is for logs that answer slowly.
+pub const HELD_FOR_SECONDS: i64 = 10;
 /// How long is waited after the queue of findings failed.
 pub const QUEUE_RETRY: Duration = Duration::from_secs(30);
 /// Commands that are taken in one commit.

@@ -17,6 +17,7 @@ use crate::batch::{Batch, BatchState};
 use crate::batching::{BatchGave, gather, look_at, members_after};
 use crate::book::{Book, Entry, TASK};
 use crate::cloud::{Cloud, FindingsMessage, Place, Step, TaggedResource};
+use crate::hold::Hold;
 use crate::intake::{Registered, accept, find_reader, hear_of_accounts};
 use crate::limits::{LOOK_FOR_WORK_EVERY, QUEUE_RETRY, STEPS_AT_ONCE_MAX, WAITING_PER_TURN_MAX};
 use crate::settings::Settings;
@@ -42,6 +43,19 @@ pub(crate) enum Doing {
     Removing(Place, TaggedResource),
 }
 
+impl Doing {
+    /// The outcome of what was taken no further because another worker may be at work. Where none is, it is done again.
+    fn not_taken(self) -> Outcome {
+        let detail = || "the log was not reached for too long, so that another worker may be at work".to_owned();
+        match self {
+            Self::Inspection(_) => Outcome::Inspection(Step::Retry { detail: detail() }),
+            Self::Batch(_) => Outcome::Batch(Step::Retry { detail: detail() }),
+            Self::Listing(_) => Outcome::Listed(Step::Retry { detail: detail() }),
+            Self::Removing(..) => Outcome::Removed(Step::Retry { detail: detail() }),
+        }
+    }
+}
+
 /// What came of it.
 pub(crate) enum Outcome {
     Inspection(Step<Gave>),
@@ -59,6 +73,8 @@ pub struct Worker<C: Cloud, L: Log> {
     pub(crate) clock: Clock,
     pub(crate) running: FuturesUnordered<BoxFuture<'static, (Doing, Outcome)>>,
     pub(crate) busy: BTreeSet<Doing>,
+    /// Whether it may still act.
+    pub(crate) hold: Hold,
     /// When is looked for what is left over.
     pub(crate) reap_at: UtcSecond,
 }
@@ -81,8 +97,8 @@ where
         let partitions = log.partitions();
         let all: Vec<u32> = (0..partitions).collect();
         let book = Book::open(log.open_task(TASK, &all)?, partitions)?;
-        let reap_at = clock();
-        Ok(Self { cloud, book, settings, accounts, clock, running: FuturesUnordered::new(), busy: BTreeSet::new(), reap_at })
+        let (hold, reap_at) = (Hold::new(Arc::clone(&clock)), clock());
+        Ok(Self { cloud, book, settings, accounts, clock, running: FuturesUnordered::new(), busy: BTreeSet::new(), hold, reap_at })
     }
 
     /// Works until it is told to stop. What is being done then is left: it is done again, or adopted, by the next worker.
@@ -151,6 +167,9 @@ where
 
     async fn take_commands(&mut self) -> Result<(), WorkerError> {
         let told = self.book.commands().await?;
+        if told.asked {
+            self.hold.heard();
+        }
         if told.positions.is_empty() {
             return Ok(());
         }
@@ -170,6 +189,7 @@ where
         }
         let entry = Entry { inspections: changed.into_values().collect(), positions: told.positions, ..Entry::default() };
         self.book.commit(entry, now).await?;
+        self.hold.heard();
         Ok(())
     }
 
@@ -315,6 +335,8 @@ where
     /// Begins something, unless it is under way or there is no room.
     pub(crate) fn begin(&mut self, doing: Doing, step: BoxFuture<'static, Outcome>) {
         if self.running.len() < STEPS_AT_ONCE_MAX && self.busy.insert(doing.clone()) {
+            let given_up = doing.clone();
+            let step = self.hold.guard(step, move || given_up.not_taken());
             self.running.push(step.map(move |outcome| (doing, outcome)).boxed());
         }
     }
