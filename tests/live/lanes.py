@@ -22,6 +22,8 @@ from points import Fault, Point, points_of
 from program import Program
 
 OTHERS = "444455556666"
+# How often a point is tried at which the inspection did not come by: how often something is looked at is not always the same.
+TRIES_MAX = 3
 CASE_SECONDS = 240.0
 TABLES_SECONDS = 30.0
 LOOK_SECONDS = 0.8
@@ -220,8 +222,9 @@ class Race:
     disk: Path
     waiting: dict[str, deque[Case]]
     wanted: dict[str, Any]
-    met: list[Case] = field(default_factory=list)
-    not_met: list[Case] = field(default_factory=list)
+    met: set[Case] = field(default_factory=set)
+    not_met: set[Case] = field(default_factory=set)
+    tries: Counter[Case] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -236,6 +239,7 @@ class Race:
                 # Whoever interrupts this waits for the cases that were begun, and for no others.
                 for cases in self.waiting.values():
                     cases.clear()
+        self.not_met -= self.met
         return self
 
     def _drive(self, mode: str) -> None:
@@ -255,14 +259,17 @@ class Race:
             while len(self.failures) < FAILURES_MAX and (case := self._next(one.mode)) is not None:
                 what, begun = str(case), time.monotonic()
                 one.meet(case)
+                self.tries[case] += 1
+                if case not in one.met and self.tries[case] < TRIES_MAX:
+                    self.waiting[one.mode].append(case)
                 self._note(f"{time.monotonic() - begun:5.1f} s {case}")
         except Exception as error:  # whatever it is, it is told with the case
             self._fail(what, error, one.program.log.read_text()[-LOG_CHARS:])
         for wrong in one.verify(self.wanted):
             self._note(wrong)
             self.failures.append(wrong)
-        self.met += one.met
-        self.not_met += [case for _, case in one.inspected.values() if case is not None and case not in one.met]
+        self.met.update(one.met)
+        self.not_met.update(case for _, case in one.inspected.values() if case is not None)
 
     def _next(self, mode: str) -> Case | None:
         try:
