@@ -221,7 +221,7 @@ fn a_member_that_was_not_heard_of_at_a_step_of_a_commit_has_made_it_or_leaves_al
         for step in Step::ALL {
             place.until_group(DIVIDED, &[ONE, TWO]);
             let came = conductor.stop(step, || {
-                place.gate.hold(|frame| frame.client == ONE && frame.kind == HEARTBEAT && !frame.is_answer);
+                place.gate.lose(|frame| frame.client == ONE && frame.kind == HEARTBEAT && !frame.is_answer);
                 place.until_group(DIVIDED, &[TWO]);
                 if step.leaves_others_free() {
                     wait_until_drained(&place.watch);
