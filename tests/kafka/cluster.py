@@ -61,7 +61,6 @@ class Cluster:
     prefix: str = field(default_factory=lambda: f"t-{os.getpid()}-{uuid.uuid4().hex[:8]}.")
     members: dict[str, Member] = field(default_factory=dict)
     security: dict[str, Any] = field(default_factory=dict)  # who the members are to the brokers
-    replication: int = 1
     others: str = ""  # where consumers of others reach the brokers, if it is not where the members do
 
     def told_once(self) -> dict[str, list[topics.Event]]:
@@ -71,9 +70,8 @@ class Cluster:
     @property
     def kafka(self) -> dict[str, Any]:
         """The section `[kafka]`."""
-        # One replica may be away.
-        replicas = {"replication": self.replication, "min_in_sync": max(1, self.replication - 1), "session_timeout": SESSION_TIMEOUT}
-        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **replicas, **self.security}
+        of_one_broker = {"replication": 1, "min_in_sync": 1, "session_timeout": SESSION_TIMEOUT}
+        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **of_one_broker, **self.security}
 
     def member(self, name: str, *command: str, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> Member:
         """A process of that name, configured and not started."""

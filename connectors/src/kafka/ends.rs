@@ -68,11 +68,24 @@ fn offsets(client: &BaseConsumer<Quiet>, places: &[Place], which: Offset, patien
     let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
     loop {
         match offsets_now(client, places, which) {
-            Err(error) if classify(&error) == Class::Retriable && began.elapsed() < patience => {
-                pause.wait(patience.saturating_sub(began.elapsed()));
+            Err(error) if classify(&error) == Class::Retriable => {
+                look_anew(client);
+                let left = patience.saturating_sub(began.elapsed());
+                if left.is_zero() {
+                    return Err(error);
+                }
+                pause.wait(left);
             }
             answer => return answer,
         }
+    }
+}
+
+/// Has the library forget who led partitions. Of topics that nobody consumes with a client it asks by itself only once in a quarter of an hour,
+/// so that what it heard in the middle of an election it would go on believing.
+fn look_anew(client: &BaseConsumer<Quiet>) {
+    if let Err(error) = client.fetch_metadata(None, l::KAFKA_CALL_TIMEOUT) {
+        tracing::debug!(%error, "who leads partitions is not known anew");
     }
 }
 

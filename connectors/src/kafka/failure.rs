@@ -187,6 +187,7 @@ fn of_code(code: Code) -> Class {
     match code {
         code if is_fence(code) => Class::Fenced,
         Code::BrokerTransportFailure
+        | Code::DestroyBroker
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::OperationTimedOut
