@@ -4,58 +4,28 @@ A broker sends its clients to the address that it advertises, so one that advert
 """
 
 import asyncio
-import socket
 import struct
-import threading
-from dataclasses import dataclass, field
 
-START_SECONDS = 10
+from in_thread import InThread
+
 # Kafka's number of the request that ends a transaction, and the first of its versions that ends with tagged fields.
 END_TXN, FIRST_WITH_TAGS = 26, 3
 
 
-@dataclass
-class CuttingProxy:
-    """Listens from its making on. The answer to each `every`-th commit is taken away, and the connection with it."""
+class CuttingProxy(InThread):
+    """The answer to each `every`-th commit is taken away, and the connection with it. Its port is known before there is a broker."""
 
-    every: int
-    upstream: int = 0  # the broker's own port
-    commits: int = 0
-    cut: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-
-    def __post_init__(self) -> None:
-        """Takes a port, which a broker can be told before it is started."""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kafka-proxy", daemon=True)
+    def __init__(self, every: int) -> None:
+        super().__init__("kafka-proxy")
+        self.every = every
+        self.upstream = 0  # the broker's own port
+        self.commits = 0
+        self.cut = 0
 
     @property
     def address(self) -> str:
         """Where clients reach the broker through it."""
         return f"127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "CuttingProxy":
-        self._thread.start()
-        assert self._ready.wait(START_SECONDS), "the proxy did not start"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connection, sock=self._socket))
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self._loop.close()
 
     async def _connection(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         """Carries one connection, until either side hangs up or an answer is taken away."""

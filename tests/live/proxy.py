@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from emulator import wire
 from emulator.faults import Faults, Rule
+from in_thread import InThread
 
-START_SECONDS = 10
 # What the dice can do to a call: all that a network and a busy service do, and nothing that needs a person.
 STORM: list[dict[str, object]] = [
     {"code": "InternalError", "status": 500},
@@ -51,10 +51,11 @@ class Message:
         return f"{self.first}\r\n{head}\r\n".encode("latin-1") + self.body
 
 
-class FaultProxy:
+class FaultProxy(InThread):
     """One proxy, on a port of the system's choice."""
 
     def __init__(self, upstream: str, seed: int = 0, rate: float = 0.0) -> None:
+        super().__init__("fault-proxy")
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 80)
         self.faults = Faults(seed)
@@ -62,37 +63,11 @@ class FaultProxy:
         self.passed: Counter[str] = Counter()
         self.harmed: Counter[str] = Counter()
         self._dice = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
-        self.port = 0
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "FaultProxy":
-        self._thread.start()
-        assert self._ready.wait(START_SECONDS), "the proxy did not start"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(START_SECONDS)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connection, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self._loop.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

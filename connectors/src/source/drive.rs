@@ -77,8 +77,8 @@ impl<T: Task> Task for Timed<T> {
 }
 
 /// Folds until what the task reads is complete and it has caught up. `wait` is how long one poll waits for records before it looks whether
-/// it may end; `folded` is told what each batch counted. Where the time goes is told as metrics under the task's name. What may succeed later is tried again for as long as more is to come, and once all
-/// is complete for [`RETRY_LAST_MAX`].
+/// it may end; `folded` is told what each batch counted. Where the time goes is told as metrics under the task's name. What may succeed later is
+/// tried again for as long as more is to come, and once all is complete for [`RETRY_LAST_MAX`].
 ///
 /// # Errors
 /// Those of [`step`]. What was committed stays.

@@ -2,21 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on panics")]
 
+mod logs;
+mod writers;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Barrier;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 
-use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedTask};
+use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
 use cloudigrade_pipeline::engine::{Operator, step};
 use cloudigrade_pipeline::limits;
-use cloudigrade_pipeline::log::{Log, LogError, Output, PollLimits, Position, Record, Task, TaskSpec, Txn};
+use cloudigrade_pipeline::log::{Log, Output, PollLimits, Task, TaskSpec, Txn};
 use cloudigrade_pipeline::operators::{Images, Sightings};
-use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables, delta_table};
+use cloudigrade_pipeline::sink::{TableRoot, Tables, delta_table};
 use cloudigrade_schemas::account::Unmetered;
 use cloudigrade_schemas::image::Override;
 use cloudigrade_schemas::image_fact::{Fact, ImageMetadata};
@@ -33,8 +35,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 const SOURCE: TaskSpec = TaskSpec::alone("source", &[]);
-/// How many write the same tables at the same time.
-const WRITERS_AT_ONCE: usize = 3;
 
 fn send(log: &EmbeddedLog, topic: Topic, key: &str, message: &impl Serialize) {
     let partition = partition_of(key.as_bytes(), log.partitions());
@@ -139,44 +139,6 @@ async fn replaced_files_are_deleted_once_old_and_the_table_goes_on_from_where_it
     assert_eq!(tables.catch_up(&log).await.unwrap().messages, 0);
     tables.drop_replaced_files(Duration::ZERO).await.unwrap();
     assert_eq!(parquet_files(&coverage), 1);
-}
-
-/// A log to which somebody adds whenever it is read.
-struct Growing<'a>(&'a EmbeddedLog);
-
-impl Log for Growing<'_> {
-    type Task = EmbeddedTask;
-
-    fn partitions(&self) -> u32 {
-        self.0.partitions()
-    }
-
-    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<EmbeddedTask, LogError> {
-        self.0.open_task(spec, partitions)
-    }
-
-    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
-        let records = self.0.read(from, limits)?;
-        extend(self.0, from.offset as i64 + 100);
-        Ok(records)
-    }
-
-    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
-        self.0.end(topic, partition)
-    }
-}
-
-#[tokio::test]
-async fn catching_up_ends_where_the_log_ended_when_it_began() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
-    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
-    let mut tables = Tables::open(&root, log.partitions()).await.unwrap();
-    for _ in 0..3 {
-        extend(&log, 1);
-        assert_eq!(tables.catch_up(&Growing(&log)).await.unwrap().commits, 1);
-    }
-    assert_eq!((tables.catch_up(&log).await.unwrap().commits, tables.catch_up(&log).await.unwrap().commits), (1, 0));
 }
 
 /// The properties in the metadata that a table's commits told last.
@@ -401,131 +363,10 @@ async fn the_images_of_a_log_that_was_written_before_there_were_any_are_caught_u
     assert_eq!(newest(folder.path(), "images"), rows);
 }
 
-/// Opens the tables of a folder and catches up in several processes at once, as far as threads with runtimes of their own are such.
-fn catch_up_at_once(root: &TableRoot, log: &EmbeddedLog) {
-    let begin = Barrier::new(WRITERS_AT_ONCE);
-    std::thread::scope(|scope| {
-        for _ in 0..WRITERS_AT_ONCE {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-                begin.wait();
-                runtime.block_on(Tables::open_caught_up(root, log)).map(drop).unwrap();
-            });
-        }
-    });
-}
-
-/// How often the log of a table says what the table is.
-fn times_told_what_it_is(table: &Path) -> usize {
-    let entries = std::fs::read_dir(table.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path());
-    let entries = entries.filter(|entry| entry.extension().is_some_and(|extension| extension == "json"));
-    entries.filter(|entry| std::fs::read_to_string(entry).unwrap().contains("\"metaData\"")).count()
-}
-
 /// The rows of the files that a table has now.
 async fn rows_now(root: &TableRoot, table: &str) -> usize {
     let mut reader = delta_table(root.store(), &root.table_url(table)).unwrap();
     reader.load().await.unwrap();
     let folder = root.location().to_file_path().unwrap().join(table);
     reader.snapshot().unwrap().log_data().iter().map(|file| rows_of(&folder.join(file.path().as_ref())).num_rows()).sum()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_that_make_and_write_the_tables_at_once_all_succeed_and_each_row_is_there_once() {
-    for _ in 0..3 {
-        let folder = tempfile::tempdir().unwrap();
-        let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
-        let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
-        extend(&log, 1);
-        for instance in ["i-1", "i-2", "i-3"] {
-            ran(&log, instance);
-        }
-        catch_up_at_once(&root, &log);
-        let tables = folder.path().join("tables");
-        for table in ["coverage", "instance_intervals", "images"] {
-            assert_eq!(times_told_what_it_is(&tables.join(table)), 1, "{table}");
-        }
-        assert_eq!((rows_now(&root, "coverage").await, rows_now(&root, "instance_intervals").await), (1, 3));
-        let (_, applied) = Tables::open_caught_up(&root, &log).await.unwrap();
-        assert_eq!(applied.messages, 0);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_that_open_an_earlier_versions_table_at_once_tell_it_once_what_is_new() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
-    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
-    ran(&log, "i-1");
-    Tables::open_caught_up(&root, &log).await.unwrap();
-    let table = folder.path().join("tables/instance_intervals");
-    take_column_away(&table, "end_not_before");
-    catch_up_at_once(&root.clone().with_history(Duration::from_secs(86_400)), &log);
-    // When it was made, when it got the column, and when it was told what it keeps of its past.
-    assert_eq!(times_told_what_it_is(&table), 3);
-    assert_eq!(rows_now(&root, "instance_intervals").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_another_came_before_is_told_so_and_goes_on_when_it_has_looked_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
-    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
-    let mut slow = Tables::open(&root, log.partitions()).await.unwrap();
-    let mut quick = Tables::open(&root, log.partitions()).await.unwrap();
-    extend(&log, 1);
-    quick.catch_up(&log).await.unwrap();
-    let refused = slow.catch_up(&log).await;
-    assert!(matches!(refused, Err(SinkError::Superseded { table: "coverage" })), "{refused:?}");
-    extend(&log, 2);
-    let (_, applied) = Tables::open_caught_up(&root, &log).await.unwrap();
-    assert_eq!((applied.messages, rows_now(&root, "coverage").await), (1, 1));
-}
-
-/// A log of which the first record of coverage was deleted.
-struct Trimmed<'a>(&'a EmbeddedLog);
-
-impl Log for Trimmed<'_> {
-    type Task = EmbeddedTask;
-
-    fn partitions(&self) -> u32 {
-        self.0.partitions()
-    }
-
-    fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<EmbeddedTask, LogError> {
-        self.0.open_task(spec, partitions)
-    }
-
-    fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {
-        if from.offset < self.begin(from.topic, from.partition)?.offset {
-            return Err(LogError::Gone { what: "coverage".to_owned(), help: "go on elsewhere".to_owned() });
-        }
-        self.0.read(from, limits)
-    }
-
-    fn begin(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
-        let end = self.0.end(topic, partition)?.offset;
-        Ok(Position { topic, partition, offset: if topic == Topic::Coverage { end.min(1) } else { 0 } })
-    }
-
-    fn end(&self, topic: Topic, partition: u32) -> Result<Position, LogError> {
-        self.0.end(topic, partition)
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_that_are_gone_stop_the_tables_until_they_are_written_anew_from_what_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(folder.path(), EmbeddedOptions::default()).unwrap();
-    let root = TableRoot::folder(&folder.path().join("tables")).unwrap();
-    for through in 1..=2 {
-        extend(&log, through);
-    }
-    let refused = Tables::open_caught_up(&root, &Trimmed(&log)).await.map(drop);
-    assert!(matches!(refused, Err(SinkError::Log(LogError::Gone { .. }))), "{refused:?}");
-    let rebuilt = Tables::rebuild(&root, &Trimmed(&log)).await.unwrap();
-    assert_eq!((rebuilt.messages, rows_now(&root, "coverage").await), (1, 1));
-    extend(&log, 3);
-    let (_, applied) = Tables::open_caught_up(&root, &Trimmed(&log)).await.unwrap();
-    assert_eq!(applied.messages, 1);
 }
