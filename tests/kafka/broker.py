@@ -1,4 +1,4 @@
-"""A broker of Apache Kafka: one node, on free ports, in a folder of its own, and gone with this process."""
+"""A broker of Apache Kafka, alone or one of several: on free ports, in a folder of its own, and gone with this process."""
 
 import os
 import shutil
@@ -19,8 +19,8 @@ JAVA = ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLev
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
 advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{listeners}
 controller.listener.names=CONTROLLER
@@ -75,15 +75,20 @@ def free_ports(count: int) -> list[int]:
 class Broker:
     """A broker that was formatted, and not started."""
 
-    def __init__(self, folder: Path, advertised: int | None = None, extra: Extra = Extra()) -> None:
-        """Prepares its folder. Clients that ask it for its address are sent to the advertised port of this machine, where there is one."""
+    def __init__(
+        self, folder: Path, advertised: int | None = None, extra: Extra = Extra(), node: int = 1, controllers: dict[int, int] | None = None
+    ) -> None:
+        """Prepares its folder. Clients that ask it for its address are sent to the advertised port of this machine, where there is one. One of
+        several is told the ports at which all of them agree on who leads, by their numbers."""
         self.folder, self.jars = folder, jars()
-        self.port, controller = free_ports(2)
+        self.port, alone = free_ports(2)
+        controllers = controllers or {node: alone}
+        voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in controllers.items())
         self.process: subprocess.Popen[bytes] | None = None
-        ports = {"port": self.port, "controller": controller, "advertised": advertised or self.port}
+        ports = {"port": self.port, "controller": controllers[node], "advertised": advertised or self.port}
         listeners = "".join(f",{name}://127.0.0.1:{port}" for name, (_, port) in extra.listeners.items())
         protocols = "".join(f",{name}:{protocol}" for name, (protocol, _) in extra.listeners.items())
-        text = PROPERTIES.format(folder=folder, listeners=listeners, protocols=protocols, more=extra.properties, **ports)
+        text = PROPERTIES.format(folder=folder, listeners=listeners, protocols=protocols, more=extra.properties, node=node, voters=voters, **ports)
         (folder / "server.properties").write_text(text)
         users = [word for user in extra.scram for word in ("--add-scram", user)]
         formatted = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, *users, "-c"), capture_output=True)
@@ -99,9 +104,18 @@ class Broker:
 
     def start(self) -> "Broker":
         """Starts it, again after `kill`, and waits until it answers."""
+        self.launch()
+        self.wait_for_answer()
+        return self
+
+    def launch(self) -> None:
+        """Starts it. It goes with the thread that starts it."""
         with (self.folder / "out").open("ab") as out:
             command = self._java("kafka.Kafka")
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=end_with_parent)
+
+    def wait_for_answer(self) -> None:
+        """Waits until it answers clients."""
         client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
 
         def answers() -> bool:
@@ -114,7 +128,6 @@ class Broker:
                 return False
 
         until("Apache Kafka to answer", answers, START_SECONDS)
-        return self
 
     def stop(self) -> None:
         """Ends it as an administrator does: it says to all that it goes, and writes down what it has."""

@@ -22,13 +22,13 @@ class Member(Program):
     """One process: `run ROLE...`, or `serve`."""
 
     name: str = "member"
-    tables: Path = Path("tables")
+    tables: str = "tables"
     kafka: dict[str, Any] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         """What makes it a member."""
-        return {**super().env, "CLOUDIGRADE_LOG": "kafka", "CLOUDIGRADE_TABLES": str(self.tables)}
+        return {**super().env, "CLOUDIGRADE_LOG": "kafka", "CLOUDIGRADE_TABLES": self.tables}
 
     def configure(self, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> "Member":
         """As any program, with the log on Kafka."""
@@ -61,6 +61,8 @@ class Cluster:
     prefix: str = field(default_factory=lambda: f"t-{os.getpid()}-{uuid.uuid4().hex[:8]}.")
     members: dict[str, Member] = field(default_factory=dict)
     security: dict[str, Any] = field(default_factory=dict)  # who the members are to the brokers
+    replication: int = 1
+    in_store: str = ""  # where the tables are, if they are not in the folder
     others: str = ""  # where consumers of others reach the brokers, if it is not where the members do
 
     def told_once(self) -> dict[str, list[topics.Event]]:
@@ -68,24 +70,30 @@ class Cluster:
         return topics.told_once(self.others or self.bootstrap, self.prefix)
 
     @property
+    def tables(self) -> str:
+        """Where the tables are."""
+        return self.in_store or str(self.folder / "tables")
+
+    @property
     def kafka(self) -> dict[str, Any]:
         """The section `[kafka]`."""
-        of_one_broker = {"replication": 1, "min_in_sync": 1, "session_timeout": SESSION_TIMEOUT}
-        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **of_one_broker, **self.security}
+        # One replica may be away.
+        replicas = {"replication": self.replication, "min_in_sync": max(1, self.replication - 1), "session_timeout": SESSION_TIMEOUT}
+        return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **replicas, **self.security}
 
     def member(self, name: str, *command: str, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> Member:
         """A process of that name, configured and not started."""
         folder = self.folder / name
         folder.mkdir(parents=True)
         kafka = {**self.kafka, "member": name}
-        member = Member(folder, self.endpoint, command=command or ("serve",), name=name, tables=self.folder / "tables", kafka=kafka)
+        member = Member(folder, self.endpoint, command=command or ("serve",), name=name, tables=self.tables, kafka=kafka)
         member.configure(bucket, **sections)
         self.members[name] = member
         return member
 
     def elsewhere(self, bucket: TrailBucket | None = None) -> Member:
         """For commands on another machine: with a data folder of its own, in which nothing runs."""
-        member = Member(self.folder / "elsewhere", self.endpoint, tables=self.folder / "tables", kafka=self.kafka)
+        member = Member(self.folder / "elsewhere", self.endpoint, tables=self.tables, kafka=self.kafka)
         member.folder.mkdir(exist_ok=True)
         return member.configure(bucket)
 

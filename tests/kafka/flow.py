@@ -97,6 +97,7 @@ class Flow:
         table = "power_events"
 
         def enough() -> bool:
+            self.revive()
             rows, all_rows = self.digest()[table][0], self.corpus.digest[table][0]
             assert rows >= share * all_rows, f"{rows} of {all_rows} events are in the tables"
             return True

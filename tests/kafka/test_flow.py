@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,7 +133,11 @@ def test_caches_of_state_that_are_lost_or_old_are_made_anew_from_the_log(flow: F
     assert flow.ended == []
 
 
-def test_two_sinks_on_the_same_tables_write_what_one_writes_and_neither_has_to_end(flow: Flow) -> None:
+@pytest.mark.parametrize("store", ["files", "s3"])
+def test_two_sinks_on_the_same_tables_write_what_one_writes_and_neither_has_to_end(flow: Flow, store: str, aws: Aws) -> None:
+    if store == "s3":
+        aws.client("s3").create_bucket(Bucket=(name := f"tables-{uuid.uuid4().hex}"))
+        flow.cluster.in_store = f"s3://{name}/of/all"
     flow.start(**PROCESSES, other="run sink")
     for _ in range(6):
         flow.put(0.2)

@@ -119,14 +119,13 @@ impl Inputs {
         Ok(())
     }
 
-    /// Lets all partitions go.
-    fn let_go(&mut self) -> KafkaResult<()> {
+    /// Has no partitions any more.
+    fn forget(&mut self) {
         self.inputs.clear();
         self.committed.clear();
         self.group = None;
         self.tell_partitions(0);
         self.log.held.taken(self.task);
-        self.tail.stop()
     }
 
     /// The slot of the tail at which inputs begin.
@@ -157,14 +156,15 @@ impl Inputs {
             Event::Given(places) => {
                 records.clear();
                 if let Err(error) = self.take_over(&places) {
-                    // The group waits for an answer, which joining it again is.
+                    // The group waits for an answer, which leaving it is.
                     self.rewind()?;
                     return Err(error);
                 }
             }
             Event::Taken => {
                 records.clear();
-                self.let_go()?;
+                self.forget();
+                self.tail.stop()?;
             }
         }
         Ok(())
@@ -225,8 +225,8 @@ impl Inputs {
     /// Goes back to the committed positions.
     pub(super) fn rewind(&mut self) -> KafkaResult<()> {
         if !self.divided.is_empty() {
-            // The group may have divided its partitions anew meanwhile, and waits for an answer to that: joining it again is one.
-            self.let_go()?;
+            // The group may have divided its partitions anew meanwhile, which was not heard yet. Whoever leaves it and joins it again hears.
+            self.forget();
             self.tail = join(&self.log, self.task, &self.divided)?;
             return Ok(());
         }

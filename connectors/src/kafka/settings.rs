@@ -80,6 +80,9 @@ pub(super) fn producer(options: &KafkaOptions, transactional_id: &str) -> Client
             ("max.in.flight.requests.per.connection", &5),
             ("compression.type", &"zstd"),
             ("linger.ms", &millis(l::KAFKA_LINGER)),
+            // Handing positions to a transaction, the library waits without a limit for news of the group's coordinator, and can miss them while
+            // a broker is lost. It looks anew whenever a connection comes or goes, which so happens soon to one that has nothing to do.
+            ("connections.max.idle.ms", &millis(l::KAFKA_PRODUCER_IDLE_MAX)),
             ("batch.size", &l::KAFKA_BATCH_BYTES),
             ("queue.buffering.max.messages", &l::KAFKA_QUEUE_RECORDS_MAX),
             ("queue.buffering.max.kbytes", &(l::KAFKA_QUEUE_BYTES_MAX >> 10)),
@@ -225,6 +228,7 @@ mod tests {
                 ("max.in.flight.requests.per.connection", "5"),
                 ("compression.type", "zstd"),
                 ("message.max.bytes", "68157440"),
+                ("connections.max.idle.ms", "5000"),
                 ("statistics.interval.ms", "0"),
             ],
         );

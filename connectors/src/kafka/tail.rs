@@ -48,6 +48,9 @@ pub(super) struct Tail {
     queue: Queue,
     client: BaseConsumer<Quiet>,
     slots: Vec<Slot>,
+    /// The group was heard, and waits for an answer. An answer before that is one too many: the library takes it for that of what is still to
+    /// be heard, and waits for ever for one who hears that as the client is closed.
+    owes_answer: bool,
     /// Where records were to be read that are not there any more.
     gone: Option<Place>,
 }
@@ -56,7 +59,7 @@ impl Tail {
     /// A tail that reads what it is told to.
     pub(super) fn new(config: &ClientConfig) -> KafkaResult<Self> {
         let client: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
-        Ok(Self { queue: Queue::of(&client)?, client, slots: Vec::new(), gone: None })
+        Ok(Self { queue: Queue::of(&client)?, client, slots: Vec::new(), owes_answer: false, gone: None })
     }
 
     /// A tail that reads what its group gives it.
@@ -78,13 +81,15 @@ impl Tail {
         }
         self.slots.clear();
         self.client.assign(&list)?;
+        self.owes_answer = false;
         self.slots = from.into_iter().map(|(place, passed)| Slot { place, passed }).collect();
         Ok(())
     }
 
-    /// Reads nothing any more.
+    /// Reads nothing any more, which is the answer to [`Event::Taken`].
     pub(super) fn stop(&mut self) -> KafkaResult<()> {
         self.slots.clear();
+        self.owes_answer = false;
         self.client.unassign()
     }
 
@@ -114,8 +119,14 @@ impl Tail {
                 }
                 Ok(Some(Event::Progress))
             }
-            Happening::Given(places) => Ok(Some(Event::Given(places))),
-            Happening::Taken => Ok(Some(Event::Taken)),
+            Happening::Given(places) => {
+                self.owes_answer = true;
+                Ok(Some(Event::Given(places)))
+            }
+            Happening::Taken => {
+                self.owes_answer = true;
+                Ok(Some(Event::Taken))
+            }
             Happening::Other => Ok(None),
             Happening::Error { code, reason, place } => match failure::told(code) {
                 Told::GoesOn => Ok(None),
@@ -167,5 +178,16 @@ impl Tail {
         let offset = message.offset()?;
         self.slots[slot].passed = self.slots[slot].passed.max(offset + 1);
         Some(Arrived { slot, offset, key: message.key(), value: message.value(), millis: message.millis() })
+    }
+}
+
+impl Drop for Tail {
+    /// What was heard is answered here, what was not is heard and answered as the client is closed: that waits until both are done.
+    fn drop(&mut self) {
+        if self.owes_answer
+            && let Err(error) = self.stop()
+        {
+            tracing::warn!("Kafka: leaving a group: {error}");
+        }
     }
 }

@@ -6,7 +6,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import Any
 
@@ -31,7 +31,7 @@ class MotoPlus:
     def __init__(self, regions: list[str], closed: list[str], seed: int = 0) -> None:
         self.seed = seed
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.ec2 = Lock()
+        self.ec2, self.s3_conditions = Lock(), Lock()
         self.moto.debug = True  # type: ignore[attr-defined]
         self.faults, self.calls = Faults(seed), deque[dict[str, Any]](maxlen=CALLS_MAX)
         self.trails, self.queues, self.roles = trails.Store(), queues.Queues(), roles.Roles()
@@ -103,8 +103,7 @@ class MotoPlus:
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
             told[:] = [status, headers]
 
-        # EC2's answers show all of a change or nothing of it.
-        with self.ec2 if call.service == "ec2" else nullcontext():
+        with self._one_at_a_time(environ, call):
             chunks = self.moto(environ, start)
             try:
                 answer = b"".join(chunks)
@@ -112,6 +111,13 @@ class MotoPlus:
                 if hasattr(chunks, "close"):
                     chunks.close()
         return told[0], told[1], answer
+
+    def _one_at_a_time(self, environ: dict[str, Any], call: wire.Call) -> AbstractContextManager[Any]:
+        """EC2's answers show all of a change or nothing of it. Of those who write an object only if it is not there, S3 lets one."""
+        if call.service == "ec2":
+            return self.ec2
+        is_condition = call.service == "s3" and ("HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ)
+        return self.s3_conditions if is_condition and environ["REQUEST_METHOD"] == "PUT" else nullcontext()
 
     def _admin(self, method: str, what: str, body: bytes, start_response: Start) -> Iterable[bytes]:
         try:

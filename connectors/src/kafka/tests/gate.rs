@@ -1,13 +1,13 @@
-//! Holds requests and answers until a test lets them go: the broker has not been asked yet, or has not answered yet.
+//! Holds requests and answers until a test lets them go: the broker has not been asked yet, or has not answered yet. Others are lost.
 //!
-//! What comes behind a held frame passes it, as it would where another broker is asked.
+//! What comes behind such a frame passes it, as it would where another broker is asked.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::proxy::{Fate, Frame, Line, Watch};
 
-/// Whether a frame is held.
+/// Whether something becomes of a frame.
 type Rule = Box<dyn FnMut(&Frame<'_>) -> bool + Send>;
 
 /// A gate, which is open at first.
@@ -16,8 +16,10 @@ pub(super) struct Gate(Mutex<Closed>);
 
 #[derive(Default)]
 struct Closed {
-    /// A frame is held that one of them says so of.
-    rules: Vec<Rule>,
+    /// Say what is held.
+    holding: Vec<Rule>,
+    /// Say what is lost.
+    losing: Vec<Rule>,
     held: Vec<(Line, Vec<u8>)>,
 }
 
@@ -28,7 +30,12 @@ impl Gate {
 
     /// Holds from now on what a rule says.
     pub(super) fn hold(&self, rule: impl FnMut(&Frame<'_>) -> bool + Send + 'static) {
-        self.lock().rules.push(Box::new(rule));
+        self.lock().holding.push(Box::new(rule));
+    }
+
+    /// Loses from now on what a rule says, without a sign to whoever sent it.
+    pub(super) fn lose(&self, rule: impl FnMut(&Frame<'_>) -> bool + Send + 'static) {
+        self.lock().losing.push(Box::new(rule));
     }
 
     /// Whether anything is held.
@@ -36,10 +43,11 @@ impl Gate {
         !self.lock().held.is_empty()
     }
 
-    /// Lets all go that was held, before anything that comes now. Fails where somebody did not wait for it.
+    /// Lets all go that was held, before anything that comes now; and all that comes. Fails where somebody did not wait for it.
     pub(super) fn open(&self) -> io::Result<()> {
         let mut closed = self.lock();
-        closed.rules.clear();
+        closed.holding.clear();
+        closed.losing.clear();
         closed.held.drain(..).try_for_each(|(line, bytes)| line.send(&bytes))
     }
 }
@@ -47,10 +55,13 @@ impl Gate {
 impl Watch for Gate {
     fn decide(&self, frame: &Frame<'_>, line: &Line) -> Fate {
         let mut closed = self.lock();
-        if !closed.rules.iter_mut().any(|rule| rule(frame)) {
-            return Fate::Goes;
+        if closed.losing.iter_mut().any(|rule| rule(frame)) {
+            return Fate::Stays;
         }
-        closed.held.push((line.clone(), frame.bytes.to_vec()));
-        Fate::Stays
+        if closed.holding.iter_mut().any(|rule| rule(frame)) {
+            closed.held.push((line.clone(), frame.bytes.to_vec()));
+            return Fate::Stays;
+        }
+        Fate::Goes
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Frame<'a> {
 /// What becomes of a frame.
 pub(super) enum Fate {
     Goes,
-    /// Whoever decided so has it, and sends it later.
+    /// Whoever decided so has it, and sends it later if at all.
     Stays,
     /// It is lost, and its connection with it.
     Lost,

@@ -1,7 +1,7 @@
 //! A group that divides its partitions anew while a member commits.
 //!
-//! The commit stops at a step, held by a gate between the member and the broker. Then another member comes or goes.
-//! The group is waited for to be where it then goes no further by itself, and only then does the commit go on.
+//! The commit stops at a step, held by a gate between the member and the broker. Then another member comes or goes, or the member itself is not
+//! heard of for too long. The group is waited for to be where it then goes no further by itself, and only then does the commit go on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ const TWO: &str = "two";
 const FED: u32 = 24;
 /// How long a member may not be heard of: as short as it can be told from a machine that is busy, since many rounds wait for it.
 const SESSION: Duration = Duration::from_secs(3);
+/// Kafka's number of the request by which a member says that it is there.
+const HEARTBEAT: i16 = 12;
 /// Where a group is that waits for its members to join again. What its last division gave still holds.
 const DIVIDING: &str = "PreparingRebalance";
 /// Where it is when its partitions are divided.
@@ -207,5 +209,30 @@ fn others_that_come_or_go_at_any_step_of_a_commit_leave_it_as_it_is() {
             place.check(&format!("the other went at {step:?}"));
         }
         assert_eq!(one.end() + folded, conductor.fed as usize);
+    });
+}
+
+#[test]
+fn a_member_that_was_not_heard_of_at_a_step_of_a_commit_has_made_it_or_leaves_all_of_it_to_the_others() {
+    let Some(place) = Place::make() else { return };
+    scope(|threads| {
+        let (mut conductor, one) = Conductor::start(threads, &place);
+        let two = Running::start(threads, || patiently(|| place.two.open_task(SHARED, &ALL)).unwrap());
+        for step in Step::ALL {
+            place.until_group(DIVIDED, &[ONE, TWO]);
+            let came = conductor.stop(step, || {
+                place.gate.lose(|frame| frame.client == ONE && frame.kind == HEARTBEAT && !frame.is_answer);
+                place.until_group(DIVIDED, &[TWO]);
+                if step.leaves_others_free() {
+                    wait_until_drained(&place.watch);
+                }
+            });
+            // The group takes no positions from whom it has given up.
+            let expected = if step < Step::Positions { Came::GivenUp } else { Came::Committed };
+            assert_eq!(came, expected, "not heard of at {step:?}");
+            place.check(&format!("not heard of at {step:?}"));
+        }
+        place.until_group(DIVIDED, &[ONE, TWO]);
+        assert_eq!(one.end() + two.end(), conductor.fed as usize);
     });
 }

@@ -65,6 +65,12 @@ impl Step {
         !matches!(self, Self::Folded | Self::Kept)
     }
 
+    /// Whether whoever has the partitions then goes on while the commit stands still. It waits where there are changes of state, or positions,
+    /// of which it is not decided whether they hold.
+    pub(super) fn leaves_others_free(self) -> bool {
+        !matches!(self, Self::AllState | Self::PositionsToCome | Self::Positions)
+    }
+
     /// Says of each frame of a client whether it is of what comes after this step.
     fn rule(self, client: String, outputs: String) -> impl FnMut(&Frame<'_>) -> bool + Send + 'static {
         let mut has_output = false;
