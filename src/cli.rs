@@ -42,7 +42,7 @@ pub struct Global {
     /// Folder of the log and the tables; `demo` has its own
     #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "CLOUDIGRADE_DATA")]
     pub data: PathBuf,
-    /// Where the tables are, if not in the data folder: a folder or s3://bucket/prefix
+    /// Where the tables are, if not in the data folder: a folder, or s3://bucket/prefix, az://container/prefix, gs://bucket/prefix
     #[arg(long, global = true, value_name = "PLACE", env = "CLOUDIGRADE_TABLES")]
     pub tables: Option<String>,
     /// Configuration file (TOML); `CLOUDIGRADE__SECTION__KEY` in the environment wins over it

@@ -9,7 +9,9 @@ use crate::log::LogError;
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The location is not usable.
-    #[error("{location}: not a usable place for tables: {cause}; give a folder, or a URL such as s3://bucket/prefix")]
+    #[error(
+        "{location}: not a usable place for tables: {cause}; give a folder, or a URL such as s3://bucket/prefix, az://container/prefix or gs://bucket/prefix"
+    )]
     BadLocation {
         /// The location.
         location: String,

@@ -9,6 +9,8 @@ use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use url::Url;
@@ -40,7 +42,9 @@ impl TableRoot {
         Ok(Self { url, store: Arc::new(LocalFileSystem::new()), history: TABLE_HISTORY })
     }
 
-    /// A URL: `file:///folder`, or `s3://bucket/prefix` with credentials, region and endpoint from the AWS environment variables.
+    /// A URL: `file:///folder`, or a place in a store, with credentials and endpoint from the environment variables that its users know:
+    /// `s3://bucket/prefix` (`AWS_*`), `az://container/prefix` or `abfss://container@account.dfs.core.windows.net/prefix` (`AZURE_*`),
+    /// `gs://bucket/prefix` (`GOOGLE_*`).
     ///
     /// # Errors
     /// [`SinkError::BadLocation`].
@@ -48,16 +52,12 @@ impl TableRoot {
         let bad = |cause: String| SinkError::BadLocation { location: location.to_owned(), cause };
         let with_slash = format!("{}/", location.trim_end_matches('/'));
         let url = Url::parse(&with_slash).map_err(|error| bad(error.to_string()))?;
-        match url.scheme() {
-            "file" => Self::folder(&url.to_file_path().map_err(|()| bad("not a local path".to_owned()))?),
-            "s3" => {
-                let http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http://"));
-                let builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_allow_http(http);
-                let store = builder.build().map_err(|error| bad(error.to_string()))?;
-                Ok(Self { url, store: Arc::new(store), history: TABLE_HISTORY })
-            }
-            scheme => Err(bad(format!("scheme {scheme} is not known"))),
+        if url.scheme() == "file" {
+            return Self::folder(&url.to_file_path().map_err(|()| bad("not a local path".to_owned()))?);
         }
+        let store = store(&url).ok_or_else(|| bad(format!("scheme {} is not known", url.scheme())))?;
+        let store = store.map_err(|error| bad(error.to_string()))?;
+        Ok(Self { url, store, history: TABLE_HISTORY })
     }
 
     /// The same place, whose tables keep for so long what was replaced.
@@ -114,6 +114,22 @@ impl TableRoot {
         let synced = File::open(&local).and_then(|file| file.sync_all());
         let synced = synced.and_then(|()| local.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()));
         synced.map_err(|source| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(source) })
+    }
+}
+
+/// The store that a URL is in, if there are stores of its scheme.
+fn store(url: &Url) -> Option<object_store::Result<Arc<dyn ObjectStore>>> {
+    fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
+        Arc::new(store)
+    }
+    match url.scheme() {
+        "s3" => {
+            let http = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|endpoint| endpoint.starts_with("http://"));
+            Some(AmazonS3Builder::from_env().with_url(url.as_str()).with_allow_http(http).build().map(shared))
+        }
+        "az" | "abfs" | "abfss" => Some(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map(shared)),
+        "gs" => Some(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map(shared)),
+        _ => None,
     }
 }
 
