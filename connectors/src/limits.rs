@@ -316,8 +316,8 @@ pub const KAFKA_QUEUE_WAIT: Duration = Duration::from_millis(20);
 pub const KAFKA_FLUSH_SLICE: Duration = Duration::from_millis(2);
 /// How long a producer waits for more records of a batch. A commit ends the wait.
 pub const KAFKA_LINGER: Duration = Duration::from_millis(2);
-/// How long a producer keeps a connection that has nothing to do.
-pub const KAFKA_PRODUCER_IDLE_MAX: Duration = Duration::from_secs(5);
+/// How long a producer keeps a connection on which nothing comes or goes. Longer than an answer is waited for.
+pub const KAFKA_PRODUCER_IDLE_MAX: Duration = Duration::from_secs(15);
 /// How long a broker waits for new records before it answers a task's fetch.
 pub const KAFKA_FETCH_WAIT: Duration = Duration::from_millis(100);
 /// How long a broker waits for new records before it answers a reader, who asks only for what is there.

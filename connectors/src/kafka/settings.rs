@@ -81,7 +81,7 @@ pub(super) fn producer(options: &KafkaOptions, transactional_id: &str) -> Client
             ("compression.type", &"zstd"),
             ("linger.ms", &millis(l::KAFKA_LINGER)),
             // Handing positions to a transaction, the library waits without a limit for news of the group's coordinator, and can miss them while
-            // a broker is lost. It looks anew whenever a connection comes or goes, which so happens soon to one that has nothing to do.
+            // a broker is lost. It looks anew whenever a connection comes or goes, as this has one do on which nothing happens.
             ("connections.max.idle.ms", &millis(l::KAFKA_PRODUCER_IDLE_MAX)),
             ("batch.size", &l::KAFKA_BATCH_BYTES),
             ("queue.buffering.max.messages", &l::KAFKA_QUEUE_RECORDS_MAX),
@@ -228,10 +228,13 @@ mod tests {
                 ("max.in.flight.requests.per.connection", "5"),
                 ("compression.type", "zstd"),
                 ("message.max.bytes", "68157440"),
-                ("connections.max.idle.ms", "5000"),
+                ("connections.max.idle.ms", "15000"),
                 ("statistics.interval.ms", "0"),
             ],
         );
+        // The library counts a connection that waits for an answer among those on which nothing happens, and takes up to two seconds off.
+        assert!(l::KAFKA_PRODUCER_IDLE_MAX > l::KAFKA_SOCKET_TIMEOUT + Duration::from_secs(2));
+        assert!(l::KAFKA_PRODUCER_IDLE_MAX < l::KAFKA_TRANSACTION_TIMEOUT);
     }
 
     #[test]
