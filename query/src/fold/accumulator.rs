@@ -1,6 +1,5 @@
 //! What DataFusion sees of a fold: groups of pieces in, one list of bucket rows a group out.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int64Builder, LargeBinaryArray, ListArray, StructArray};
@@ -9,8 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
-use datafusion::scalar::ScalarValue;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
 use super::bytes::{Reader, put_i64};
 use super::metered::outside;
@@ -59,12 +57,19 @@ impl<F: Fold> FoldGroups<F> {
         Self { scope: scope.clone(), clip: Clip::new(&scope.period), fold: F::new(scope), groups: Vec::new(), heap_bytes: 0 }
     }
 
+    /// Of one group, which is there from the beginning.
+    pub(super) fn of_one(scope: &Scope) -> Self {
+        let mut this = Self::new(scope);
+        this.reserve(1);
+        this
+    }
+
     fn reserve(&mut self, groups: usize) {
         self.groups.resize_with(groups, Held::default);
     }
 
     /// Takes in each row for which `group_of` gives a group.
-    fn add_rows(&mut self, values: &[ArrayRef], group_of: impl Fn(usize) -> Option<usize>) -> Result<(), FoldError> {
+    pub(super) fn add_rows(&mut self, values: &[ArrayRef], group_of: impl Fn(usize) -> Option<usize>) -> Result<(), FoldError> {
         let pieces = Pieces::new(values)?;
         let (reaches, metered) = (Arc::clone(&self.scope.reach), Arc::clone(&self.scope.metered));
         let mut origin = Origin::new(&pieces, &reaches);
@@ -99,6 +104,17 @@ impl<F: Fold> FoldGroups<F> {
         Ok(())
     }
 
+    /// Takes in all that another fold of the same groups holds.
+    pub(super) fn absorb(&mut self, mut other: Self) -> Result<(), FoldError> {
+        let others = other.take(EmitTo::All);
+        for (held, others) in self.groups.iter_mut().zip(others) {
+            held.reach = held.reach.min(others.reach);
+            self.fold.absorb(&mut held.group, &other.fold, others.group)?;
+        }
+        self.heap_bytes += self.fold.take_growth();
+        Ok(())
+    }
+
     fn take(&mut self, emit_to: EmitTo) -> Vec<Held<F::Group>> {
         let taken = emit_to.take_needed(&mut self.groups);
         let freed: usize = taken.iter().map(|held| F::heap_bytes(&held.group)).sum();
@@ -117,7 +133,7 @@ impl<F: Fold> FoldGroups<F> {
         (states, ends)
     }
 
-    fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
+    pub(super) fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
         let groups = self.take(emit_to);
         let mut rows = Rows::new(F::measures().len());
         let mut ends = vec![0_i32];
@@ -172,49 +188,6 @@ impl<F: Fold> GroupsAccumulator for FoldGroups<F> {
 
     fn size(&self) -> usize {
         self.groups.capacity() * size_of::<Held<F::Group>>() + self.heap_bytes
-    }
-}
-
-/// A fold over one group, for plans without GROUP BY.
-pub(crate) struct FoldAll<F: Fold>(FoldGroups<F>);
-
-impl<F: Fold> FoldAll<F> {
-    pub(crate) fn new(scope: &Scope) -> Self {
-        let mut groups = FoldGroups::new(scope);
-        groups.reserve(1);
-        Self(groups)
-    }
-}
-
-impl<F: Fold> fmt::Debug for FoldAll<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(F::NAME)
-    }
-}
-
-impl<F: Fold> Accumulator for FoldAll<F> {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        Ok(self.0.add_rows(values, |_| Some(0))?)
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        Ok(self.0.merge_rows(states, |_| 0)?)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let rows = self.0.take_rows(EmitTo::All)?;
-        self.0.reserve(1);
-        Ok(ScalarValue::List(Arc::new(rows)))
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let (state, _) = self.0.take_states(EmitTo::All);
-        self.0.reserve(1);
-        Ok(vec![ScalarValue::LargeBinary(Some(state))])
-    }
-
-    fn size(&self) -> usize {
-        GroupsAccumulator::size(&self.0)
     }
 }
 

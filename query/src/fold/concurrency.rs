@@ -49,6 +49,55 @@ impl Peak {
         self.vcpu = self.vcpu.max(level.vcpu);
         self.memory_mib = self.memory_mib.max(level.memory_mib);
     }
+
+    /// Takes in the peak of later seconds.
+    fn go_on(&mut self, later: &Self) {
+        let level = Level { instances: later.instances, vcpu: later.vcpu, memory_mib: later.memory_mib };
+        self.see(later.at, &level);
+    }
+}
+
+/// The peaks of buckets, of the seconds that were seen.
+struct Peaks<'a> {
+    /// The first second of each bucket, and the end of the last.
+    edges: &'a [u32],
+    /// Which bucket the last second was of, and the peak there up to that second.
+    bucket: usize,
+    peak: Peak,
+    /// Those of the buckets before it in which something ran.
+    before: Vec<(usize, Peak)>,
+}
+
+impl<'a> Peaks<'a> {
+    fn of(edges: &'a [u32]) -> Self {
+        Self { edges, bucket: 0, peak: Peak::default(), before: Vec::new() }
+    }
+
+    /// Takes in the level of a second, which no earlier one follows.
+    #[inline]
+    fn see(&mut self, second: u32, level: &Level) {
+        if second >= self.edges[self.bucket + 1] {
+            self.turn();
+            while second >= self.edges[self.bucket + 1] {
+                self.bucket += 1;
+            }
+        }
+        self.peak.see(second, level);
+    }
+
+    #[cold]
+    fn turn(&mut self) {
+        let peak = std::mem::take(&mut self.peak);
+        if peak.instances > 0 {
+            self.before.push((self.bucket, peak));
+        }
+    }
+
+    /// Those of the buckets in which something ran.
+    fn all(mut self) -> Vec<(usize, Peak)> {
+        self.turn();
+        self.before
+    }
 }
 
 impl Fold for Concurrency {
@@ -85,6 +134,11 @@ impl Fold for Concurrency {
         group.merge(from, seconds, &mut self.sizes, &mut self.growth)
     }
 
+    fn absorb(&mut self, group: &mut Timeline, other: &Self, others: Timeline) -> Result<(), FoldError> {
+        group.absorb(others, &other.sizes, self.seconds(), &mut self.sizes, &mut self.growth);
+        Ok(())
+    }
+
     fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) {
         let edges: Vec<u32> = self.period.edges().iter().map(|edge| self.offset(*edge)).collect();
         let mut emit = |bucket: usize, peak: &Peak| {
@@ -96,17 +150,17 @@ impl Fold for Concurrency {
             let known = |sum: i64| (sum > 0 || peak.instances == 0).then_some(sum);
             row(bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
         };
-        let (mut bucket, mut peak) = (0, Peak::default());
         let starts = edges[..edges.len() - 1].iter().copied();
-        group.sweep(self.seconds(), &self.sizes, starts, |second, level| {
-            // Every bucket's first second is a stop, so a sweep never jumps over a bucket.
-            if second == edges[bucket + 1] {
-                emit(bucket, &peak);
-                (bucket, peak) = (bucket + 1, Peak::default());
+        let seen = group.sweep(self.seconds(), &self.sizes, starts, || Peaks::of(&edges), Peaks::see);
+        let mut peaks = seen.into_iter().flat_map(Peaks::all).peekable();
+        for bucket in 0..edges.len() - 1 {
+            let mut peak = Peak::default();
+            // A bucket that was divided has one of each part.
+            while let Some((_, part)) = peaks.next_if(|(of, _)| *of == bucket) {
+                peak.go_on(&part);
             }
-            peak.see(second, level);
-        });
-        emit(bucket, &peak);
+            emit(bucket, &peak);
+        }
     }
 
     fn heap_bytes(group: &Timeline) -> usize {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -12,21 +11,22 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, GroupsAccumulator, Signature, Volatility, col, utils::AggregateOrderSensitivity,
 };
 
-use super::accumulator::{FoldAll, FoldGroups, item_field, row_fields};
+use super::accumulator::{FoldGroups, item_field, row_fields};
+use super::all::{FoldAll, Parts};
 use super::pieces::COLUMNS;
 use super::{Fold, Scope};
 
 /// An aggregate function of the columns [`COLUMNS`].
-pub(crate) struct FoldFunction<F> {
+pub(crate) struct FoldFunction<F: Fold> {
     scope: Scope,
     signature: Signature,
-    fold: PhantomData<F>,
+    parts: Arc<Parts<F>>,
 }
 
 impl<F: Fold> FoldFunction<F> {
     /// The fold of a table of pieces, as an expression that gives a list of rows.
     pub(crate) fn over_pieces(scope: Scope) -> Expr {
-        let function = Self { scope, signature: Signature::any(F::ARGUMENTS, Volatility::Immutable), fold: PhantomData };
+        let function = Self { scope, signature: Signature::any(F::ARGUMENTS, Volatility::Immutable), parts: Arc::default() };
         AggregateUDF::from(function).call(Self::arguments().iter().map(|name| col(*name)).collect())
     }
 
@@ -47,15 +47,15 @@ impl<F: Fold> fmt::Debug for FoldFunction<F> {
     }
 }
 
-impl<F> PartialEq for FoldFunction<F> {
+impl<F: Fold> PartialEq for FoldFunction<F> {
     fn eq(&self, other: &Self) -> bool {
         self.scope == other.scope
     }
 }
 
-impl<F> Eq for FoldFunction<F> {}
+impl<F: Fold> Eq for FoldFunction<F> {}
 
-impl<F> Hash for FoldFunction<F> {
+impl<F: Fold> Hash for FoldFunction<F> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.scope.hash(state);
     }
@@ -79,7 +79,7 @@ impl<F: Fold> AggregateUDFImpl for FoldFunction<F> {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(FoldAll::<F>::new(&self.scope)))
+        Ok(Box::new(FoldAll::new(&self.scope, &self.parts)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {

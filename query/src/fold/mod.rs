@@ -4,12 +4,14 @@
 //! nor by what they are grouped. Their results do not depend on the order or the batches in which pieces arrive.
 
 mod accumulator;
+mod all;
 mod bytes;
 mod concurrency;
 mod distinct;
 mod function;
 mod metered;
 mod pieces;
+mod sweep;
 mod timeline;
 mod usage;
 
@@ -126,6 +128,12 @@ pub(crate) trait Fold: Send + Sync + Sized + 'static {
     fn encode(&self, group: &Self::Group, out: &mut Vec<u8>);
     /// Takes in what another fold has encoded.
     fn merge(&mut self, group: &mut Self::Group, from: &mut Reader<'_>) -> Result<(), FoldError>;
+    /// Takes in what another fold holds of a group.
+    fn absorb(&mut self, group: &mut Self::Group, other: &Self, others: Self::Group) -> Result<(), FoldError> {
+        let mut bytes = Vec::new();
+        other.encode(&others, &mut bytes);
+        self.merge(group, &mut Reader::new(&bytes))
+    }
     /// Calls `row` for each bucket, ascending, with the values of its measures.
     fn finish(&self, group: Self::Group, row: &mut dyn FnMut(usize, &[Option<i64>]));
     /// The bytes that a group holds beside its own size.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::bytes::{Reader, put_i64, put_u32, put_u64};
 use super::pieces::Size;
+use super::sweep::{SPAN_SECONDS, Spans, add_changes, sweep_divided, threads};
 use super::{FoldError, push_counted};
 
 /// Sizes whose numbers are at hand without hashing; a power of two.
@@ -15,7 +16,7 @@ const SIZES_AT_HAND: usize = 128;
 /// The sizes of instances by number, so that a change fits one word. Number 0 is the size that is not known.
 #[derive(Debug)]
 pub(crate) struct Sizes {
-    list: Vec<Option<Size>>,
+    pub(super) list: Vec<Option<Size>>,
     numbers: HashMap<Option<Size>, u32>,
     /// Each size that was asked for last of those that share its place.
     at_hand: Vec<(Option<Size>, u32)>,
@@ -57,13 +58,13 @@ pub(crate) struct Level {
 
 impl Level {
     #[inline]
-    fn add(&mut self, sign: i64, size: Option<Size>) {
+    pub(super) fn add(&mut self, sign: i64, size: Option<Size>) {
         let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: 0, memory_mib: 0 });
         self.add_level(&Self { instances: sign, vcpu: sign * vcpu, memory_mib: sign * memory_mib });
     }
 
     #[inline]
-    fn add_level(&mut self, other: &Self) {
+    pub(super) fn add_level(&mut self, other: &Self) {
         // Sizes are below 2^31, so 2^32 instances fit.
         self.instances += other.instances;
         self.vcpu += other.vcpu;
@@ -73,7 +74,7 @@ impl Level {
 
 /// One start or end, in one word: second of the period (32 bits), whether it is an end (1), number of the size (31).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Change(u64);
+pub(crate) struct Change(pub(super) u64);
 
 const IS_END: u64 = 1 << 31;
 
@@ -82,15 +83,15 @@ impl Change {
         Self(u64::from(second) << 32 | if is_end { IS_END } else { 0 } | u64::from(size))
     }
 
-    fn second(self) -> u32 {
+    pub(super) fn second(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    fn sign(self) -> i64 {
+    pub(super) fn sign(self) -> i64 {
         if self.0 & IS_END == 0 { 1 } else { -1 }
     }
 
-    fn size(self) -> u32 {
+    pub(super) fn size(self) -> u32 {
         (self.0 & (IS_END - 1)) as u32
     }
 
@@ -99,13 +100,12 @@ impl Change {
     }
 }
 
-/// Seconds whose sums are written at a time: few enough that they stay in the processor's second-level cache.
-const SPAN_SECONDS: usize = 1 << SPAN_SECONDS_LOG2;
-const SPAN_SECONDS_LOG2: u32 = 14;
 /// Changes that are gathered before they are added to sums that are there already: enough for each span to get many at a time.
 const RECENT_MAX: usize = 1 << 20;
 /// As long as a group has fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
 const SORT_BELOW_ONE_IN: usize = 16;
+/// Changes and sums from which on a sweep is divided among threads: some milliseconds of work.
+const DIVIDED_FROM: usize = 1 << 19;
 
 /// The changes of one group.
 #[derive(Debug, Default)]
@@ -141,7 +141,7 @@ impl Timeline {
     #[cold]
     fn sum_up(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
         self.make_sums(seconds as usize, growth);
-        let spans = Spans::of(&self.recent, seconds);
+        let spans = Spans::of(&self.recent, &(0..seconds));
         for (sums, changes) in self.summed.chunks_mut(SPAN_SECONDS).zip(spans.iter()) {
             add_changes(sums, changes, sizes);
         }
@@ -220,32 +220,43 @@ impl Timeline {
         Ok(())
     }
 
+    /// Takes in another timeline, whose sizes are numbered otherwise.
+    pub(crate) fn absorb(&mut self, mut other: Self, others: &Sizes, seconds: u32, sizes: &mut Sizes, growth: &mut usize) {
+        let before = self.heap_bytes();
+        let numbers: Vec<u32> = others.list.iter().map(|size| sizes.number_of(*size)).collect();
+        if self.summed.is_empty() {
+            self.summed = other.summed;
+        } else {
+            self.summed.iter_mut().zip(&other.summed).for_each(|(level, more)| level.add_level(more));
+        }
+        other.recent.iter_mut().for_each(|change| *change = change.with_size(numbers[change.size() as usize]));
+        if self.recent.is_empty() {
+            self.recent = other.recent;
+        } else {
+            self.recent.append(&mut other.recent);
+        }
+        *growth += self.heap_bytes().saturating_sub(before);
+        self.bound(seconds, sizes, growth);
+    }
+
     /// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
-    /// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`.
-    pub(crate) fn sweep(mut self, seconds: u32, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+    /// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`. A long timeline is
+    /// gone through by several threads, each with a `seen` of its own. Gives those, the earliest first.
+    pub(crate) fn sweep<S: Send>(
+        mut self,
+        seconds: u32,
+        sizes: &Sizes,
+        stops: impl Iterator<Item = u32>,
+        seen: impl Fn() -> S,
+        hold: impl Fn(&mut S, u32, &Level) + Sync,
+    ) -> Vec<S> {
         if self.summed.is_empty() && self.recent.len() < seconds as usize / SORT_BELOW_ONE_IN {
-            return self.sweep_sorted(sizes, stops, hold);
+            let mut all = seen();
+            self.sweep_sorted(sizes, stops, |second, level| hold(&mut all, second, level));
+            return vec![all];
         }
-        let spans = Spans::of(&self.recent, seconds);
-        let mut level = Level::default();
-        let mut second = 0;
-        let mut sums_of_span = vec![Level::default(); SPAN_SECONDS.min(seconds as usize)];
-        for (start, changes) in (0..seconds as usize).step_by(SPAN_SECONDS).zip(spans.iter()) {
-            let end = (start + SPAN_SECONDS).min(seconds as usize);
-            let sums = match self.summed.get_mut(start..end) {
-                Some(sums) => sums,
-                None => {
-                    sums_of_span.fill(Level::default());
-                    &mut sums_of_span[..end - start]
-                }
-            };
-            add_changes(sums, changes, sizes);
-            for change in sums {
-                level.add_level(change);
-                hold(second, &level);
-                second += 1;
-            }
-        }
+        let is_long = self.recent.len() + self.summed.len() >= DIVIDED_FROM;
+        sweep_divided(seconds, &mut self.summed, &self.recent, sizes, if is_long { threads() } else { 1 }, seen, hold)
     }
 
     fn sweep_sorted(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
@@ -265,47 +276,6 @@ impl Timeline {
             stops.next_if_eq(&second);
             hold(second, &level);
         }
-    }
-}
-
-/// Changes in the order of the spans of [`SPAN_SECONDS`] that they lie in.
-struct Spans {
-    changes: Vec<Change>,
-    /// Where each span ends in `changes`.
-    ends: Vec<usize>,
-}
-
-impl Spans {
-    fn of(changes: &[Change], seconds: u32) -> Self {
-        let span_of = |change: &Change| (change.second() >> SPAN_SECONDS_LOG2) as usize;
-        let mut ends = vec![0_usize; (seconds as usize).div_ceil(SPAN_SECONDS)];
-        changes.iter().for_each(|change| ends[span_of(change)] += 1);
-        let mut at = 0;
-        for end in &mut ends {
-            (*end, at) = (at, at + *end);
-        }
-        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
-        let mut by_span = vec![Change(0); changes.len()];
-        for change in changes {
-            let slot = &mut ends[span_of(change)];
-            by_span[*slot] = *change;
-            *slot += 1;
-        }
-        Self { changes: by_span, ends }
-    }
-
-    /// The changes of each span.
-    fn iter(&self) -> impl Iterator<Item = &[Change]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.changes[start..*end])
-    }
-}
-
-/// Adds a span's changes to its sums.
-fn add_changes(sums: &mut [Level], changes: &[Change], sizes: &Sizes) {
-    for change in changes {
-        let second = change.second() as usize % SPAN_SECONDS;
-        sums[second].add(change.sign(), sizes.list[change.size() as usize]);
     }
 }
 
@@ -337,12 +307,15 @@ mod tests {
             merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut growth).unwrap();
         }
         let is_summed = !merged.summed.is_empty();
-        let mut levels = Vec::new();
-        merged.sweep(SECONDS, &sizes, 0..SECONDS, |second, level| {
-            assert_eq!(second as usize, levels.len());
-            levels.push(*level);
-        });
-        (is_summed, levels)
+        (is_summed, swept(merged, SECONDS, &sizes))
+    }
+
+    /// The level of each second, and that each was told once, in their order.
+    fn swept(timeline: Timeline, seconds: u32, sizes: &Sizes) -> Vec<Level> {
+        let told = timeline.sweep(seconds, sizes, 0..seconds, Vec::new, |told, second, level| told.push((second, *level)));
+        let told: Vec<(u32, Level)> = told.into_iter().flatten().collect();
+        assert!(told.iter().map(|(second, _)| *second).eq(0..seconds));
+        told.into_iter().map(|(_, level)| level).collect()
     }
 
     fn naive(parts: &[Vec<Run>]) -> Vec<Level> {
@@ -379,6 +352,36 @@ mod tests {
         let (is_summed, found) = levels(&[many.clone(), vec![(0, 1, 0)], many.clone()]);
         assert!(is_summed);
         assert_eq!(found, naive(&[many.clone(), vec![(0, 1, 0)], many]));
+    }
+
+    #[test]
+    fn a_long_timeline_that_threads_go_through_gives_the_level_of_every_second() {
+        // Several spans, the last of them short, and enough changes to be divided; once more than are kept unsummed.
+        let seconds = 5 * SPAN_SECONDS as u32 + 7;
+        for changes in [DIVIDED_FROM, 3 * RECENT_MAX] {
+            let (mut sizes, mut growth) = (Sizes::default(), 0);
+            let mut parts = [Timeline::default(), Timeline::default()];
+            let mut expected = vec![Level::default(); seconds as usize + 1];
+            for number in 0..changes as u32 {
+                let (start, vcpu) = (number.wrapping_mul(2_654_435_761) % seconds, i64::from(number % 4));
+                let end = (start + 1 + number % 40_000).min(seconds);
+                parts[number as usize % 2].add(start, end, seconds, size(vcpu), &mut sizes, &mut growth);
+                expected[start as usize].add(1, size(vcpu));
+                expected[end as usize].add(-1, size(vcpu));
+            }
+            let [mut one, other] = parts;
+            let others = Sizes { list: sizes.list.clone(), ..Sizes::default() };
+            one.absorb(other, &others, seconds, &mut sizes, &mut growth);
+            let mut level = Level::default();
+            let expected: Vec<Level> = expected[..seconds as usize]
+                .iter()
+                .map(|change| {
+                    level.add_level(change);
+                    level
+                })
+                .collect();
+            assert!(swept(one, seconds, &sizes) == expected, "of {changes} changes");
+        }
     }
 
     #[test]
