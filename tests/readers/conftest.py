@@ -36,6 +36,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small fleet's folder: its logs, and its data ingested from there."""
+    folder = tmp_path_factory.mktemp("fleet") / "demo"
+    cloudigrade.run("demo", "--folder", folder, "--days", 3, "--seed", 5)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Data:
     """The demo's logs, ingested piece by piece, so that tables have a history of replaced files; and one damaged file."""
     folder = tmp_path_factory.mktemp("pieces")

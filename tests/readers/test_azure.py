@@ -12,6 +12,7 @@ from pathlib import Path
 import cloudigrade
 import pytest
 from azure.storage.blob import BlobServiceClient
+from stores import say_what_local_ones_say
 
 START_SECONDS = 60.0
 # The emulator's own account, which its documentation names.
@@ -40,29 +41,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small fleet's folder: its logs, and its data ingested from there."""
-    folder = tmp_path_factory.mktemp("fleet") / "demo"
-    cloudigrade.run("demo", "--folder", folder, "--days", 3, "--seed", 5)
-    return folder
-
-
 def test_tables_in_azures_store_say_what_local_ones_say(logs: Path, emulator: str, tmp_path: Path) -> None:
     container = f"tables-{uuid.uuid4().hex}"
     service = BlobServiceClient(f"{emulator}/{ACCOUNT}", credential=KEY)
     service.create_container(container)
     tables, environment = f"az://{container}/some/prefix", {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": emulator}
-    for region in sorted((logs / "logs").glob("AWSLogs/*/CloudTrail/*")):
-        cloudigrade.run("ingest", region, "--data", tmp_path, "--tables", tables, env=environment)
-    local = cloudigrade.digest(logs / "data")
-    assert cloudigrade.digest(tmp_path, "--tables", tables, env=environment) == local
-    question = ["report", "usage", "--start", "2024-03-01", "--end", "2024-03-04", "--by", "account,region"]
-    assert cloudigrade.rows(*question, "--tables", tables, env=environment) == cloudigrade.rows(*question, "--data", logs / "data")
-    cloudigrade.run("tables", "rebuild", "--data", tmp_path, "--tables", tables, env=environment)
-    assert cloudigrade.digest(tmp_path, "--tables", tables, env=environment) == local
-    said = cloudigrade.run("doctor", "--data", tmp_path, "--tables", tables, env=environment).stdout.decode()
-    assert "the store does not write over what is there" in said
+    say_what_local_ones_say(tables, logs, tmp_path, environment)
     assert not list(service.get_container_client(container).list_blobs(name_starts_with="some/prefix/_probe"))
 
 

@@ -10,16 +10,9 @@ import boto3
 import cloudigrade
 import pytest
 from botocore.config import Config
+from stores import say_what_local_ones_say
 
 REGION = "us-east-1"
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small fleet's folder: its logs, and its data ingested from there."""
-    folder = tmp_path_factory.mktemp("fleet") / "demo"
-    cloudigrade.run("demo", "--folder", folder, "--days", 3, "--seed", 5)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +96,5 @@ def test_a_prefix_without_logs_is_said(bucket: str, environment: dict[str, str],
 def test_tables_in_a_bucket_say_what_local_ones_say(logs: Path, client: Any, environment: dict[str, str], tmp_path: Path) -> None:
     tables = f"s3://tables-{uuid.uuid4().hex}/some/prefix"
     client.create_bucket(Bucket=tables.split("/")[2])
-    for region in sorted((logs / "logs").glob("AWSLogs/*/CloudTrail/*")):
-        cloudigrade.run("ingest", region, "--data", tmp_path, "--tables", tables, env=environment)
-    local = cloudigrade.digest(logs / "data")
-    assert cloudigrade.digest(tmp_path, "--tables", tables, env=environment) == local
-    question = ["report", "usage", "--start", "2024-03-01", "--end", "2024-03-04", "--by", "account,region"]
-    assert cloudigrade.rows(*question, "--tables", tables, env=environment) == cloudigrade.rows(*question, "--data", logs / "data")
-    cloudigrade.run("tables", "rebuild", "--data", tmp_path, "--tables", tables, env=environment)
-    assert cloudigrade.digest(tmp_path, "--tables", tables, env=environment) == local
-    assert not (tmp_path / "tables").exists()
-    said = cloudigrade.run("doctor", "--data", tmp_path, "--tables", tables, env=environment).stdout.decode()
-    assert "the store does not write over what is there" in said
+    say_what_local_ones_say(tables, logs, tmp_path, environment)
     assert client.list_objects_v2(Bucket=tables.split("/")[2], Prefix="some/prefix/_probe")["KeyCount"] == 0
