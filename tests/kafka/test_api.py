@@ -13,7 +13,7 @@ from cluster import Cluster, Member
 from conftest import new_account
 
 # What was changed on one server is in force on the others by then.
-IN_FORCE_SECONDS = 10.0
+IN_FORCE_SECONDS = 2.0
 TENANT, START, END = "acme", "2024-03-01", "2024-03-10"
 REPORTS = ("usage", "concurrency")
 
