@@ -7,6 +7,7 @@
 //! * [`operators`]: `extract`, `intervals`, `sightings`, `image_tags`, `images` and `accounts`
 //! * [`embedded`], [`simulated`]: two logs under one contract, which [`contract`] checks
 //! * [`sink`]: the Delta tables
+//! * [`threads`]: work that is divided among threads
 
 mod compression;
 pub mod contract;
@@ -17,3 +18,4 @@ pub mod log;
 pub mod operators;
 pub mod simulated;
 pub mod sink;
+pub mod threads;

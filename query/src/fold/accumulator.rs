@@ -139,7 +139,7 @@ impl<F: Fold> FoldGroups<F> {
         let mut ends = vec![0_i32];
         for held in groups {
             let reach = if held.reach == NO_PIECE { self.scope.reach.overall().unwrap_or(UNKNOWN) } else { held.reach };
-            self.fold.finish(held.group, &mut |bucket, measures| rows.push(&self.scope, reach, bucket, measures));
+            self.fold.finish(held.group, &mut |bucket, measures| rows.push(&self.scope, reach, bucket, measures))?;
             let end = i32::try_from(rows.count()).map_err(|_| DataFusionError::ResourcesExhausted("too many rows of buckets".into()))?;
             ends.push(end);
         }

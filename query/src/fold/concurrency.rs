@@ -139,7 +139,7 @@ impl Fold for Concurrency {
         Ok(())
     }
 
-    fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) {
+    fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError> {
         let edges: Vec<u32> = self.period.edges().iter().map(|edge| self.offset(*edge)).collect();
         let mut emit = |bucket: usize, peak: &Peak| {
             if peak.instances == 0 && !self.every_bucket {
@@ -151,7 +151,7 @@ impl Fold for Concurrency {
             row(bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
         };
         let starts = edges[..edges.len() - 1].iter().copied();
-        let seen = group.sweep(self.seconds(), &self.sizes, starts, || Peaks::of(&edges), Peaks::see);
+        let seen = group.sweep(self.seconds(), &self.sizes, starts, || Peaks::of(&edges), Peaks::see)?;
         let mut peaks = seen.into_iter().flat_map(Peaks::all).peekable();
         for bucket in 0..edges.len() - 1 {
             let mut peak = Peak::default();
@@ -161,6 +161,7 @@ impl Fold for Concurrency {
             }
             emit(bucket, &peak);
         }
+        Ok(())
     }
 
     fn heap_bytes(group: &Timeline) -> usize {

@@ -41,6 +41,8 @@ pub(crate) enum FoldError {
     SizeOutOfRange { vcpu: i64, memory_mib: i64 },
     #[error("an intermediate state of an aggregate does not read")]
     NotAState,
+    #[error("the system starts no more threads ({cause}); ask again when less is going on")]
+    NoThread { cause: String },
     #[error("argument {index} of an aggregate has the type {found}")]
     Argument { index: usize, found: DataType },
 }
@@ -135,7 +137,7 @@ pub(crate) trait Fold: Send + Sync + Sized + 'static {
         self.merge(group, &mut Reader::new(&bytes))
     }
     /// Calls `row` for each bucket, ascending, with the values of its measures.
-    fn finish(&self, group: Self::Group, row: &mut dyn FnMut(usize, &[Option<i64>]));
+    fn finish(&self, group: Self::Group, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError>;
     /// The bytes that a group holds beside its own size.
     fn heap_bytes(group: &Self::Group) -> usize;
     /// The bytes that were allocated for groups since the last call.

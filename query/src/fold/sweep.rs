@@ -3,6 +3,9 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use cloudigrade_pipeline::threads;
+
+use super::FoldError;
 use super::timeline::{Change, Level, Sizes};
 
 /// Threads that go through one timeline at once, at most.
@@ -17,7 +20,7 @@ pub(super) fn threads() -> usize {
 }
 
 /// Calls `hold` with the level of each of a period's `seconds`, ascending for each thread, which has a `seen` of its own. Gives those, the
-/// earliest first. `summed` are the changes that are summed by second, if there are any, and `changes` the others.
+/// earliest first, or [`FoldError::NoThread`]. `summed` are the changes that are summed by second, if there are any, and `changes` the others.
 pub(super) fn sweep_divided<S: Send>(
     seconds: u32,
     summed: &mut [Level],
@@ -26,7 +29,7 @@ pub(super) fn sweep_divided<S: Send>(
     threads: usize,
     seen: impl Fn() -> S,
     hold: impl Fn(&mut S, u32, &Level) + Sync,
-) -> Vec<S> {
+) -> Result<Vec<S>, FoldError> {
     let stretch = (seconds as usize).div_ceil(SPAN_SECONDS).div_ceil(threads) * SPAN_SECONDS;
     let mut sums: Vec<&mut [Level]> = summed.chunks_mut(stretch).collect();
     sums.resize_with((seconds as usize).div_ceil(stretch), Default::default);
@@ -36,7 +39,7 @@ pub(super) fn sweep_divided<S: Send>(
     });
     // A thread begins with the level that all changes before its seconds add up to.
     let mut level = Level::default();
-    let sweeps = on_threads(stretches.collect()).into_iter().map(|stretch| {
+    let sweeps = on_threads(stretches)?.into_iter().map(|stretch| {
         let (mut seen, from) = (seen(), level);
         level.add_level(&stretch.change);
         let hold = &hold;
@@ -45,18 +48,11 @@ pub(super) fn sweep_divided<S: Send>(
             seen
         }
     });
-    on_threads(sweeps.collect())
+    on_threads(sweeps)
 }
 
-/// Does all of it at once, the last here. Gives what comes of each, in their order.
-fn on_threads<T: Send>(mut work: Vec<impl FnOnce() -> T + Send>) -> Vec<T> {
-    let Some(last) = work.pop() else { return Vec::new() };
-    std::thread::scope(|threads| {
-        let others: Vec<_> = work.into_iter().map(|one| threads.spawn(one)).collect();
-        let last = last();
-        let done = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        done.chain([last]).collect()
-    })
+fn on_threads<T: Send>(works: impl Iterator<Item = impl FnOnce() -> T + Send>) -> Result<Vec<T>, FoldError> {
+    threads::on_threads("sweep", works).map_err(|error| FoldError::NoThread { cause: error.to_string() })
 }
 
 /// The changes of some of a period's seconds.

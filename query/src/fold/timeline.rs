@@ -249,11 +249,11 @@ impl Timeline {
         stops: impl Iterator<Item = u32>,
         seen: impl Fn() -> S,
         hold: impl Fn(&mut S, u32, &Level) + Sync,
-    ) -> Vec<S> {
+    ) -> Result<Vec<S>, FoldError> {
         if self.summed.is_empty() && self.recent.len() < seconds as usize / SORT_BELOW_ONE_IN {
             let mut all = seen();
             self.sweep_sorted(sizes, stops, |second, level| hold(&mut all, second, level));
-            return vec![all];
+            return Ok(vec![all]);
         }
         let is_long = self.recent.len() + self.summed.len() >= DIVIDED_FROM;
         sweep_divided(seconds, &mut self.summed, &self.recent, sizes, if is_long { threads() } else { 1 }, seen, hold)
@@ -313,6 +313,7 @@ mod tests {
     /// The level of each second, and that each was told once, in their order.
     fn swept(timeline: Timeline, seconds: u32, sizes: &Sizes) -> Vec<Level> {
         let told = timeline.sweep(seconds, sizes, 0..seconds, Vec::new, |told, second, level| told.push((second, *level)));
+        let told = told.unwrap();
         let told: Vec<(u32, Level)> = told.into_iter().flatten().collect();
         assert!(told.iter().map(|(second, _)| *second).eq(0..seconds));
         told.into_iter().map(|(_, level)| level).collect()

@@ -172,7 +172,7 @@ impl Fold for Usage {
         group.arrivals.merge(from, &mut self.growth)
     }
 
-    fn finish(&self, mut group: UsageGroup, row: &mut dyn FnMut(usize, &[Option<i64>])) {
+    fn finish(&self, mut group: UsageGroup, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError> {
         let cells = &mut group.cells;
         let buckets = self.period.buckets();
         group.arrivals.find_repeated(|bucket| {
@@ -196,12 +196,14 @@ impl Fold for Usage {
             );
         };
         if !self.every_bucket {
-            return cells.for_each(|cell| emit(cell.bucket as usize, cell));
+            cells.for_each(|cell| emit(cell.bucket as usize, cell));
+            return Ok(());
         }
         for bucket in 0..buckets {
             let used = cells.next_if(|cell| cell.bucket as usize == bucket);
             emit(bucket, used.unwrap_or(&Cell::default()));
         }
+        Ok(())
     }
 
     fn heap_bytes(group: &UsageGroup) -> usize {
