@@ -97,8 +97,17 @@ class Program:
 
     def stop(self) -> str:
         """Stops the server as an operator does, and gives what it said."""
+        self.ask_to_stop()
+        return self.stopped()
+
+    def ask_to_stop(self) -> None:
+        """Asks once: who asks a second time stops the server at once, whatever is under way."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
+
+    def stopped(self) -> str:
+        """Waits until the server that was asked to stop has, and gives what it said."""
+        assert self.process is not None
         code = self.process.wait(STOP_SECONDS)
         self.process = None
         said = self.log.read_text()

@@ -4,7 +4,6 @@ import gzip
 import json
 import random
 import re
-import signal
 import socket
 import threading
 import time
@@ -290,8 +289,7 @@ def test_stopping_answers_what_is_under_way_and_takes_nothing_new(program: Progr
     asking = threading.Thread(target=lambda: answers.append(client.ask("POST", "/api/v1/sql", json=slow).status_code))
     asking.start()
     until("the question to run", lambda: works_for_seconds(program, 0.5) > 0.3, 15)
-    assert program.process is not None
-    program.process.send_signal(signal.SIGTERM)
+    program.ask_to_stop()
 
     def refused() -> bool:
         where = urlsplit(program.url)
@@ -304,4 +302,4 @@ def test_stopping_answers_what_is_under_way_and_takes_nothing_new(program: Progr
     until("nobody to be let in any more", refused, 10)
     asking.join(60)
     assert answers == [422], "what was under way got its answer"
-    program.stop()
+    program.stopped()
