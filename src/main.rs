@@ -15,7 +15,6 @@ mod control;
 mod data;
 mod demo;
 mod exit;
-mod heap;
 mod limits;
 mod live;
 mod log;
@@ -24,6 +23,7 @@ mod top;
 mod users;
 
 use clap::Parser;
+use cloudigrade_pipeline::heap;
 
 fn main() -> std::process::ExitCode {
     if let Some(code) = houndigrade::sandbox::become_child_if_asked() {

@@ -8,11 +8,13 @@
 //! * [`embedded`], [`simulated`]: two logs under one contract, which [`contract`] checks
 //! * [`sink`]: the Delta tables
 //! * [`threads`]: work that is divided among threads
+//! * [`heap`]: what the allocator keeps
 
 mod compression;
 pub mod contract;
 pub mod embedded;
 pub mod engine;
+pub mod heap;
 pub mod limits;
 pub mod log;
 pub mod operators;

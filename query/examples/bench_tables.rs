@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use cloudigrade_pipeline::heap;
 use cloudigrade_query::{Dimension, Granularity, Limits, Period, ReportKind, ReportRequest, Tables, run_report};
 use cloudigrade_schemas::table::{BUCKETS, INSTANCE_INTERVALS};
 use cloudigrade_schemas::{UtcSecond, instance_type};
@@ -29,8 +30,12 @@ const RUNS_PER_INSTANCE: usize = 6;
 /// One run in this many has not ended.
 const OPEN_ONE_IN: u32 = 200;
 
-#[tokio::main]
-async fn main() {
+fn main() {
+    heap::bound();
+    tokio::runtime::Runtime::new().unwrap().block_on(run());
+}
+
+async fn run() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [folder, count, rounds @ ..] = args.as_slice() else { panic!("usage: bench_tables FOLDER COUNT [ROUNDS]") };
     let (folder, count) = (Path::new(folder), count.parse().unwrap());

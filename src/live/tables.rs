@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::log::DataLog;
 use cloudigrade_connectors::source::Readiness;
+use cloudigrade_pipeline::heap;
 use cloudigrade_pipeline::log::{Log, LogError};
 use cloudigrade_pipeline::sink::{SinkError, TableRoot, Tables};
 use tokio::runtime::Handle;
@@ -14,7 +15,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::data::now;
-use crate::heap;
 
 /// How long a failed catch-up waits before it is tried again, at first; doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);

@@ -9,23 +9,14 @@ use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::SinkError;
 use super::columns::file_schema;
 use super::group::{Change, Kind, RowKey};
+use super::parquet_file::parquet_file;
 use super::slice::Slice;
 use crate::limits::FILE_ROWS_MAX;
-
-/// The name in the files of who wrote them. Fixed, so that the same rows are the same bytes.
-const CREATED_BY: &str = "cloudigrade";
-/// A fair trade of size for speed: tables are written often.
-const ZSTD_LEVEL: i32 = 1;
-/// Files of so many rows are compressed by what needs no preparation: to prepare zstd for each column takes longer than to compress it.
-const SNAPPY_ROWS_MAX: usize = 4096;
 
 /// A new file.
 pub struct NewFile {
@@ -108,7 +99,8 @@ fn write_divided(kind: Kind, slice: Slice, rows: RecordBatch, files: &mut Vec<Ne
     }
     let halves = slice.halves().filter(|_| rows.num_rows() > FILE_ROWS_MAX);
     let Some(halves) = halves else {
-        files.push(NewFile { slice, rows: rows.num_rows(), bytes: write(kind, &rows)? });
+        let bytes = parquet_file(&rows).map_err(SinkError::parquet(kind.name()))?;
+        files.push(NewFile { slice, rows: rows.num_rows(), bytes: bytes.into() });
         return Ok(());
     };
     let hashes: Vec<u64> = keys_of(kind, &rows)?.map(|key| Slice::hash(&key)).collect();
@@ -118,17 +110,4 @@ fn write_divided(kind: Kind, slice: Slice, rows: RecordBatch, files: &mut Vec<Ne
         write_divided(kind, half, rows, files)?;
     }
     Ok(())
-}
-
-fn write(kind: Kind, rows: &RecordBatch) -> Result<Bytes, SinkError> {
-    let compression = match rows.num_rows() <= SNAPPY_ROWS_MAX {
-        true => Compression::SNAPPY,
-        false => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(SinkError::parquet(kind.name()))?),
-    };
-    let properties = WriterProperties::builder().set_created_by(CREATED_BY.to_owned()).set_compression(compression).build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).map_err(SinkError::parquet(kind.name()))?;
-    writer.write(rows).map_err(SinkError::parquet(kind.name()))?;
-    writer.close().map_err(SinkError::parquet(kind.name()))?;
-    Ok(bytes.into())
 }

@@ -14,6 +14,7 @@ mod facts;
 mod group;
 mod history;
 mod merge;
+mod parquet_file;
 mod root;
 mod slice;
 mod tables;
@@ -21,5 +22,6 @@ mod threads;
 
 pub use columns::{arrow_schema, file_schema};
 pub use error::SinkError;
+pub use parquet_file::parquet_file;
 pub use root::{TableRoot, delta_table};
 pub use tables::{Applied, Tables};

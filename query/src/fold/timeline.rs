@@ -100,8 +100,6 @@ impl Change {
     }
 }
 
-/// Changes that are gathered before they are added to sums that are there already: enough for each span to get many at a time.
-const RECENT_MAX: usize = 1 << 20;
 /// As long as a group has fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
 const SORT_BELOW_ONE_IN: usize = 16;
 /// Changes and sums from which on a sweep is divided among threads: some milliseconds of work.
@@ -128,11 +126,11 @@ impl Timeline {
         self.bound(seconds, sizes, growth);
     }
 
-    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group.
+    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group. What follows is gathered to as
+    /// many, in the same memory: each time that it is summed, all sums pass through the cache.
     #[inline]
     fn bound(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        let many = if self.summed.is_empty() { seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) } else { RECENT_MAX };
-        if self.recent.len() >= many {
+        if self.recent.len() >= seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) {
             self.sum_up(seconds, sizes, growth);
         }
     }
@@ -359,7 +357,7 @@ mod tests {
     fn a_long_timeline_that_threads_go_through_gives_the_level_of_every_second() {
         // Several spans, the last of them short, and enough changes to be divided; once more than are kept unsummed.
         let seconds = 5 * SPAN_SECONDS as u32 + 7;
-        for changes in [DIVIDED_FROM, 3 * RECENT_MAX] {
+        for changes in [DIVIDED_FROM, 6 * DIVIDED_FROM] {
             let (mut sizes, mut growth) = (Sizes::default(), 0);
             let mut parts = [Timeline::default(), Timeline::default()];
             let mut expected = vec![Level::default(); seconds as usize + 1];

@@ -2,18 +2,16 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails where its fixture does")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use cloudigrade_pipeline::sink::parquet_file;
 use cloudigrade_schemas::account::Unmetered;
 use cloudigrade_schemas::table::{ACCOUNTS, BUCKETS, COVERAGE, Column, ColumnType, INSTANCE_INTERVALS, POWER_EVENTS, Table};
 use cloudigrade_schemas::{Month, UtcSecond, instance_type};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 /// A moment from its text.
@@ -113,10 +111,7 @@ impl TableWriter {
         let path = format!("{folder}part-{}.parquet", self.files);
         self.files += 1;
         fs::create_dir_all(self.folder.join(folder)).unwrap();
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let mut writer = ArrowWriter::try_new(File::create(self.folder.join(&path)).unwrap(), batch.schema(), Some(properties)).unwrap();
-        writer.write(batch).unwrap();
-        writer.close().unwrap();
+        fs::write(self.folder.join(&path), parquet_file(batch).unwrap()).unwrap();
         let values: serde_json::Map<_, _> = partitions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         self.live.push(path.clone());
         self.actions.push(json!({"add": {
