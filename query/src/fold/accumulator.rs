@@ -1,5 +1,6 @@
 //! What DataFusion sees of a fold: groups of pieces in, one list of bucket rows a group out.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int64Builder, LargeBinaryArray, ListArray, StructArray};
@@ -104,17 +105,6 @@ impl<F: Fold> FoldGroups<F> {
         Ok(())
     }
 
-    /// Takes in all that another fold of the same groups holds.
-    pub(super) fn absorb(&mut self, mut other: Self) -> Result<(), FoldError> {
-        let others = other.take(EmitTo::All);
-        for (held, others) in self.groups.iter_mut().zip(others) {
-            held.reach = held.reach.min(others.reach);
-            self.fold.absorb(&mut held.group, &other.fold, others.group)?;
-        }
-        self.heap_bytes += self.fold.take_growth();
-        Ok(())
-    }
-
     fn take(&mut self, emit_to: EmitTo) -> Vec<Held<F::Group>> {
         let taken = emit_to.take_needed(&mut self.groups);
         let freed: usize = taken.iter().map(|held| F::heap_bytes(&held.group)).sum();
@@ -133,18 +123,23 @@ impl<F: Fold> FoldGroups<F> {
         (states, ends)
     }
 
-    pub(super) fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
-        let groups = self.take(emit_to);
-        let mut rows = Rows::new(F::measures().len());
-        let mut ends = vec![0_i32];
-        for held in groups {
-            let reach = if held.reach == NO_PIECE { self.scope.reach.overall().unwrap_or(UNKNOWN) } else { held.reach };
-            self.fold.finish(held.group, &mut |bucket, measures| rows.push(&self.scope, reach, bucket, measures))?;
-            let end = i32::try_from(rows.count()).map_err(|_| DataFusionError::ResourcesExhausted("too many rows of buckets".into()))?;
-            ends.push(end);
+    fn take_rows(&mut self, emit_to: EmitTo) -> Result<ListArray> {
+        let mut rows = Rows::<F>::new(&self.scope);
+        for held in self.take(emit_to) {
+            rows.of_group(held.reach, |row| self.fold.finish(held.group, row))?;
         }
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
-        Ok(ListArray::new(item_field::<F>(), offsets, Arc::new(rows.finish::<F>()?), None))
+        rows.finish()
+    }
+
+    /// The rows of the one group that all of `self` and `others` hold a part of.
+    pub(super) fn rows_together(self, others: Vec<Self>) -> Result<ListArray> {
+        let scope = self.scope.clone();
+        let reach = others.iter().chain([&self]).flat_map(|part| &part.groups).map(|held| held.reach).min();
+        let part = |part: Self| (part.fold, part.groups.into_iter().next().map(|held| held.group).unwrap_or_default());
+        let (first, others) = (part(self), others.into_iter().map(part).collect());
+        let mut rows = Rows::<F>::new(&scope);
+        rows.of_group(reach.unwrap_or(NO_PIECE), |row| F::finish_together(first, others, row))?;
+        rows.finish()
     }
 }
 
@@ -191,49 +186,64 @@ impl<F: Fold> GroupsAccumulator for FoldGroups<F> {
     }
 }
 
-/// The rows of buckets, by column.
-struct Rows {
+/// The rows of groups' buckets, by column.
+struct Rows<F> {
+    scope: Scope,
+    /// Where each group's rows end.
+    ends: Vec<i32>,
     starts: Int64Builder,
-    ends: Int64Builder,
+    bucket_ends: Int64Builder,
     measures: Vec<Int64Builder>,
     provisional: BooleanBuilder,
     complete_through: Int64Builder,
+    fold: PhantomData<F>,
 }
 
-impl Rows {
-    fn new(measures: usize) -> Self {
+impl<F: Fold> Rows<F> {
+    fn new(scope: &Scope) -> Self {
         Self {
+            scope: scope.clone(),
+            ends: vec![0],
             starts: Int64Builder::new(),
-            ends: Int64Builder::new(),
-            measures: (0..measures).map(|_| Int64Builder::new()).collect(),
+            bucket_ends: Int64Builder::new(),
+            measures: F::measures().iter().map(|_| Int64Builder::new()).collect(),
             provisional: BooleanBuilder::new(),
             complete_through: Int64Builder::new(),
+            fold: PhantomData,
         }
     }
 
-    fn count(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.starts)
+    /// Takes in the rows of a group whose data reaches so far.
+    fn of_group(&mut self, reach: i64, finish: impl FnOnce(&mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError>) -> Result<()> {
+        let reach = if reach == NO_PIECE { self.scope.reach.overall().unwrap_or(UNKNOWN) } else { reach };
+        finish(&mut |bucket, measures| self.push(reach, bucket, measures))?;
+        let count = arrow::array::ArrayBuilder::len(&self.starts);
+        let end = i32::try_from(count).map_err(|_| DataFusionError::ResourcesExhausted("too many rows of buckets".into()))?;
+        self.ends.push(end);
+        Ok(())
     }
 
-    fn push(&mut self, scope: &Scope, reach: i64, bucket: usize, measures: &[Option<i64>]) {
-        let edges = scope.period.edges();
+    fn push(&mut self, reach: i64, bucket: usize, measures: &[Option<i64>]) {
+        let edges = self.scope.period.edges();
         self.starts.append_value(edges[bucket] * MICROS_PER_SECOND);
-        self.ends.append_value(edges[bucket + 1] * MICROS_PER_SECOND);
+        self.bucket_ends.append_value(edges[bucket + 1] * MICROS_PER_SECOND);
         for (column, measure) in self.measures.iter_mut().zip(measures) {
             column.append_option(*measure);
         }
-        self.provisional.append_value(edges[bucket + 1] > reach.min(scope.period.now().0));
+        self.provisional.append_value(edges[bucket + 1] > reach.min(self.scope.period.now().0));
         self.complete_through.append_option((reach != UNKNOWN).then(|| reach * MICROS_PER_SECOND));
     }
 
-    fn finish<F: Fold>(mut self) -> Result<StructArray> {
+    /// A list of rows for each group.
+    fn finish(mut self) -> Result<ListArray> {
         let fields = row_fields::<F>();
-        let integers = [self.starts, self.ends].into_iter().chain(self.measures);
+        let integers = [self.starts, self.bucket_ends].into_iter().chain(self.measures);
         let mut columns: Vec<ArrayRef> = integers.map(|mut column| Arc::new(column.finish()) as ArrayRef).collect();
         columns.push(Arc::new(self.provisional.finish()));
         columns.push(Arc::new(self.complete_through.finish()));
         let columns = columns.iter().zip(&fields).map(|(column, field)| cast(column, field.data_type()));
-        Ok(StructArray::new(fields.clone(), columns.collect::<Result<_, _>>()?, None))
+        let rows = StructArray::new(fields.clone(), columns.collect::<Result<_, _>>()?, None);
+        Ok(ListArray::new(item_field::<F>(), OffsetBuffer::new(ScalarBuffer::from(self.ends)), Arc::new(rows), None))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A fold over one group, for plans without GROUP BY.
 //!
-//! Each thread folds a part, and one of them then takes the parts together. They are all here, so what goes from one to the other is the part
-//! itself, not what it would be written down as: written and read again, the parts of a large table took longer than taking them together.
+//! Each thread folds a part, and one of them then has all parts finished together. They are all here, so what goes from one to the other is the
+//! part itself, not what it would be written down as: written and read again, the parts of a large table took longer than all that follows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray};
 use datafusion::common::Result;
-use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::{Accumulator, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
 use super::accumulator::FoldGroups;
@@ -41,12 +41,14 @@ impl<F: Fold> Parts<F> {
 pub(crate) struct FoldAll<F: Fold> {
     scope: Scope,
     part: FoldGroups<F>,
+    /// What others folded.
+    others: Vec<FoldGroups<F>>,
     parts: Arc<Parts<F>>,
 }
 
 impl<F: Fold> FoldAll<F> {
     pub(crate) fn new(scope: &Scope, parts: &Arc<Parts<F>>) -> Self {
-        Self { scope: scope.clone(), part: FoldGroups::of_one(scope), parts: Arc::clone(parts) }
+        Self { scope: scope.clone(), part: FoldGroups::of_one(scope), others: Vec::new(), parts: Arc::clone(parts) }
     }
 
     fn take(&mut self) -> FoldGroups<F> {
@@ -67,24 +69,28 @@ impl<F: Fold> Accumulator for FoldAll<F> {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let numbers = states.first().and_then(|states| states.as_binary_opt::<i64>()).ok_or(FoldError::NotAState)?;
-        for number in numbers.iter() {
-            let number = number.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
-            let part = number.and_then(|number| self.parts.take(number)).ok_or(FoldError::NotAState)?;
-            self.part.absorb(part)?;
+        for numbers in numbers.iter().flatten() {
+            for number in numbers.chunks(size_of::<u64>()) {
+                let number = number.try_into().map(u64::from_le_bytes).map_err(|_| FoldError::NotAState)?;
+                self.others.push(self.parts.take(number).ok_or(FoldError::NotAState)?);
+            }
         }
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::List(Arc::new(self.take().take_rows(EmitTo::All)?)))
+        let others = std::mem::take(&mut self.others);
+        Ok(ScalarValue::List(Arc::new(self.take().rows_together(others)?)))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let part = self.take();
-        Ok(vec![ScalarValue::LargeBinary(Some(self.parts.put(part).to_le_bytes().to_vec()))])
+        let parts = std::mem::take(&mut self.others).into_iter().chain([part]);
+        let numbers: Vec<u8> = parts.flat_map(|part| self.parts.put(part).to_le_bytes()).collect();
+        Ok(vec![ScalarValue::LargeBinary(Some(numbers))])
     }
 
     fn size(&self) -> usize {
-        GroupsAccumulator::size(&self.part)
+        self.others.iter().chain([&self.part]).map(GroupsAccumulator::size).sum()
     }
 }

@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Field};
 
 use super::bytes::Reader;
 use super::pieces::Piece;
+use super::sweep::sweep;
 use super::timeline::{Level, Sizes, Timeline};
 use super::{Fold, FoldError, Scope};
 use crate::period::Period;
@@ -28,6 +29,32 @@ impl Concurrency {
 
     fn offset(&self, second: i64) -> u32 {
         (second - self.period.start()) as u32
+    }
+
+    /// The rows of a group, from the parts of its timeline, each with the sizes that it names.
+    fn finish_parts(&self, parts: Vec<(Timeline, &Sizes)>, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError> {
+        let edges: Vec<u32> = self.period.edges().iter().map(|edge| self.offset(*edge)).collect();
+        let mut emit = |bucket: usize, peak: &Peak| {
+            if peak.instances == 0 && !self.every_bucket {
+                return;
+            }
+            let at = (self.period.start() + i64::from(peak.at)) * 1_000_000;
+            // A known size is never zero.
+            let known = |sum: i64| (sum > 0 || peak.instances == 0).then_some(sum);
+            row(bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
+        };
+        let starts = edges[..edges.len() - 1].iter().copied();
+        let seen = sweep(parts, self.seconds(), starts, || Peaks::of(&edges), Peaks::see)?;
+        let mut peaks = seen.into_iter().flat_map(Peaks::all).peekable();
+        for bucket in 0..edges.len() - 1 {
+            let mut peak = Peak::default();
+            // A bucket that was divided has one of each thread.
+            while let Some((_, part)) = peaks.next_if(|(of, _)| *of == bucket) {
+                peak.go_on(&part);
+            }
+            emit(bucket, &peak);
+        }
+        Ok(())
     }
 }
 
@@ -118,7 +145,7 @@ impl Fold for Concurrency {
         ]
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, group: &mut Timeline, piece: Piece) -> Result<(), FoldError> {
         let (start, end, seconds) = (self.offset(piece.start), self.offset(piece.end), self.seconds());
         group.add(start, end, seconds, piece.size, &mut self.sizes, &mut self.growth);
@@ -134,34 +161,18 @@ impl Fold for Concurrency {
         group.merge(from, seconds, &mut self.sizes, &mut self.growth)
     }
 
-    fn absorb(&mut self, group: &mut Timeline, other: &Self, others: Timeline) -> Result<(), FoldError> {
-        group.absorb(others, &other.sizes, self.seconds(), &mut self.sizes, &mut self.growth);
-        Ok(())
+    fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError> {
+        self.finish_parts(vec![(group, &self.sizes)], row)
     }
 
-    fn finish(&self, group: Timeline, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError> {
-        let edges: Vec<u32> = self.period.edges().iter().map(|edge| self.offset(*edge)).collect();
-        let mut emit = |bucket: usize, peak: &Peak| {
-            if peak.instances == 0 && !self.every_bucket {
-                return;
-            }
-            let at = (self.period.start() + i64::from(peak.at)) * 1_000_000;
-            // A known size is never zero.
-            let known = |sum: i64| (sum > 0 || peak.instances == 0).then_some(sum);
-            row(bucket, &[Some(peak.instances), (peak.instances > 0).then_some(at), known(peak.vcpu), known(peak.memory_mib)]);
-        };
-        let starts = edges[..edges.len() - 1].iter().copied();
-        let seen = group.sweep(self.seconds(), &self.sizes, starts, || Peaks::of(&edges), Peaks::see)?;
-        let mut peaks = seen.into_iter().flat_map(Peaks::all).peekable();
-        for bucket in 0..edges.len() - 1 {
-            let mut peak = Peak::default();
-            // A bucket that was divided has one of each part.
-            while let Some((_, part)) = peaks.next_if(|(of, _)| *of == bucket) {
-                peak.go_on(&part);
-            }
-            emit(bucket, &peak);
-        }
-        Ok(())
+    fn finish_together(
+        first: (Self, Timeline),
+        others: Vec<(Self, Timeline)>,
+        row: &mut dyn FnMut(usize, &[Option<i64>]),
+    ) -> Result<(), FoldError> {
+        let (folds, groups): (Vec<Self>, Vec<Timeline>) = [first].into_iter().chain(others).unzip();
+        let parts = groups.into_iter().zip(folds.iter().map(|fold| &fold.sizes)).collect();
+        folds[0].finish_parts(parts, row)
     }
 
     fn heap_bytes(group: &Timeline) -> usize {

@@ -11,6 +11,7 @@ mod distinct;
 mod function;
 mod metered;
 mod pieces;
+mod spans;
 mod sweep;
 mod timeline;
 mod usage;
@@ -130,14 +131,21 @@ pub(crate) trait Fold: Send + Sync + Sized + 'static {
     fn encode(&self, group: &Self::Group, out: &mut Vec<u8>);
     /// Takes in what another fold has encoded.
     fn merge(&mut self, group: &mut Self::Group, from: &mut Reader<'_>) -> Result<(), FoldError>;
-    /// Takes in what another fold holds of a group.
-    fn absorb(&mut self, group: &mut Self::Group, other: &Self, others: Self::Group) -> Result<(), FoldError> {
-        let mut bytes = Vec::new();
-        other.encode(&others, &mut bytes);
-        self.merge(group, &mut Reader::new(&bytes))
-    }
     /// Calls `row` for each bucket, ascending, with the values of its measures.
     fn finish(&self, group: Self::Group, row: &mut dyn FnMut(usize, &[Option<i64>])) -> Result<(), FoldError>;
+    /// As [`Fold::finish`], of what several folds of the same scope hold of one group.
+    fn finish_together(
+        mut first: (Self, Self::Group),
+        others: Vec<(Self, Self::Group)>,
+        row: &mut dyn FnMut(usize, &[Option<i64>]),
+    ) -> Result<(), FoldError> {
+        for (fold, group) in others {
+            let mut bytes = Vec::new();
+            fold.encode(&group, &mut bytes);
+            first.0.merge(&mut first.1, &mut Reader::new(&bytes))?;
+        }
+        first.0.finish(first.1, row)
+    }
     /// The bytes that a group holds beside its own size.
     fn heap_bytes(group: &Self::Group) -> usize;
     /// The bytes that were allocated for groups since the last call.

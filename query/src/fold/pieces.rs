@@ -73,7 +73,8 @@ impl<'a> Pieces<'a> {
     }
 
     /// The part of a row that lies in the period, without its instance; `None` if nothing does.
-    #[inline]
+    // Always, as what it gives would go through memory, which takes longer than making it.
+    #[inline(always)]
     pub(crate) fn clip(&self, row: usize, clip: &Clip) -> Result<Option<Piece>, FoldError> {
         let start = self.starts.value(row).div_euclid(MICROS_PER_SECOND).max(clip.start);
         let end = if self.ends.is_null(row) { clip.open_end } else { self.ends.value(row).div_euclid(MICROS_PER_SECOND).min(clip.end) };
@@ -83,7 +84,7 @@ impl<'a> Pieces<'a> {
         Ok(Some(Piece { start, end, size: self.size(row)?, instance: 0 }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn size(&self, row: usize) -> Result<Option<Size>, FoldError> {
         if self.vcpu.is_null(row) || self.memory_mib.is_null(row) {
             return Ok(None);

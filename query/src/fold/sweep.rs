@@ -1,4 +1,4 @@
-//! Going through a long timeline, second by second, by several threads at once.
+//! Going through a timeline, second by second.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -6,45 +6,94 @@ use std::ops::Range;
 use cloudigrade_pipeline::threads;
 
 use super::FoldError;
-use super::timeline::{Change, Level, Sizes};
+use super::spans::{SPAN_SECONDS, Spans, add_changes};
+use super::timeline::{Change, Level, Sizes, Timeline};
 
+/// As long as there are fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
+const SORT_BELOW_ONE_IN: usize = 16;
+/// Changes and sums from which on a sweep is divided among threads: some milliseconds of work.
+pub(super) const DIVIDED_FROM: usize = 1 << 19;
 /// Threads that go through one timeline at once, at most.
 const THREADS_MAX: usize = 8;
-/// Seconds whose sums are written at a time: few enough that they stay in the processor's second-level cache.
-pub(super) const SPAN_SECONDS: usize = 1 << SPAN_SECONDS_LOG2;
-const SPAN_SECONDS_LOG2: u32 = 14;
+
+/// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
+/// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`. A long timeline is
+/// gone through by several threads, each with a `seen` of its own. Gives those, the earliest first, or [`FoldError::NoThread`].
+///
+/// The timeline is given in parts that add up to it, each with the sizes that it names.
+pub(super) fn sweep<S: Send>(
+    mut parts: Vec<(Timeline, &Sizes)>,
+    seconds: u32,
+    stops: impl Iterator<Item = u32>,
+    seen: impl Fn() -> S,
+    hold: impl Fn(&mut S, u32, &Level) + Sync,
+) -> Result<Vec<S>, FoldError> {
+    let sums: usize = parts.iter().map(|(part, _)| part.summed.len()).sum();
+    let changes: usize = parts.iter().map(|(part, _)| part.recent.len()).sum();
+    if sums == 0 && changes < seconds as usize / SORT_BELOW_ONE_IN {
+        let mut all = seen();
+        sweep_sorted(&parts, stops, |second, level| hold(&mut all, second, level));
+        return Ok(vec![all]);
+    }
+    let threads = if sums + changes >= DIVIDED_FROM { threads() } else { 1 };
+    sweep_divided(&mut parts, seconds, threads, seen, hold)
+}
 
 /// How many threads go through a long timeline.
-pub(super) fn threads() -> usize {
+fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX)
 }
 
-/// Calls `hold` with the level of each of a period's `seconds`, ascending for each thread, which has a `seen` of its own. Gives those, the
-/// earliest first, or [`FoldError::NoThread`]. `summed` are the changes that are summed by second, if there are any, and `changes` the others.
-pub(super) fn sweep_divided<S: Send>(
+fn sweep_sorted(parts: &[(Timeline, &Sizes)], stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
+    let changes = parts.iter().flat_map(|(part, sizes)| part.recent.iter().map(|change| (change.second(), *change.level(sizes))));
+    let mut changes: Vec<(u32, Level)> = changes.collect();
+    changes.sort_unstable_by_key(|(second, _)| *second);
+    let mut level = Level::default();
+    let mut changes = changes.into_iter().peekable();
+    let mut stops = stops.peekable();
+    loop {
+        let second = match (changes.peek().map(|(second, _)| *second), stops.peek().copied()) {
+            (Some(change), Some(stop)) => change.min(stop),
+            (Some(second), None) | (None, Some(second)) => second,
+            (None, None) => return,
+        };
+        while let Some((_, change)) = changes.next_if(|(at, _)| *at == second) {
+            level.add(&change);
+        }
+        stops.next_if_eq(&second);
+        hold(second, &level);
+    }
+}
+
+fn sweep_divided<S: Send>(
+    parts: &mut [(Timeline, &Sizes)],
     seconds: u32,
-    summed: &mut [Level],
-    changes: &[Change],
-    sizes: &Sizes,
     threads: usize,
     seen: impl Fn() -> S,
     hold: impl Fn(&mut S, u32, &Level) + Sync,
 ) -> Result<Vec<S>, FoldError> {
-    let stretch = (seconds as usize).div_ceil(SPAN_SECONDS).div_ceil(threads) * SPAN_SECONDS;
-    let mut sums: Vec<&mut [Level]> = summed.chunks_mut(stretch).collect();
-    sums.resize_with((seconds as usize).div_ceil(stretch), Default::default);
-    let stretches = sums.into_iter().enumerate().map(|(at, sums)| {
-        let seconds = (at * stretch) as u32..((at + 1) * stretch).min(seconds as usize) as u32;
-        move || Stretch::of(seconds, sums, changes, sizes)
+    let length = (seconds as usize).div_ceil(SPAN_SECONDS).div_ceil(threads).max(1) * SPAN_SECONDS;
+    let mut shares: Vec<Vec<Share<'_>>> = Vec::new();
+    shares.resize_with((seconds as usize).div_ceil(length), Vec::new);
+    for (part, sizes) in parts {
+        let Timeline { summed, recent } = part;
+        let mut sums = summed.chunks_mut(length);
+        for shares in &mut shares {
+            shares.push(Share { sums: sums.next().unwrap_or_default(), part_changes: recent, sizes });
+        }
+    }
+    let stretches = shares.into_iter().enumerate().map(|(at, shares)| {
+        let seconds = (at * length) as u32..((at + 1) * length).min(seconds as usize) as u32;
+        move || Stretch::of(seconds, shares)
     });
     // A thread begins with the level that all changes before its seconds add up to.
     let mut level = Level::default();
     let sweeps = on_threads(stretches)?.into_iter().map(|stretch| {
         let (mut seen, from) = (seen(), level);
-        level.add_level(&stretch.change);
+        level.add(&stretch.change);
         let hold = &hold;
         move || {
-            stretch.sweep(from, sizes, |second, level| hold(&mut seen, second, level));
+            stretch.sweep(from, |second, level| hold(&mut seen, second, level));
             seen
         }
     });
@@ -55,30 +104,49 @@ fn on_threads<T: Send>(works: impl Iterator<Item = impl FnOnce() -> T + Send>) -
     threads::on_threads("sweep", works).map_err(|error| FoldError::NoThread { cause: error.to_string() })
 }
 
+/// What a part has of some of the period's seconds.
+struct Share<'a> {
+    /// The changes that are summed, by second; empty where none is.
+    sums: &'a mut [Level],
+    /// The other changes of the part, of all seconds.
+    part_changes: &'a [Change],
+    sizes: &'a Sizes,
+}
+
 /// The changes of some of a period's seconds.
 struct Stretch<'a> {
     seconds: Range<u32>,
     /// Those that are summed, by second; empty where none is.
     sums: &'a mut [Level],
-    spans: Spans,
+    /// The others, of each part, with the sizes that they name.
+    spans: Vec<(Spans, &'a Sizes)>,
     /// What all of them add up to.
     change: Level,
 }
 
 impl<'a> Stretch<'a> {
-    fn of(seconds: Range<u32>, sums: &'a mut [Level], changes: &[Change], sizes: &Sizes) -> Self {
-        let spans = Spans::of(changes, &seconds);
+    fn of(seconds: Range<u32>, shares: Vec<Share<'a>>) -> Self {
         let mut change = Level::default();
-        spans.changes.iter().for_each(|one| change.add(one.sign(), sizes.list[one.size() as usize]));
-        sums.iter().for_each(|sum| change.add_level(sum));
+        let (mut sums, mut spans): (&mut [Level], Vec<_>) = (&mut [], Vec::new());
+        for share in shares {
+            let of_part = Spans::of(share.part_changes, &seconds);
+            of_part.changes().iter().for_each(|one| change.add(one.level(share.sizes)));
+            spans.push((of_part, share.sizes));
+            if sums.is_empty() {
+                sums = share.sums;
+            } else {
+                sums.iter_mut().zip(share.sums).for_each(|(sum, more)| sum.add(more));
+            }
+        }
+        sums.iter().for_each(|sum| change.add(sum));
         Self { seconds, sums, spans, change }
     }
 
     /// Calls `hold` with the level of each second. Before the first of them it is `level`.
-    fn sweep(self, mut level: Level, sizes: &Sizes, mut hold: impl FnMut(u32, &Level)) {
+    fn sweep(self, mut level: Level, mut hold: impl FnMut(u32, &Level)) {
         let mut second = self.seconds.start;
         let mut sums_of_span = vec![Level::default(); SPAN_SECONDS.min(self.seconds.len())];
-        for (start, changes) in (0..self.seconds.len()).step_by(SPAN_SECONDS).zip(self.spans.iter()) {
+        for (span, start) in (0..self.seconds.len()).step_by(SPAN_SECONDS).enumerate() {
             let end = (start + SPAN_SECONDS).min(self.seconds.len());
             let sums = match self.sums.get_mut(start..end) {
                 Some(sums) => sums,
@@ -87,56 +155,14 @@ impl<'a> Stretch<'a> {
                     &mut sums_of_span[..end - start]
                 }
             };
-            add_changes(sums, changes, sizes);
+            for (spans, sizes) in &self.spans {
+                add_changes(sums, spans.at(span), sizes);
+            }
             for change in sums {
-                level.add_level(change);
+                level.add(change);
                 hold(second, &level);
                 second += 1;
             }
         }
-    }
-}
-
-/// Changes in the order of the spans of [`SPAN_SECONDS`] that they lie in.
-pub(super) struct Spans {
-    changes: Vec<Change>,
-    /// Where each span ends in `changes`.
-    ends: Vec<usize>,
-}
-
-impl Spans {
-    /// The changes of some seconds, which begin with a span.
-    pub(super) fn of(changes: &[Change], seconds: &Range<u32>) -> Self {
-        let first = seconds.start >> SPAN_SECONDS_LOG2;
-        let span_of = |change: &Change| ((change.second() >> SPAN_SECONDS_LOG2) - first) as usize;
-        let inside = || changes.iter().filter(|change| seconds.contains(&change.second()));
-        let mut ends = vec![0_usize; seconds.len().div_ceil(SPAN_SECONDS)];
-        inside().for_each(|change| ends[span_of(change)] += 1);
-        let mut at = 0;
-        for end in &mut ends {
-            (*end, at) = (at, at + *end);
-        }
-        // Each entry of `ends` is where its span begins; filling moves it to where the span ends.
-        let mut by_span = vec![Change(0); at];
-        for change in inside() {
-            let slot = &mut ends[span_of(change)];
-            by_span[*slot] = *change;
-            *slot += 1;
-        }
-        Self { changes: by_span, ends }
-    }
-
-    /// The changes of each span.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[Change]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.changes[start..*end])
-    }
-}
-
-/// Adds a span's changes to its sums.
-pub(super) fn add_changes(sums: &mut [Level], changes: &[Change], sizes: &Sizes) {
-    for change in changes {
-        let second = change.second() as usize % SPAN_SECONDS;
-        sums[second].add(change.sign(), sizes.list[change.size() as usize]);
     }
 }

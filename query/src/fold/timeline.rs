@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::bytes::{Reader, put_i64, put_u32, put_u64};
 use super::pieces::Size;
-use super::sweep::{SPAN_SECONDS, Spans, add_changes, sweep_divided, threads};
+use super::spans::{SPAN_SECONDS, Spans, add_changes};
 use super::{FoldError, push_counted};
 
 /// Sizes whose numbers are at hand without hashing; a power of two.
@@ -16,7 +16,9 @@ const SIZES_AT_HAND: usize = 128;
 /// The sizes of instances by number, so that a change fits one word. Number 0 is the size that is not known.
 #[derive(Debug)]
 pub(crate) struct Sizes {
-    pub(super) list: Vec<Option<Size>>,
+    list: Vec<Option<Size>>,
+    /// What a start changes and what an end changes, of each size.
+    levels: Vec<Level>,
     numbers: HashMap<Option<Size>, u32>,
     /// Each size that was asked for last of those that share its place.
     at_hand: Vec<(Option<Size>, u32)>,
@@ -24,7 +26,8 @@ pub(crate) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { list: vec![None], numbers: HashMap::from([(None, 0)]), at_hand: vec![(None, 0); SIZES_AT_HAND] }
+        let levels = Level::of_start_and_end(None).to_vec();
+        Self { list: vec![None], levels, numbers: HashMap::from([(None, 0)]), at_hand: vec![(None, 0); SIZES_AT_HAND] }
     }
 }
 
@@ -43,6 +46,7 @@ impl Sizes {
     fn look_up(&mut self, size: Option<Size>) -> u32 {
         *self.numbers.entry(size).or_insert_with(|| {
             self.list.push(size);
+            self.levels.extend(Level::of_start_and_end(size));
             self.list.len() as u32 - 1
         })
     }
@@ -57,14 +61,13 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    #[inline]
-    pub(super) fn add(&mut self, sign: i64, size: Option<Size>) {
+    fn of_start_and_end(size: Option<Size>) -> [Self; 2] {
         let Size { vcpu, memory_mib } = size.unwrap_or(Size { vcpu: 0, memory_mib: 0 });
-        self.add_level(&Self { instances: sign, vcpu: sign * vcpu, memory_mib: sign * memory_mib });
+        [1, -1].map(|sign| Self { instances: sign, vcpu: sign * vcpu, memory_mib: sign * memory_mib })
     }
 
     #[inline]
-    pub(super) fn add_level(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         // Sizes are below 2^31, so 2^32 instances fit.
         self.instances += other.instances;
         self.vcpu += other.vcpu;
@@ -72,46 +75,43 @@ impl Level {
     }
 }
 
-/// One start or end, in one word: second of the period (32 bits), whether it is an end (1), number of the size (31).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// One start or end, in one word: second of the period (32 bits), number of the size (31), whether it is an end (1).
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Change(pub(super) u64);
 
-const IS_END: u64 = 1 << 31;
+const IS_END: u64 = 1;
 
 impl Change {
     fn new(second: u32, is_end: bool, size: u32) -> Self {
-        Self(u64::from(second) << 32 | if is_end { IS_END } else { 0 } | u64::from(size))
+        Self(u64::from(second) << 32 | u64::from(size) << 1 | u64::from(is_end))
     }
 
     pub(super) fn second(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    pub(super) fn sign(self) -> i64 {
-        if self.0 & IS_END == 0 { 1 } else { -1 }
+    fn size(self) -> u32 {
+        self.0 as u32 >> 1
     }
 
-    pub(super) fn size(self) -> u32 {
-        (self.0 & (IS_END - 1)) as u32
+    /// What it changes.
+    #[inline]
+    pub(super) fn level(self, sizes: &Sizes) -> &Level {
+        &sizes.levels[self.0 as u32 as usize]
     }
 
     fn with_size(self, size: u32) -> Self {
-        Self(self.0 & !(IS_END - 1) | u64::from(size))
+        Self::new(self.second(), self.0 & IS_END != 0, size)
     }
 }
-
-/// As long as a group has fewer changes than one in so many seconds, sorting them is faster than going through the seconds.
-const SORT_BELOW_ONE_IN: usize = 16;
-/// Changes and sums from which on a sweep is divided among threads: some milliseconds of work.
-const DIVIDED_FROM: usize = 1 << 19;
 
 /// The changes of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     /// The sum of the changes of each second of the period; empty as long as there are few.
-    summed: Vec<Level>,
+    pub(super) summed: Vec<Level>,
     /// The changes that are not summed yet, in any order.
-    recent: Vec<Change>,
+    pub(super) recent: Vec<Change>,
 }
 
 impl Timeline {
@@ -140,8 +140,8 @@ impl Timeline {
     fn sum_up(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
         self.make_sums(seconds as usize, growth);
         let spans = Spans::of(&self.recent, &(0..seconds));
-        for (sums, changes) in self.summed.chunks_mut(SPAN_SECONDS).zip(spans.iter()) {
-            add_changes(sums, changes, sizes);
+        for (span, sums) in self.summed.chunks_mut(SPAN_SECONDS).enumerate() {
+            add_changes(sums, spans.at(span), sizes);
         }
         self.recent.clear();
     }
@@ -195,7 +195,7 @@ impl Timeline {
             self.make_sums(sums, growth);
             for (level, bytes) in self.summed.iter_mut().zip(others) {
                 let mut parts = Reader::new(bytes);
-                level.add_level(&Level { instances: parts.i64()?, vcpu: parts.i64()?, memory_mib: parts.i64()? });
+                level.add(&Level { instances: parts.i64()?, vcpu: parts.i64()?, memory_mib: parts.i64()? });
             }
         }
         let count = from.u32()? as usize;
@@ -217,70 +217,13 @@ impl Timeline {
         self.bound(seconds, sizes, growth);
         Ok(())
     }
-
-    /// Takes in another timeline, whose sizes are numbered otherwise.
-    pub(crate) fn absorb(&mut self, mut other: Self, others: &Sizes, seconds: u32, sizes: &mut Sizes, growth: &mut usize) {
-        let before = self.heap_bytes();
-        let numbers: Vec<u32> = others.list.iter().map(|size| sizes.number_of(*size)).collect();
-        if self.summed.is_empty() {
-            self.summed = other.summed;
-        } else {
-            self.summed.iter_mut().zip(&other.summed).for_each(|(level, more)| level.add_level(more));
-        }
-        other.recent.iter_mut().for_each(|change| *change = change.with_size(numbers[change.size() as usize]));
-        if self.recent.is_empty() {
-            self.recent = other.recent;
-        } else {
-            self.recent.append(&mut other.recent);
-        }
-        *growth += self.heap_bytes().saturating_sub(before);
-        self.bound(seconds, sizes, growth);
-    }
-
-    /// Calls `hold` with each level and the second from which on it held, ascending: at every second of `stops` (ascending), and
-    /// at those between at which something changed; where there is much to tell, at every one of the period's `seconds`. A long timeline is
-    /// gone through by several threads, each with a `seen` of its own. Gives those, the earliest first.
-    pub(crate) fn sweep<S: Send>(
-        mut self,
-        seconds: u32,
-        sizes: &Sizes,
-        stops: impl Iterator<Item = u32>,
-        seen: impl Fn() -> S,
-        hold: impl Fn(&mut S, u32, &Level) + Sync,
-    ) -> Result<Vec<S>, FoldError> {
-        if self.summed.is_empty() && self.recent.len() < seconds as usize / SORT_BELOW_ONE_IN {
-            let mut all = seen();
-            self.sweep_sorted(sizes, stops, |second, level| hold(&mut all, second, level));
-            return Ok(vec![all]);
-        }
-        let is_long = self.recent.len() + self.summed.len() >= DIVIDED_FROM;
-        sweep_divided(seconds, &mut self.summed, &self.recent, sizes, if is_long { threads() } else { 1 }, seen, hold)
-    }
-
-    fn sweep_sorted(mut self, sizes: &Sizes, stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
-        self.recent.sort_unstable();
-        let mut level = Level::default();
-        let mut changes = self.recent.into_iter().peekable();
-        let mut stops = stops.peekable();
-        loop {
-            let second = match (changes.peek().map(|change| change.second()), stops.peek().copied()) {
-                (Some(change), Some(stop)) => change.min(stop),
-                (Some(second), None) | (None, Some(second)) => second,
-                (None, None) => return,
-            };
-            while let Some(change) = changes.next_if(|change| change.second() == second) {
-                level.add(change.sign(), sizes.list[change.size() as usize]);
-            }
-            stops.next_if_eq(&second);
-            hold(second, &level);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::sweep::{DIVIDED_FROM, sweep};
     use super::*;
 
     const SECONDS: u32 = 100;
@@ -292,25 +235,34 @@ mod tests {
         (vcpu > 0).then_some(Size { vcpu, memory_mib: vcpu * 1000 })
     }
 
+    fn timelines(parts: &[Vec<Run>]) -> Vec<(Timeline, Sizes)> {
+        let timeline = |part: &Vec<Run>| {
+            let (mut timeline, mut sizes) = (Timeline::default(), Sizes::default());
+            for (start, end, vcpu) in part {
+                timeline.add(*start, *end, SECONDS, size(*vcpu), &mut sizes, &mut 0);
+            }
+            (timeline, sizes)
+        };
+        parts.iter().map(timeline).collect()
+    }
+
     /// The level of each second, by way of timelines of each part that are encoded and merged.
     fn levels(parts: &[Vec<Run>]) -> (bool, Vec<Level>) {
-        let (mut merged, mut sizes, mut growth) = (Timeline::default(), Sizes::default(), 0);
-        for part in parts {
-            let (mut timeline, mut own_sizes) = (Timeline::default(), Sizes::default());
-            for (start, end, vcpu) in part {
-                timeline.add(*start, *end, SECONDS, size(*vcpu), &mut own_sizes, &mut growth);
-            }
+        let (mut merged, mut sizes) = (Timeline::default(), Sizes::default());
+        for (timeline, own_sizes) in timelines(parts) {
             let mut bytes = Vec::new();
             timeline.encode(&own_sizes, &mut bytes);
-            merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut growth).unwrap();
+            merged.merge(&mut Reader::new(&bytes), SECONDS, &mut sizes, &mut 0).unwrap();
         }
         let is_summed = !merged.summed.is_empty();
-        (is_summed, swept(merged, SECONDS, &sizes))
+        (is_summed, swept(vec![(merged, sizes)], SECONDS))
     }
 
     /// The level of each second, and that each was told once, in their order.
-    fn swept(timeline: Timeline, seconds: u32, sizes: &Sizes) -> Vec<Level> {
-        let told = timeline.sweep(seconds, sizes, 0..seconds, Vec::new, |told, second, level| told.push((second, *level)));
+    fn swept(parts: Vec<(Timeline, Sizes)>, seconds: u32) -> Vec<Level> {
+        let (timelines, sizes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let parts = timelines.into_iter().zip(&sizes).collect();
+        let told = sweep(parts, seconds, 0..seconds, Vec::new, |told, second, level| told.push((second, *level)));
         let told = told.unwrap();
         let told: Vec<(u32, Level)> = told.into_iter().flatten().collect();
         assert!(told.iter().map(|(second, _)| *second).eq(0..seconds));
@@ -321,7 +273,7 @@ mod tests {
         let level = |second: u32| {
             let mut level = Level::default();
             for (_, _, vcpu) in parts.iter().flatten().filter(|(start, end, _)| *start <= second && second < *end) {
-                level.add(1, size(*vcpu));
+                level.add(&Level::of_start_and_end(size(*vcpu))[0]);
             }
             level
         };
@@ -337,11 +289,13 @@ mod tests {
         #[test]
         fn few_changes_give_the_level_of_every_second(parts in parts(20)) {
             prop_assert_eq!(levels(&parts), (false, naive(&parts)));
+            prop_assert_eq!(swept(timelines(&parts), SECONDS), naive(&parts));
         }
 
         #[test]
         fn many_changes_are_summed_and_give_the_same_levels(parts in parts(200)) {
             prop_assert_eq!(levels(&parts).1, naive(&parts));
+            prop_assert_eq!(swept(timelines(&parts), SECONDS), naive(&parts));
         }
     }
 
@@ -358,28 +312,26 @@ mod tests {
         // Several spans, the last of them short, and enough changes to be divided; once more than are kept unsummed.
         let seconds = 5 * SPAN_SECONDS as u32 + 7;
         for changes in [DIVIDED_FROM, 6 * DIVIDED_FROM] {
-            let (mut sizes, mut growth) = (Sizes::default(), 0);
-            let mut parts = [Timeline::default(), Timeline::default()];
+            let mut parts = vec![(Timeline::default(), Sizes::default()), (Timeline::default(), Sizes::default())];
             let mut expected = vec![Level::default(); seconds as usize + 1];
             for number in 0..changes as u32 {
                 let (start, vcpu) = (number.wrapping_mul(2_654_435_761) % seconds, i64::from(number % 4));
                 let end = (start + 1 + number % 40_000).min(seconds);
-                parts[number as usize % 2].add(start, end, seconds, size(vcpu), &mut sizes, &mut growth);
-                expected[start as usize].add(1, size(vcpu));
-                expected[end as usize].add(-1, size(vcpu));
+                let (timeline, sizes) = &mut parts[number as usize % 2];
+                timeline.add(start, end, seconds, size(vcpu), sizes, &mut 0);
+                let [on, off] = Level::of_start_and_end(size(vcpu));
+                expected[start as usize].add(&on);
+                expected[end as usize].add(&off);
             }
-            let [mut one, other] = parts;
-            let others = Sizes { list: sizes.list.clone(), ..Sizes::default() };
-            one.absorb(other, &others, seconds, &mut sizes, &mut growth);
             let mut level = Level::default();
             let expected: Vec<Level> = expected[..seconds as usize]
                 .iter()
                 .map(|change| {
-                    level.add_level(change);
+                    level.add(change);
                     level
                 })
                 .collect();
-            assert!(swept(one, seconds, &sizes) == expected, "of {changes} changes");
+            assert!(swept(parts, seconds) == expected, "of {changes} changes");
         }
     }
 
