@@ -32,7 +32,16 @@ pub(super) fn sweep<S: Send>(
     let changes: usize = parts.iter().map(|(part, _)| part.recent.len()).sum();
     if sums == 0 && changes < seconds as usize / SORT_BELOW_ONE_IN {
         let mut all = seen();
-        sweep_sorted(&parts, stops, |second, level| hold(&mut all, second, level));
+        let mut hold = |second, level: &Level| hold(&mut all, second, level);
+        match &mut parts[..] {
+            [(part, sizes)] => sweep_sorted(&mut part.recent, sizes, stops, &mut hold),
+            parts => {
+                let mut sizes = Sizes::default();
+                let changes = parts.iter().flat_map(|(part, own)| part.recent.iter().map(move |change| (*change, *own)));
+                let mut changes: Vec<Change> = changes.map(|(change, own)| change.renumbered(own, &mut sizes)).collect();
+                sweep_sorted(&mut changes, &sizes, stops, &mut hold);
+            }
+        }
         return Ok(vec![all]);
     }
     let threads = if sums + changes >= DIVIDED_FROM { threads() } else { 1 };
@@ -44,21 +53,19 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX)
 }
 
-fn sweep_sorted(parts: &[(Timeline, &Sizes)], stops: impl Iterator<Item = u32>, mut hold: impl FnMut(u32, &Level)) {
-    let changes = parts.iter().flat_map(|(part, sizes)| part.recent.iter().map(|change| (change.second(), *change.level(sizes))));
-    let mut changes: Vec<(u32, Level)> = changes.collect();
-    changes.sort_unstable_by_key(|(second, _)| *second);
+fn sweep_sorted(changes: &mut [Change], sizes: &Sizes, stops: impl Iterator<Item = u32>, hold: &mut impl FnMut(u32, &Level)) {
+    changes.sort_unstable();
     let mut level = Level::default();
-    let mut changes = changes.into_iter().peekable();
+    let mut changes = changes.iter().peekable();
     let mut stops = stops.peekable();
     loop {
-        let second = match (changes.peek().map(|(second, _)| *second), stops.peek().copied()) {
+        let second = match (changes.peek().map(|change| change.second()), stops.peek().copied()) {
             (Some(change), Some(stop)) => change.min(stop),
             (Some(second), None) | (None, Some(second)) => second,
             (None, None) => return,
         };
-        while let Some((_, change)) = changes.next_if(|(at, _)| *at == second) {
-            level.add(&change);
+        while let Some(change) = changes.next_if(|change| change.second() == second) {
+            level.add(change.level(sizes));
         }
         stops.next_if_eq(&second);
         hold(second, &level);

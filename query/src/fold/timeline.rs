@@ -76,7 +76,7 @@ impl Level {
 }
 
 /// One start or end, in one word: second of the period (32 bits), number of the size (31), whether it is an end (1).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Change(pub(super) u64);
 
 const IS_END: u64 = 1;
@@ -98,6 +98,11 @@ impl Change {
     #[inline]
     pub(super) fn level(self, sizes: &Sizes) -> &Level {
         &sizes.levels[self.0 as u32 as usize]
+    }
+
+    /// The same by the numbers of other sizes.
+    pub(super) fn renumbered(self, own: &Sizes, others: &mut Sizes) -> Self {
+        self.with_size(others.number_of(own.list[self.size() as usize]))
     }
 
     fn with_size(self, size: u32) -> Self {
