@@ -42,3 +42,38 @@ pub fn parquet_file(rows: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
     writer.close()?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, new_null_array};
+    use bytes::Bytes;
+    use cloudigrade_schemas::table::{INSTANCE_INTERVALS, POWER_EVENTS};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+    use crate::sink::file_schema;
+
+    const ROWS: usize = SNAPPY_ROWS_MAX + 1;
+
+    #[test]
+    fn what_reports_read_of_every_row_is_not_compressed_and_times_of_events_are_differences() {
+        let mut found = Vec::new();
+        for table in [INSTANCE_INTERVALS, POWER_EVENTS] {
+            let fields = file_schema(&table).fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+            let columns: Vec<ArrayRef> = fields.iter().map(|field| new_null_array(field.data_type(), ROWS)).collect();
+            let rows = RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns).unwrap();
+            let file = SerializedFileReader::new(Bytes::from(parquet_file(&rows).unwrap())).unwrap();
+            for column in file.metadata().row_group(0).columns() {
+                let name = column.column_path().string();
+                let (is_time, is_read) = (TIMES_OF_EVENTS.contains(&name.as_str()), READ_BY_REPORTS.contains(&name.as_str()));
+                let has = |encoding| column.encodings().any(|one| one == encoding);
+                assert_eq!(column.compression() == Compression::UNCOMPRESSED, is_time || is_read, "{name}");
+                assert_eq!(has(Encoding::DELTA_BINARY_PACKED), is_time, "{name}");
+                found.push(name);
+            }
+        }
+        assert!(TIMES_OF_EVENTS.iter().chain(&READ_BY_REPORTS).all(|name| found.iter().any(|one| one == name)));
+    }
+}

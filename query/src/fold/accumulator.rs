@@ -252,9 +252,12 @@ mod tests {
     use arrow::array::{Int64Array, StringViewArray, TimestampMicrosecondArray};
     use arrow::compute::concat;
     use cloudigrade_schemas::UtcSecond;
+    use datafusion::logical_expr::Accumulator;
+    use datafusion::scalar::ScalarValue;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fold::all::FoldAll;
     use crate::fold::{Concurrency, Usage};
     use crate::period::{Granularity, Period};
 
@@ -330,6 +333,39 @@ mod tests {
             let rows: Vec<_> = parts.concat();
             prop_assert_eq!(&in_parts::<Usage>(&parts, first), &at_once::<Usage>(&rows));
             prop_assert_eq!(&in_parts::<Concurrency>(&parts, first), &at_once::<Concurrency>(&rows));
+        }
+    }
+
+    /// One group: each part folded by itself, then all but the last taken together, then what came of that and the last.
+    fn in_stages<F: Fold>(parts: &[Vec<Row>]) -> ArrayRef {
+        let handed_on = Arc::default();
+        let folded = |part: &Vec<Row>| {
+            let mut fold = FoldAll::<F>::new(&scope(), &handed_on);
+            fold.update_batch(arguments::<F>(&columns(part).0)).unwrap();
+            fold
+        };
+        let together = |folds: &mut [FoldAll<F>]| {
+            let mut all = FoldAll::<F>::new(&scope(), &handed_on);
+            for fold in folds {
+                all.merge_batch(&[fold.state().unwrap()[0].to_array().unwrap()]).unwrap();
+            }
+            all
+        };
+        let mut folds: Vec<_> = parts.iter().map(folded).collect();
+        let last = folds.pop().unwrap();
+        let ScalarValue::List(rows) = together(&mut [together(&mut folds), last]).evaluate().unwrap() else { panic!("rows are a list") };
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_one_group_that_are_taken_together_in_stages_give_what_all_rows_at_once_give(
+            parts in prop::collection::vec(
+                prop::collection::vec((Just(0), 0_u8..4, -3000_i64..6000, 0_i64..900, 0_i64..3), 0..60), 1..5),
+        ) {
+            let rows: Vec<_> = parts.concat();
+            prop_assert_eq!(&in_stages::<Usage>(&parts), &at_once::<Usage>(&rows).slice(0, 1));
+            prop_assert_eq!(&in_stages::<Concurrency>(&parts), &at_once::<Concurrency>(&rows).slice(0, 1));
         }
     }
 

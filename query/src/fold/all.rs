@@ -69,8 +69,8 @@ impl<F: Fold> Accumulator for FoldAll<F> {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let numbers = states.first().and_then(|states| states.as_binary_opt::<i64>()).ok_or(FoldError::NotAState)?;
-        for numbers in numbers.iter().flatten() {
-            for number in numbers.chunks(size_of::<u64>()) {
+        for numbers in numbers {
+            for number in numbers.ok_or(FoldError::NotAState)?.chunks(size_of::<u64>()) {
                 let number = number.try_into().map(u64::from_le_bytes).map_err(|_| FoldError::NotAState)?;
                 self.others.push(self.parts.take(number).ok_or(FoldError::NotAState)?);
             }

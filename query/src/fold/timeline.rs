@@ -110,6 +110,9 @@ impl Change {
     }
 }
 
+/// Changes that are gathered before they are added to sums that are there already: enough for each span to get many at a time.
+const RECENT_MAX: usize = 1 << 20;
+
 /// The changes of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
@@ -128,14 +131,16 @@ impl Timeline {
         if end < seconds {
             push_counted(&mut self.recent, Change::new(end, true, number), growth);
         }
-        self.bound(seconds, sizes, growth);
+        // Once there are sums, as many as there is memory for from before: each time, all sums pass through the cache.
+        self.bound(self.recent.capacity().max(RECENT_MAX), seconds, sizes, growth);
     }
 
-    /// Sums the changes by second once that takes not much more memory than keeping them: it bounds a group. What follows is gathered to as
-    /// many, in the same memory: each time that it is summed, all sums pass through the cache.
+    /// Sums the changes by second once that takes not much more memory than keeping them, and, where there are sums, once there are `many`: it
+    /// bounds a group.
     #[inline]
-    fn bound(&mut self, seconds: u32, sizes: &Sizes, growth: &mut usize) {
-        if self.recent.len() >= seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) {
+    fn bound(&mut self, many: usize, seconds: u32, sizes: &Sizes, growth: &mut usize) {
+        let many = if self.summed.is_empty() { seconds as usize * size_of::<Level>() / (2 * size_of::<Change>()) } else { many };
+        if self.recent.len() >= many {
             self.sum_up(seconds, sizes, growth);
         }
     }
@@ -219,7 +224,7 @@ impl Timeline {
             self.recent.push(change.with_size(*number));
         }
         *growth += (self.recent.capacity() - before) * size_of::<Change>();
-        self.bound(seconds, sizes, growth);
+        self.bound(RECENT_MAX, seconds, sizes, growth);
         Ok(())
     }
 }
@@ -316,7 +321,7 @@ mod tests {
     fn a_long_timeline_that_threads_go_through_gives_the_level_of_every_second() {
         // Several spans, the last of them short, and enough changes to be divided; once more than are kept unsummed.
         let seconds = 5 * SPAN_SECONDS as u32 + 7;
-        for changes in [DIVIDED_FROM, 6 * DIVIDED_FROM] {
+        for changes in [DIVIDED_FROM, 3 * RECENT_MAX] {
             let mut parts = vec![(Timeline::default(), Sizes::default()), (Timeline::default(), Sizes::default())];
             let mut expected = vec![Level::default(); seconds as usize + 1];
             for number in 0..changes as u32 {
