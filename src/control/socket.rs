@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,8 +77,8 @@ impl Control {
         Ok(Self { listener, path, last_answer_within: LAST_ANSWER_WITHIN })
     }
 
-    /// Answers until it is told to stop; then no new connection is taken, and those that are left get a little time. A client that takes
-    /// its time must not keep the server from ending.
+    /// Answers until it is told to stop; then nobody can connect any more, and those that had get a little time. A client that takes its
+    /// time must not keep the server from ending.
     pub async fn serve<F, R>(self, stop: CancellationToken, answer: F)
     where
         F: Fn(Ask) -> R + Send + Sync + 'static,
@@ -87,28 +88,30 @@ impl Control {
         let mut conversations = JoinSet::new();
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 Some(_) = conversations.join_next() => continue,
                 accepted = self.listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            match accepted {
+                Ok((stream, _)) => take(stream, &mut conversations, &answer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the control socket failed");
                     _ = tokio::time::timeout(ACCEPT_AGAIN_AFTER, stop.cancelled()).await;
-                    continue;
                 }
-            };
-            if conversations.len() >= CONNECTIONS_MAX {
-                tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the control socket: one was refused");
-                continue;
             }
-            let answer = Arc::clone(&answer);
-            conversations.spawn(async move {
-                if let Err(error) = converse(stream, &*answer).await {
-                    tracing::debug!(%error, "a connection to the control socket ended early");
+        }
+        // Whoever connected before the file is gone waits for an answer, and cannot know that nobody took the connection.
+        self.remove_file();
+        loop {
+            match self.waiting() {
+                Ok(Some(stream)) => take(stream, &mut conversations, &answer),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the control socket failed");
+                    break;
                 }
-            });
+            }
         }
         let last_answers = async { while conversations.join_next().await.is_some() {} };
         if tokio::time::timeout(self.last_answer_within, last_answers).await.is_err() {
@@ -116,13 +119,48 @@ impl Control {
             conversations.shutdown().await;
         }
     }
+
+    /// A connection that waits already. The system is asked itself: the runtime may not have heard of it yet.
+    fn waiting(&self) -> std::io::Result<Option<UnixStream>> {
+        let listener = std::os::unix::net::UnixListener::from(self.listener.as_fd().try_clone_to_owned()?);
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream).map(Some)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file that cannot be removed is removed by the next server.
+    fn remove_file(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // A file that cannot be removed is removed by the next server.
-        let _ = std::fs::remove_file(&self.path);
+        self.remove_file();
     }
+}
+
+/// Answers a connection in a task of its own, where there are not too many.
+fn take<F, R>(stream: UnixStream, conversations: &mut JoinSet<()>, answer: &Arc<F>)
+where
+    F: Fn(Ask) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Told, Refusal>> + Send,
+{
+    if conversations.len() >= CONNECTIONS_MAX {
+        tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the control socket: one was refused");
+        return;
+    }
+    let answer = Arc::clone(answer);
+    conversations.spawn(async move {
+        if let Err(error) = converse(stream, &*answer).await {
+            tracing::debug!(%error, "a connection to the control socket ended early");
+        }
+    });
 }
 
 async fn converse<F, R>(stream: UnixStream, answer: &F) -> std::io::Result<()>
@@ -204,6 +242,22 @@ mod tests {
         let Told::DeadLetters(told) = told else { panic!("{told:?}") };
         assert_eq!(told.resolved, ["a"]);
         stop.cancel();
+        served.await.unwrap();
+        assert!(ask(folder.path(), &request()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_connected_before_the_server_stopped_is_answered_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = Control::bind(folder.path()).unwrap();
+        let early = UnixStream::connect(folder.path().join(NAME)).await.unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let served = tokio::spawn(control.serve(stop, |_| async { Ok(Told::Override) }));
+        let (reading, mut writing) = early.into_split();
+        writing.write_all(&[&serde_json::to_vec(&request()).unwrap()[..], b"\n"].concat()).await.unwrap();
+        let told: Result<Told, Refusal> = serde_json::from_slice(&read_line(reading).await.unwrap()).unwrap();
+        assert!(matches!(told, Ok(Told::Override)));
         served.await.unwrap();
         assert!(ask(folder.path(), &request()).await.unwrap().is_none());
     }
