@@ -90,7 +90,6 @@ impl Control {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(_) = conversations.join_next() => continue,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -151,6 +150,7 @@ where
     F: Fn(Ask) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Told, Refusal>> + Send,
 {
+    while conversations.try_join_next().is_some() {}
     if conversations.len() >= CONNECTIONS_MAX {
         tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the control socket: one was refused");
         return;
