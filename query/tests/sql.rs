@@ -56,6 +56,18 @@ async fn a_run_over_two_months_is_one_row() {
 }
 
 #[tokio::test]
+async fn files_in_which_every_size_is_known_are_not_read_to_find_one_that_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    write_tables(folder.path(), &runs()[..1], &[]);
+    let known = Tables::open_dir(folder.path()).await.unwrap();
+    let (_folder, unknown) = open().await;
+    for (tables, is_read) in [(known, false), (unknown, true)] {
+        let plan = query(&tables, "EXPLAIN ANALYZE SELECT * FROM sys.unknown_instance_types").await.unwrap();
+        assert_eq!(!plan.contains("bytes_scanned=0,"), is_read, "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn only_the_contract_is_shown() {
     let (_folder, tables) = open().await;
     let shown = query(

@@ -25,6 +25,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::as_of::AsOfError;
 use super::contract::file_schema;
+use super::nulls::AskColumns;
 use crate::error::QueryError;
 use crate::limits::{FOOTER_HINT_BYTES, LOOKS_AT_ONCE_MAX};
 
@@ -130,6 +131,7 @@ impl FileSet {
             .with_file_group(FileGroup::new(group))
             .with_statistics(statistics)
             .with_projection_indices(Some(projection))?
+            .with_expr_adapter(Some(Arc::new(AskColumns)))
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))

@@ -5,6 +5,7 @@ mod catalogue;
 pub(crate) mod contract;
 pub(crate) mod files;
 mod images;
+mod nulls;
 pub(crate) mod providers;
 mod registrations;
 mod snapshot;
