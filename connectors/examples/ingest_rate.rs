@@ -13,6 +13,7 @@ use cloudigrade_connectors::codec::CodecLimits;
 use cloudigrade_connectors::source::s3::S3Options;
 use cloudigrade_connectors::source::{IngestOptions, Location, Progress, ingest, ledger, open};
 use cloudigrade_pipeline::embedded::{EmbeddedLog, EmbeddedOptions};
+use cloudigrade_pipeline::heap;
 use cloudigrade_pipeline::log::Log;
 use cloudigrade_pipeline::sink::{TableRoot, Tables};
 use libdeflater::Decompressor;
@@ -21,6 +22,7 @@ use tokio::runtime::Runtime;
 const ROUNDS: u32 = 3;
 
 fn main() {
+    heap::bound();
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().expect("usage: ingest_rate FOLDER [THREADS...]"));
     let mut threads: Vec<usize> = arguments.map(|threads| threads.parse().unwrap()).collect();

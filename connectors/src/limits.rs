@@ -20,6 +20,12 @@ pub const RESCANNED_BYTES_MAX: usize = 256 << 20;
 pub const FIRST_BYTES_OF_LARGE: usize = 1024;
 /// Objects that are fetched from S3 at the same time.
 pub const S3_GETS_AT_ONCE_MAX: usize = 16;
+/// Objects that are read ahead of a worker together, at most.
+pub const READ_AHEAD_OBJECTS: usize = 64;
+/// Bytes of objects from which on those that were read ahead of a worker wait for it. Twice as many are in memory, and an object more each time.
+pub const READ_AHEAD_BYTES: usize = 512 << 10;
+/// How long an object that was read ahead of a worker waits for further ones.
+pub const READ_AHEAD_LINGER: Duration = Duration::from_millis(5);
 /// Harvested objects that a worker hands over at once, at most.
 pub const BUNDLE_OBJECTS: usize = 16;
 /// Bytes from which on a worker hands over what it has harvested.

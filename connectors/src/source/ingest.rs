@@ -1,9 +1,9 @@
 //! Reading places into the log: workers decode, one thread commits, one drives each operator.
 //!
 //! ```text
-//! feed -> worker (fetch, inflate, scan) --\
-//! feed -> worker (fetch, inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
-//!                                                                                                                \\-> image_tags, sightings -> log -> images
+//! feed -> reader -> worker (inflate, scan) --\
+//! feed -> reader -> worker (inflate, scan) ---> committer: messages + "was read", one commit -> log -> extract -> log -> intervals
+//!                                                                                                                   \\-> image_tags, sightings -> log -> images
 //! ```
 //! When all was read, a look at the digests among it says which log files are missing.
 //!
@@ -20,6 +20,7 @@ use cloudigrade_pipeline::log::{Log, LogError, Task, TaskSpec};
 use cloudigrade_pipeline::operators::{Extract, ImageTags, Images, Intervals, Sightings, counted};
 use cloudigrade_schemas::{DeadLetterReason, UtcSecond};
 
+use super::ahead::{Read, read_ahead};
 use super::drive::{EXTRACT, IMAGE_TAGS, IMAGES, INTERVALS, SIGHTINGS, drive};
 use super::feed::{Delivery, Feed, FeedError, Object};
 use super::gate::{Gate, Pass};
@@ -161,7 +162,7 @@ pub fn ingest<L: Log>(log: &L, feeds: &[Box<dyn Feed>], options: IngestOptions, 
         let (sender, receiver) = sync_channel(HARVEST_QUEUE_MAX);
         let worker = |number| {
             let (run, sender) = (&run, sender.clone());
-            named(&format!("decode-{number}")).spawn_scoped(scope, move || run.work(&sender)).map_err(IngestError::Threads)
+            named(&format!("decode-{number}")).spawn_scoped(scope, move || run.work(number, &sender)).map_err(IngestError::Threads)
         };
         let workers = (0..options.threads.max(1)).map(worker).collect::<Result<Vec<_>, _>>()?;
         drop(sender);
@@ -248,13 +249,26 @@ impl<'a> Run<'a> {
         self.progress.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
 
-    /// A worker: until the feeds end, somebody asks to stop, or the committer is gone.
-    fn work<'r>(&'r self, bundles: &SyncSender<Bundle<'r>>) -> Result<(), IngestError> {
+    /// A worker: until the feeds end, somebody asks to stop, or the committer is gone. A thread beside it reads.
+    fn work<'r>(&'r self, number: usize, bundles: &SyncSender<Bundle<'r>>) -> Result<(), IngestError> {
+        // It waits with what it has read until that is asked for.
+        let (sender, read) = sync_channel(0);
+        thread::scope(|scope| {
+            let reader = move || read_ahead(self.feeds, || self.stopping(), &sender);
+            let started = named(&format!("read-{number}")).spawn_scoped(scope, reader).map_err(IngestError::Threads);
+            started.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+            self.decode(read, bundles)
+        })
+    }
+
+    fn decode<'r>(&'r self, read: Receiver<Read>, bundles: &SyncSender<Bundle<'r>>) -> Result<(), IngestError> {
         let mut decoder = Decoder::new(self.options.codec);
         let (mut harvests, mut bytes, mut began) = (Vec::new(), 0, Instant::now());
-        for feed in self.feeds {
-            while !self.stopping() {
-                let Some(delivery) = feed.next().inspect_err(|_| self.failed.store(true, Ordering::Relaxed))? else { break };
+        for read in read {
+            for delivery in read.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))? {
+                if self.stopping() {
+                    break;
+                }
                 let Some(harvest) = self.harvest(&mut decoder, delivery) else { continue };
                 if harvests.is_empty() {
                     began = Instant::now();

@@ -28,6 +28,7 @@ pub const STORES: &[Store] = &[
 ];
 
 pub mod again;
+mod ahead;
 pub mod batch;
 pub mod committer;
 pub mod drive;
