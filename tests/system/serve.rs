@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::{Data, Running, demo, scratch, string};
 
@@ -164,20 +166,29 @@ fn health_and_metrics_answer() {
     }
 }
 
-#[test]
-fn what_is_ingested_meanwhile_is_in_the_next_answer() {
+fn logs_by_account() -> Vec<PathBuf> {
+    let accounts = std::fs::read_dir(demo().logs.join("AWSLogs")).expect("accounts");
+    let mut logs: Vec<_> = accounts.map(|entry| entry.expect("an account").path()).collect();
+    logs.sort();
+    logs
+}
+
+/// Data that no other test uses, of the demo's first account: a server that has the log has it for itself.
+fn one_account() -> (TempDir, Data) {
     let folder = scratch();
     let data = Data::at(folder.path().join("data"));
-    let mut logs: Vec<_> =
-        std::fs::read_dir(demo().logs.join("AWSLogs")).expect("accounts").map(|entry| entry.expect("an account").path()).collect();
-    logs.sort();
-    let [first, second, ..] = &logs[..] else { panic!("the demo has several accounts: {logs:?}") };
-    data.ingest(first);
+    data.ingest(&logs_by_account()[0]);
+    (folder, data)
+}
+
+#[test]
+fn what_is_ingested_meanwhile_is_in_the_next_answer() {
+    let (_folder, data) = one_account();
     let server = Server::start(&data);
     let path = format!("/api/v1/report/usage?{MARCH}&granularity=month&by=account");
     let accounts = || server.get(&path).json()["rows"].as_array().expect("rows").len();
     assert_eq!(accounts(), 1);
-    data.ingest(second);
+    data.ingest(&logs_by_account()[1]);
     assert_eq!(accounts(), 2);
 }
 
@@ -201,7 +212,8 @@ fn a_port_that_is_taken_is_told() {
 
 #[test]
 fn it_ends_when_asked_to_though_nobody_reads_its_messages_any_more() {
-    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0", "-v"]);
+    let (_folder, data) = one_account();
+    let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0", "-v"]);
     let mut running = Running::start(serve.stdout(Stdio::null()).stderr(Stdio::piped()));
     drop(running.lines_of_stderr().next().expect("it says where it listens"));
     running.signal("TERM");
@@ -210,7 +222,8 @@ fn it_ends_when_asked_to_though_nobody_reads_its_messages_any_more() {
 
 #[test]
 fn a_request_that_never_ends_keeps_it_from_ending_no_longer_than_the_limit() {
-    let mut serve = demo().data.program(&["serve", "--listen", "127.0.0.1:0"]);
+    let (_folder, data) = one_account();
+    let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0"]);
     let server = Server::of(serve.env("CLOUDIGRADE__SERVE__SHUTDOWN_LIMIT", "1s"));
     let mut stream = TcpStream::connect(server.address).expect("it listens");
     write!(stream, "GET /healthz HTTP/1.1\r\nHost: ").expect("it takes requests");
