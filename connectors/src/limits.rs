@@ -22,7 +22,8 @@ pub const FIRST_BYTES_OF_LARGE: usize = 1024;
 pub const S3_GETS_AT_ONCE_MAX: usize = 16;
 /// Objects that are read ahead of a worker together, at most.
 pub const READ_AHEAD_OBJECTS: usize = 64;
-/// Bytes of objects from which on those that were read ahead of a worker wait for it. Twice as many are in memory, and an object more each time.
+/// Bytes of objects from which on those that were read ahead of a worker wait for it. A worker has as many in hand meanwhile; either can be more
+/// by one object.
 pub const READ_AHEAD_BYTES: usize = 512 << 10;
 /// How long an object that was read ahead of a worker waits for further ones.
 pub const READ_AHEAD_LINGER: Duration = Duration::from_millis(5);

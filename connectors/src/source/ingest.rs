@@ -40,7 +40,7 @@ const OPERATORS_WAIT: Duration = Duration::from_millis(2);
 /// How to ingest.
 #[derive(Clone, Copy, Debug)]
 pub struct IngestOptions {
-    /// Threads that read and decode.
+    /// Threads that decode. Beside each, one reads.
     pub threads: usize,
     /// What one object may cost.
     pub codec: CodecLimits,
