@@ -122,11 +122,18 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_it_is_told_to_stop_and_when_the_worker_is_gone() {
+    fn told_to_stop_it_reads_nothing_more() {
         let (sender, receiver) = sync_channel(1);
         read_ahead(&[feed(0..1000, false)], || true, &sender);
         assert!(receiver.try_iter().flatten().flatten().next().is_none());
+    }
+
+    #[test]
+    fn it_reads_no_further_for_a_worker_that_is_gone() {
+        let (sender, receiver) = sync_channel(1);
         drop(receiver);
-        read_ahead(&[feed(0..1000, false)], || false, &sender);
+        let feeds = [feed(0..1000, false)];
+        read_ahead(&feeds, || false, &sender);
+        assert!(feeds[0].next().unwrap().is_some(), "what it did not read is left");
     }
 }
