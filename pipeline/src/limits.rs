@@ -21,8 +21,9 @@ pub const EMBEDDED_CACHE_BYTES: usize = 64 << 20;
 /// Records of one commit and partition that the embedded log stores as one entry, in bytes before compression. A larger record is an entry
 /// of its own.
 pub const BATCH_BYTES_MAX: usize = 256 << 10;
-/// Entries of the embedded log from this size on are compressed, in bytes.
-pub const COMPRESSED_BYTES_MIN: usize = 4 << 10;
+/// Entries of the embedded log from this size on are compressed, in bytes. A month of an instance is about twice as large, and a page of the
+/// file holds one such message as it is, but several compressed.
+pub const COMPRESSED_BYTES_MIN: usize = 1 << 10;
 /// Rows of one table file; a file that would hold more is divided.
 pub const FILE_ROWS_MAX: usize = 64 << 10;
 /// Threads that read messages for the tables at the same time.
