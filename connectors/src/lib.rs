@@ -17,7 +17,7 @@ pub mod doctor;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod limits;
-#[cfg(feature = "source")]
 #[cfg(all(test, feature = "source"))]
 mod sample;
+#[cfg(feature = "source")]
 pub mod source;
