@@ -180,7 +180,7 @@ impl Doctor<'_> {
         if there.is_empty() {
             return 0;
         }
-        let (shapes, settings) = match (topics::found(self.options, &self.admin), topics::check_settings(&self.admin, there)) {
+        let (shapes, settings) = match (topics::found(&self.admin), topics::check_settings(&self.admin, there)) {
             (Ok(shapes), Ok(settings)) => (shapes, settings),
             (Err(error), _) | (_, Err(error)) => {
                 self.fail(&self.pattern(), error.to_string(), "look at the brokers' messages");

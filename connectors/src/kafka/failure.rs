@@ -296,6 +296,11 @@ pub(super) fn storage(doing: &'static str, error: &KafkaError) -> LogError {
     LogError::Storage { doing, cause: error.to_string(), help: help(error) }
 }
 
+/// Whether the same call may succeed later.
+pub(super) fn may_succeed(error: &LogError) -> bool {
+    matches!(error, LogError::Retry { .. })
+}
+
 /// An end that is not reached because a transaction is open, or because Kafka does not answer.
 pub(super) fn undecided(doing: &'static str, topic: &str, partition: i32) -> LogError {
     LogError::Retry {

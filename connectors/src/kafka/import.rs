@@ -1,14 +1,11 @@
 //! Taking over a log that was kept elsewhere: as long as that goes on, nobody else opens this one.
 
-use std::time::Instant;
-
 use cloudigrade_pipeline::log::LogError;
 
 use crate::kafka::ends::Place;
-use crate::kafka::pause::Pause;
+use crate::kafka::pause::patiently;
 use crate::kafka::register::{self, Import};
 use crate::kafka::{KafkaLog, KafkaOptions, OpenError, Shared, failure};
-use crate::limits as l;
 
 impl KafkaLog {
     /// Opens a log that takes over what another one holds. It must have nothing yet, or what an interrupted call took over from the same one,
@@ -24,7 +21,7 @@ impl KafkaLog {
             Some(_) => Ok(log),
             None => {
                 // Topics that were just made are not led at once.
-                if let Some(topic) = again(|| log.shared.used())? {
+                if let Some(topic) = patiently(failure::may_succeed, || log.shared.used())? {
                     return Err(OpenError::NotEmpty { topic });
                 }
                 log.say_import(source, place, false)?;
@@ -43,20 +40,7 @@ impl KafkaLog {
 
     fn say_import(&self, source: &str, place: &str, done: bool) -> Result<(), LogError> {
         let import = Import { source: source.to_owned(), place: place.to_owned(), done };
-        again(|| register::say_import(&self.shared.options, &self.shared.names, &import))
-    }
-}
-
-/// Repeats what may succeed later.
-fn again<T>(mut call: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
-    let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
-    loop {
-        match call() {
-            Err(LogError::Retry { .. }) if began.elapsed() < l::KAFKA_OPEN_MAX => {
-                pause.wait(l::KAFKA_OPEN_MAX.saturating_sub(began.elapsed()));
-            }
-            answer => return answer,
-        }
+        patiently(failure::may_succeed, || register::say_import(&self.shared.options, &self.shared.names, &import))
     }
 }
 

@@ -226,6 +226,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the same call may succeed later.
+    fn passes(&self) -> bool {
+        matches!(self, Self::Log(error) if failure::may_succeed(error))
+    }
+
     fn unreachable(options: &KafkaOptions, error: &KafkaError) -> Self {
         Self::Unreachable { bootstrap: options.bootstrap.clone(), barrier: Barrier::Network, cause: error.to_string() }
     }

@@ -1,7 +1,7 @@
 //! Waits between repeats of what failed: each twice as long as the one before, so that a broker in trouble is not asked all the time.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits as l;
 
@@ -26,6 +26,19 @@ impl Pause {
         let next = self.next;
         self.next = (next * 2).min(self.max);
         next
+    }
+}
+
+/// Repeats a part of opening a log while it may succeed, for [`l::KAFKA_OPEN_MAX`].
+pub(super) fn patiently<T, E>(passes: impl Fn(&E) -> bool, mut call: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
+    loop {
+        match call() {
+            Err(error) if passes(&error) && began.elapsed() < l::KAFKA_OPEN_MAX => {
+                pause.wait(l::KAFKA_OPEN_MAX.saturating_sub(began.elapsed()));
+            }
+            answer => return answer,
+        }
     }
 }
 

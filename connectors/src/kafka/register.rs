@@ -2,7 +2,7 @@
 //!
 //! Kafka fences a task's commits by its transactional id. The register tells it to a task that only polls, in whatever process it is.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cloudigrade_pipeline::log::{LogError, TaskId};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::kafka::ends::Place;
 use crate::kafka::failure;
 use crate::kafka::names::Names;
-use crate::kafka::pause::Pause;
+use crate::kafka::pause::patiently;
 use crate::kafka::reader::{Patience, Stretch};
 use crate::kafka::session::{Failed, Sending, Session};
 use crate::kafka::tail::Arrived;
@@ -128,15 +128,7 @@ pub(super) fn say_import(options: &KafkaOptions, names: &Names, import: &Import)
 
 /// What the log says of itself; says it first where the log is new. Waits for brokers that are not ready yet.
 pub(super) fn about(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
-    let (began, mut pause) = (Instant::now(), Pause::upto(l::KAFKA_RETRY_MAX));
-    loop {
-        match about_now(parts) {
-            Err(OpenError::Log(LogError::Retry { .. })) if began.elapsed() < l::KAFKA_OPEN_MAX => {
-                pause.wait(l::KAFKA_OPEN_MAX.saturating_sub(began.elapsed()));
-            }
-            answer => return answer,
-        }
-    }
+    patiently(OpenError::passes, || about_now(parts))
 }
 
 fn about_now(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Instant;
 
+use cloudigrade_pipeline::log::LogError;
 use cloudigrade_schemas::Topic;
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::KafkaError;
 
 use crate::kafka::client::Quiet;
 use crate::kafka::ends::{Ends, Place};
-use crate::kafka::failure::{Code, is_refusal_code, is_there_already, lacks_brokers};
+use crate::kafka::failure::{self, Code, is_refusal_code, is_there_already, lacks_brokers, passes_code};
 use crate::kafka::names::Names;
+use crate::kafka::pause::patiently;
 use crate::kafka::settings::{self, Purpose};
 use crate::kafka::{KafkaOptions, OpenError};
 use crate::limits as l;
+
+/// What brokers are asked for here.
+const ASKING: &str = "making the topics of the log, or looking at them,";
 
 /// A topic as it must be.
 pub(super) struct Wanted {
@@ -43,20 +49,38 @@ pub(super) fn admin(options: &KafkaOptions) -> Result<AdminClient<Quiet>, OpenEr
     settings::admin(options).create_with_context(Quiet).map_err(|error| OpenError::Settings { cause: error.to_string() })
 }
 
-/// Makes the topics that are missing, and holds all of them against what they must be.
+/// Makes the topics that are missing, and holds all of them against what they must be. A broker that was lost just now is waited for, or
+/// another that takes its place.
 pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenError> {
     let (wanted, admin) = (wanted(options, names), admin(options)?);
-    let began = Instant::now();
-    let mut made_some = false;
+    let mut so_far = SoFar { began: Instant::now(), made: None };
+    patiently(OpenError::passes, || provide_now(options, &wanted, &admin, &mut so_far))
+}
+
+/// What came of it before brokers were lost.
+struct SoFar {
+    began: Instant,
+    /// When some were made, perhaps: of a request whose answer is lost it is not known.
+    made: Option<Instant>,
+}
+
+fn provide_now(
+    options: &KafkaOptions,
+    wanted: &[Wanted],
+    admin: &AdminClient<Quiet>,
+    SoFar { began, made }: &mut SoFar,
+) -> Result<(), OpenError> {
     loop {
-        let found = found(options, &admin)?;
+        let found = found(admin)?;
         let missing: Vec<&Wanted> = wanted.iter().filter(|topic| !found.contains_key(&topic.name)).collect();
         if missing.is_empty() {
             wanted.iter().try_for_each(|topic| found.get(&topic.name).map_or(Ok(()), |shape| check_shape(options, topic, *shape)))?;
             let all: Vec<&Wanted> = wanted.iter().collect();
-            match check_settings(&admin, &all).and_then(|checked| checked.into_iter().collect()) {
+            match check_settings(admin, &all).and_then(|checked| checked.into_iter().collect()) {
                 // A broker may know a topic that was just made before it knows its settings.
-                Err(OpenError::TopicDiffers { .. } | OpenError::Refused { .. }) if made_some && began.elapsed() < l::KAFKA_CALL_TIMEOUT => {
+                Err(OpenError::TopicDiffers { .. } | OpenError::Refused { .. })
+                    if made.is_some_and(|at| at.elapsed() < l::KAFKA_CALL_TIMEOUT) =>
+                {
                     sleep(l::KAFKA_RETRY_MIN);
                     continue;
                 }
@@ -66,14 +90,15 @@ pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenE
         if began.elapsed() > l::KAFKA_OPEN_MAX {
             return Err(OpenError::Topics { cause: format!("{} was made and did not appear", missing[0].name) });
         }
-        for (name, made) in make(options, &admin, &missing, Making::Really)? {
-            match made {
+        let told = make(options, admin, &missing, Making::Really).inspect_err(|_| *made = Some(Instant::now()))?;
+        for (name, answer) in told {
+            match answer {
                 // There all the time, and not shown: that is no delay any more.
-                Err(code) if is_there_already(code) && !made_some && began.elapsed() > l::KAFKA_CALL_TIMEOUT => {
+                Err(code) if is_there_already(code) && made.is_none() && began.elapsed() > l::KAFKA_CALL_TIMEOUT => {
                     return Err(OpenError::Refused { operation: "Describe", resource: format!("the topic {name}") });
                 }
                 // Somebody else makes them too.
-                Ok(()) => made_some = true,
+                Ok(()) => *made = Some(Instant::now()),
                 Err(code) if is_there_already(code) => {}
                 Err(code) if is_refusal_code(code) => {
                     let operation = "Create, or Describe where it is there already,";
@@ -83,6 +108,9 @@ pub(super) fn provide(options: &KafkaOptions, names: &Names) -> Result<(), OpenE
                     let cause =
                         format!("{name} cannot be made with {} replicas: there are fewer brokers (kafka.replication)", options.replication);
                     return Err(OpenError::Topics { cause });
+                }
+                Err(code) if passes_code(code) => {
+                    return Err(OpenError::Log(LogError::Retry { doing: ASKING, cause: format!("{name} cannot be made: {code}") }));
                 }
                 Err(code) => return Err(OpenError::Topics { cause: format!("{name} cannot be made: {code}") }),
             }
@@ -117,9 +145,14 @@ pub(super) fn wanted(options: &KafkaOptions, names: &Names) -> Vec<Wanted> {
     records.chain(changelogs).chain([register]).collect()
 }
 
+/// Brokers do not say what they were asked for.
+fn no_word(error: &KafkaError) -> OpenError {
+    OpenError::Log(failure::outside(ASKING, None, error))
+}
+
 /// The topics that are there, as far as this program's user is shown them.
-pub(super) fn found(options: &KafkaOptions, admin: &AdminClient<Quiet>) -> Result<BTreeMap<String, Shape>, OpenError> {
-    let metadata = admin.inner().fetch_metadata(None, l::KAFKA_CALL_TIMEOUT).map_err(|error| OpenError::unreachable(options, &error))?;
+pub(super) fn found(admin: &AdminClient<Quiet>) -> Result<BTreeMap<String, Shape>, OpenError> {
+    let metadata = admin.inner().fetch_metadata(None, l::KAFKA_CALL_TIMEOUT).map_err(|error| no_word(&error))?;
     let described = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty()).map(|topic| {
         let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
         (topic.name().to_owned(), Shape { partitions: topic.partitions().len(), replicas })
@@ -147,7 +180,7 @@ pub(super) fn make(
         topic.settings.iter().fold(new, |new, (name, value)| new.set(name, value))
     });
     let new: Vec<_> = new.collect();
-    let made = block_on(admin.create_topics(&new, &how)).map_err(|error| OpenError::Topics { cause: error.to_string() })?;
+    let made = block_on(admin.create_topics(&new, &how)).map_err(|error| no_word(&error))?;
     let told = made.into_iter().map(|made| match made {
         Ok(name) => (name, Ok(())),
         Err((name, code)) => (name, Err(code)),
@@ -177,9 +210,12 @@ pub(super) fn check_shape(options: &KafkaOptions, topic: &Wanted, found: Shape) 
 pub(super) fn check_settings(admin: &AdminClient<Quiet>, wanted: &[&Wanted]) -> Result<Vec<Result<(), OpenError>>, OpenError> {
     let options = AdminOptions::new().request_timeout(Some(l::KAFKA_CALL_TIMEOUT));
     let asked: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
-    let told = block_on(admin.describe_configs(&asked, &options)).map_err(|error| OpenError::Topics { cause: error.to_string() })?;
+    let told = block_on(admin.describe_configs(&asked, &options)).map_err(|error| no_word(&error))?;
     let checked = wanted.iter().zip(told).map(|(topic, told)| {
-        let told = told.map_err(|code| OpenError::Topics { cause: format!("the settings of {} are not shown: {code}", topic.name) })?;
+        let told = told.map_err(|code| {
+            let cause = format!("the settings of {} are not shown: {code}", topic.name);
+            if passes_code(code) { OpenError::Log(LogError::Retry { doing: ASKING, cause }) } else { OpenError::Topics { cause } }
+        })?;
         // The library's wrapper does not tell that they are refused: there are none.
         if told.entries.is_empty() {
             return Err(OpenError::Refused { operation: "DescribeConfigs", resource: format!("the topic {}", topic.name) });

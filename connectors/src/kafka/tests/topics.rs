@@ -1,6 +1,8 @@
 //! Topics: made as they must be, and refused where they are not.
 
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cloudigrade_pipeline::log::{Log, LogError, Position, StateRead, Task, TaskSpec, Txn};
@@ -11,10 +13,15 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::super::{KafkaLog, KafkaOptions, KafkaTask, OpenError};
-use super::{ALL, AT_ONCE, READER, SOURCE, STORE, broker, options, output, outputs, patiently, put, read_all};
+use super::broker::Extra;
+use super::gate::Gate;
+use super::{ALL, AT_ONCE, READER, SOURCE, STORE, broker, options, output, outputs, patiently, proxy, put, read_all};
 
 /// Tries whether Kafka takes a record.
 const TRIES: TaskSpec = TaskSpec::alone("test.tries", &[]);
+/// Kafka's numbers of requests.
+const CREATE_TOPICS: i16 = 19;
+const DESCRIBE_CONFIGS: i16 = 32;
 /// How long a broker may take to take a limit up.
 const TAKEN_UP_MAX: Duration = Duration::from_secs(60);
 
@@ -53,6 +60,28 @@ fn a_topic_that_somebody_else_made_otherwise_is_named() {
     made.unwrap()[0].as_ref().unwrap();
     let refused = KafkaLog::open(options(&bootstrap, &prefix, cache.path())).unwrap_err();
     assert!(matches!(&refused, OpenError::TopicDiffers { topic, .. } if *topic == name), "{refused}");
+}
+
+/// Opens a log while the first request of a kind is lost, as with a broker that is killed when it was asked.
+fn open_losing(kind: i16) {
+    let (gate, lost) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
+    let Some((_broker, address)) = proxy::start(&Extra::default(), &gate) else { return };
+    let losing = Arc::clone(&lost);
+    gate.lose(move |frame| !frame.is_answer && frame.kind == kind && losing.fetch_add(1, Ordering::Relaxed) == 0);
+    let cache = tempfile::tempdir().unwrap();
+    let opened = KafkaLog::open(options(&address, &broker::fresh_prefix(), cache.path()));
+    assert!(opened.is_ok(), "{}", opened.unwrap_err());
+    assert!(lost.load(Ordering::Relaxed) > 1, "it was not asked again");
+}
+
+#[test]
+fn a_broker_that_is_lost_when_it_is_to_make_the_topics_keeps_nobody_from_opening_the_log() {
+    open_losing(CREATE_TOPICS);
+}
+
+#[test]
+fn a_broker_that_is_lost_when_it_is_to_show_the_topics_settings_keeps_nobody_from_opening_the_log() {
+    open_losing(DESCRIBE_CONFIGS);
 }
 
 #[test]
