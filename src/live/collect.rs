@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::DataLog;
+use crate::log::{DataLog, patiently};
 use cloudigrade_connectors::aws::fleet::Overview;
 use cloudigrade_connectors::aws::{Checker, Collector, Fleet, FleetSettings, Memory, Sighted};
 use cloudigrade_connectors::codec::CodecLimits;
@@ -52,7 +52,7 @@ impl Finding<'_> {
             self.start_source(committer, parts).await?;
         }
         let leading = source.map(|_| Leading::start(self.log, LEADER, parts, self.stop));
-        let accounts = watch::Sender::new(Arc::new(read_accounts(self.log)?));
+        let accounts = watch::Sender::new(Arc::new(patiently(|| read_accounts(self.log))?));
         let mut collecting = Collecting::default();
         if let Some(settings) = &self.config.accounts {
             let checker = aws::checker(self.config, settings).await?;

@@ -57,8 +57,8 @@ impl Wake {
 }
 
 impl TableKeeper {
-    /// Opens the tables and starts keeping them. A storage that fails is tried again; meanwhile the log keeps all. What cannot be mended by
-    /// trying again ends the thread: records that were deleted before they were read. When it ends, also by a panic, `stop` is cancelled.
+    /// Opens the tables and starts keeping them: up to date already, unless the log cannot be read to its end at this moment. A storage that
+    /// fails is tried again; meanwhile the log keeps all. What cannot be mended by trying again ends the thread: records that were deleted before they were read. When it ends, also by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
@@ -69,14 +69,22 @@ impl TableKeeper {
         readiness: Readiness,
         stop_all: &CancellationToken,
     ) -> Result<Self, SinkError> {
-        let (tables, _) = Tables::open_caught_up(&root, &log).await?;
+        let (tables, first) = match Tables::open_caught_up(&root, &log).await {
+            Ok((tables, _)) => (tables, every),
+            // The process whose transaction is open, or a broker, is gone: that passes.
+            Err(SinkError::Log(error @ LogError::Retry { .. })) => {
+                tell_behind(&readiness, &SinkError::Log(error));
+                (Tables::open(&root, log.partitions()).await?, RETRY_FIRST)
+            }
+            Err(error) => return Err(error),
+        };
         let asked = Arc::new(Asked { stop: AtomicBool::new(false), times: AtomicU64::new(0), done: watch::Sender::new(0) });
         let told = Arc::clone(&asked);
         let runtime = Handle::current();
         let ends = stop_all.clone().drop_guard();
         let keep = move || {
             let _ends = ends;
-            keep(&root, tables, &log, every, &readiness, &told, &runtime)
+            keep(&root, tables, &log, Pace { first, every }, &readiness, &told, &runtime)
         };
         let thread = std::thread::Builder::new().name("tables".to_owned()).spawn(keep);
         let thread = thread.map_err(|error| SinkError::Storage {
@@ -118,17 +126,28 @@ impl Asked {
     }
 }
 
+/// How long is waited before the first catch-up, and between those that succeed.
+struct Pace {
+    first: Duration,
+    every: Duration,
+}
+
+fn tell_behind(readiness: &Readiness, error: &SinkError) {
+    tracing::warn!(%error, "the tables could not be written; they are tried again");
+    let message = format!("{error}; nothing is lost: the log keeps all, and the tables follow when this is mended");
+    readiness.report(PART, "behind", PART, message, now());
+}
+
 fn keep(
     root: &TableRoot,
     mut tables: Tables,
     log: &DataLog,
-    every: Duration,
+    Pace { first, every }: Pace,
     readiness: &Readiness,
     asked: &Asked,
     runtime: &Handle,
 ) -> Result<(), SinkError> {
-    let mut pause = every;
-    let mut failing = false;
+    let (mut pause, mut failing) = (first, false);
     loop {
         asked.wait(pause, failing);
         let last = asked.stop.load(Ordering::Acquire);
@@ -162,14 +181,7 @@ fn keep(
             }
             Err(error) if last => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "the tables could not be written; they are tried again");
-                readiness.report(
-                    PART,
-                    "behind",
-                    PART,
-                    format!("{error}; nothing is lost: the log keeps all, and the tables follow when this is mended"),
-                    now(),
-                );
+                tell_behind(readiness, &error);
                 (pause, failing) = ((pause * 2).clamp(RETRY_FIRST, RETRY_MAX), true);
                 // What a failed write left half done is not in memory's picture of the tables: look anew. Where that fails too, the next try tells.
                 let _ = reopen(root, &mut tables, log, runtime);

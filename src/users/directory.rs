@@ -18,7 +18,7 @@ use super::secret::Secret;
 use super::stored::{self, Edit};
 use super::token;
 use crate::limits::{PASSWORD_BYTES_MAX, TOKENS_FORGOTTEN_AT_ONCE, TOKENS_MAX, TOKENS_PER_USER_MAX, USERS_MAX};
-use crate::log::DataLog;
+use crate::log::{DataLog, patiently};
 
 /// Users and tokens, as this process knows them.
 pub struct Directory {
@@ -40,7 +40,7 @@ impl Directory {
     /// # Errors
     /// Those of reading the log, and of a system without random numbers.
     pub fn open(log: &DataLog, committer: Committer, token_lifetime: Duration, now: fn() -> UtcSecond) -> anyhow::Result<Arc<Self>> {
-        let known = read(log, log.partitions())?;
+        let known = patiently(|| read(log, log.partitions()))?;
         Ok(Arc::new(Self {
             known: RwLock::new(known),
             shared: log.is_shared().then(|| log.clone()),

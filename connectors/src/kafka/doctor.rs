@@ -17,6 +17,7 @@ use crate::kafka::failure::{is_refusal, is_refusal_code, is_there_already, no_an
 use crate::kafka::names::{self, Names};
 use crate::kafka::reach::reach;
 use crate::kafka::rights::{self, Operation, Rights};
+use crate::kafka::session::again;
 use crate::kafka::settings;
 use crate::kafka::topics::{self, Making, Wanted};
 use crate::kafka::{KafkaOptions, OpenError};
@@ -238,7 +239,8 @@ impl Doctor<'_> {
         let id = format!("{}doctor", self.options.prefix);
         let opened = settings::producer(self.options, &id)
             .create_with_context(Deliveries::default())
-            .and_then(|producer: BaseProducer<Deliveries>| producer.init_transactions(l::KAFKA_CALL_TIMEOUT));
+            // As long as opening a task waits: brokers make what they need for it when they are asked first.
+            .and_then(|producer: BaseProducer<Deliveries>| again(l::KAFKA_OPEN_MAX, |wait| producer.init_transactions(wait)));
         match opened {
             Ok(()) => self.ok("transactional ids", "transactions can be begun"),
             Err(error) if is_refusal(&error) => {

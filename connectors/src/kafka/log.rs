@@ -1,6 +1,5 @@
 //! The log from outside any task: committed state, committed records, and where partitions begin and end.
 
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Instant;
 
@@ -34,7 +33,7 @@ impl Log for KafkaLog {
     }
 
     fn open_task(&self, spec: TaskSpec, partitions: &[u32]) -> Result<KafkaTask, LogError> {
-        KafkaTask::open(Arc::clone(&self.shared), spec, partitions)
+        KafkaTask::open(&self.shared, spec, partitions)
     }
 
     fn read(&self, from: Position, limits: PollLimits) -> Result<Vec<Record>, LogError> {

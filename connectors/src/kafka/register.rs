@@ -132,6 +132,7 @@ pub(super) fn about(parts: &Parts) -> Result<(About, Option<Import>), OpenError>
 }
 
 fn about_now(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
+    const MAKING: &str = "making the log";
     let (about, import) = match read(parts)? {
         (Some(about), import) => (about, import),
         (None, _) => {
@@ -144,7 +145,11 @@ fn about_now(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
                     let value = serde_json::to_vec(&about).map_err(|error| OpenError::Damaged { cause: error.to_string() })?;
                     match session.transact(std::iter::once(sending(&parts.names.register(), LOG, &value)), None) {
                         Ok(_) => (about, None),
-                        Err(Failed::Aborted(cause)) => return Err(LogError::Retry { doing: "making the log", cause }.into()),
+                        Err(Failed::Aborted(cause)) => return Err(LogError::Retry { doing: MAKING, cause }.into()),
+                        // Somebody else is making it.
+                        Err(Failed::Over(error @ LogError::Fenced { .. })) => {
+                            return Err(LogError::Retry { doing: MAKING, cause: error.to_string() }.into());
+                        }
                         Err(Failed::Over(error)) => return Err(error.into()),
                     }
                 }

@@ -14,6 +14,7 @@ use crate::kafka::client::{Landed, UNTRACKED};
 use crate::kafka::cloud_event;
 use crate::kafka::failure;
 use crate::kafka::inputs::Inputs;
+use crate::kafka::pause::patiently;
 use crate::kafka::record::{self, Budget};
 use crate::kafka::register;
 use crate::kafka::session::{Failed, Sending, Session};
@@ -48,7 +49,12 @@ struct Fresh {
 }
 
 impl KafkaTask {
-    pub(super) fn open(log: Arc<Shared>, spec: TaskSpec, partitions: &[u32]) -> Result<Self, LogError> {
+    /// Opens a task; waits for a broker that is away, and for whoever opens it at the same moment.
+    pub(super) fn open(log: &Arc<Shared>, spec: TaskSpec, partitions: &[u32]) -> Result<Self, LogError> {
+        patiently(failure::may_succeed, || Self::open_now(Arc::clone(log), spec, partitions))
+    }
+
+    fn open_now(log: Arc<Shared>, spec: TaskSpec, partitions: &[u32]) -> Result<Self, LogError> {
         const OPENING: &str = "opening a task";
         let id = spec.id;
         // First the fence: what the predecessor still commits before it is in the positions, and nothing after it.
