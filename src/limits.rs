@@ -98,9 +98,10 @@ pub const LOG_RETRY_MAX: Duration = Duration::from_secs(60);
 /// How long it waits before it repeats it.
 pub const LOG_RETRY_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a request waits for what it asked for, which is carried on with after that: AWS may take long. Clients of the first API give up
-/// after 7 s.
+/// How long a request waits for what it asked for, unless something else is set; it is carried on with after that: AWS may take long. Clients
+/// of the first API give up after 7 s.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(6);
+const _: () = assert!(ANSWER_WAIT.as_secs() < 7);
 /// How long is waited until something that was written shows in the tables.
 pub const SHOWN_WAIT: Duration = Duration::from_secs(10);
 /// How often is looked whether an operator has folded something.

@@ -2,29 +2,32 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudigrade_query::rest::backend::Refused;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::limits::{ANSWER_WAIT, REGISTRATIONS_AT_ONCE_MAX};
+use crate::limits::REGISTRATIONS_AT_ONCE_MAX;
 
 /// What is being done.
 pub struct Background {
     tasks: TaskTracker,
     few: Arc<Semaphore>,
+    /// How long is waited for an answer.
+    wait: Duration,
 }
 
 impl Background {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self { tasks: TaskTracker::new(), few: Arc::new(Semaphore::new(REGISTRATIONS_AT_ONCE_MAX)) }
+    /// Nothing yet. What takes longer than `wait` is carried on with unheard.
+    pub fn new(wait: Duration) -> Self {
+        Self { tasks: TaskTracker::new(), few: Arc::new(Semaphore::new(REGISTRATIONS_AT_ONCE_MAX)), wait }
     }
 
     /// Does something to its end; `None` when that takes longer than can be waited for. Dropping the future stops the waiting alone.
     pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let running = self.tasks.spawn(work);
-        match tokio::time::timeout(ANSWER_WAIT, running).await {
+        match tokio::time::timeout(self.wait, running).await {
             Ok(Ok(done)) => Some(done),
             Ok(Err(error)) => {
                 tracing::error!(%error, "something that was asked for ended abnormally");

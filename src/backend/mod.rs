@@ -49,7 +49,7 @@ impl LogBackend {
     pub fn new(service: Arc<Service>, config: &Config) -> Self {
         Self {
             service: RwLock::new(Some(service)),
-            background: Background::new(),
+            background: Background::new(config.serve.answer_wait),
             own_account: OwnAccount::new(config),
             policies: aws::policies(config),
         }

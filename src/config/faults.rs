@@ -86,6 +86,7 @@ impl Config {
         for (holds, fault) in [
             between("serve.tables_every", self.serve.tables_every, Duration::from_secs(1), LONGEST),
             between("tables.history", self.tables.history, Duration::from_secs(60), HISTORY_MAX),
+            between("serve.answer_wait", self.serve.answer_wait, Duration::from_secs(1), LONGEST),
             between("serve.shutdown_limit", self.serve.shutdown_limit, Duration::from_secs(1), LONGEST),
             between("source.silence_after", self.source.silence_after, Duration::from_secs(1), LONGEST),
             between("source.missing_after", self.source.missing_after, Duration::ZERO, LONGEST),

@@ -214,10 +214,19 @@ mod tests {
         for part in ["wait_time: 30 s is not between", "reconcile_every is 7200 s"] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        let cannot_be = "[accounts]\ntrail_prefix = \"\"\nprincipal_account = \"12\"\n[serve]\nshutdown_limit = \"0s\"\ntables_every = \"1ms\"\n\
+        let cannot_be = "[accounts]\ntrail_prefix = \"\"\nprincipal_account = \"12\"\n[serve]\nshutdown_limit = \"0s\"\nanswer_wait = \"0s\"\ntables_every = \"1ms\"\n\
             [source]\nsilence_after = \"0s\"\nmissing_after = \"25h\"\n[aws.assume_role]\nrole_arn = \"nobody\"\n";
         let error = of(cannot_be, &[]).unwrap_err().to_string();
-        for part in ["trail_prefix", "principal_account", "shutdown_limit", "tables_every", "silence_after", "missing_after", "role_arn"] {
+        for part in [
+            "trail_prefix",
+            "principal_account",
+            "shutdown_limit",
+            "answer_wait",
+            "tables_every",
+            "silence_after",
+            "missing_after",
+            "role_arn",
+        ] {
             assert!(error.contains(part), "{part}: {error}");
         }
         assert!(of("[serve]\nlisten = \"nowhere\"\n", &[]).unwrap_err().to_string().contains("listen"));

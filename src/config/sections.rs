@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::inspection::Inspection;
 use super::kafka::Kafka;
 use super::{duration, moment};
+use crate::limits::ANSWER_WAIT;
 
 /// All of it. Sections that are absent have their defaults; `[source.sqs]` or `[source.list]` and `[accounts]` are what makes `serve` collect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -284,6 +285,11 @@ pub struct Serve {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub shutdown_limit: Duration,
+    /// How long a request that changes something waits for what comes of it; after that the answer is that it goes on (202). Clients of the
+    /// first API give up after 7 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub answer_wait: Duration,
     /// How often the tables are brought up to date with the log.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
@@ -326,6 +332,7 @@ impl Default for Serve {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             shutdown_limit: Duration::from_secs(60),
+            answer_wait: ANSWER_WAIT,
             tables_every: Duration::from_secs(5),
             token_lifetime: Duration::from_secs(30 * 24 * 3600),
             open: false,

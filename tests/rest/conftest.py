@@ -1,12 +1,15 @@
 """What the tests of REST, SQL and users share: one server with a fleet of nine days, and its tenants."""
 
 import json
+import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,6 +33,10 @@ REGISTERED = {
     ("initech", fleet.GONE): "gone",
     ("vectors", fleet.VECTORS): "vectors",
 }
+# Of a server whose tests want what comes of a change, however long it takes here.
+PATIENT = {"answer_wait": "5m"}
+# Processor time after which a question is being computed.
+WORK_SECONDS = 0.3
 
 
 @dataclass
@@ -54,11 +61,32 @@ class World:
             raise AttributeError(name) from None
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def postgres_port(program: Program) -> int:
+    """Where a server that has started speaks Postgres: it was to choose a free port, and says which."""
+    return int(until("the server to speak Postgres", lambda: re.search(r"listening at postgres://[0-9.]+:(\d+)\n", program.log.read_text()))[1])
+
+
+def lets_nobody_in(program: Program) -> bool:
+    """Whether a server takes no connections any more."""
+    where = urlsplit(program.url)
+    try:
+        socket.create_connection((where.hostname, where.port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def busy_seconds(program: Program) -> float:
+    """Processor seconds that the server has used."""
+    assert program.process is not None
+    fields = Path(f"/proc/{program.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def works_on(program: Program) -> None:
+    """Waits until the server has worked for a while from now on: what it was asked is under way. Where others work too, that takes longer."""
+    before = busy_seconds(program)
+    until("the server to work", lambda: busy_seconds(program) >= before + WORK_SECONDS)
 
 
 def create_user(program: Program, name: str, *args: str) -> str:
@@ -126,8 +154,8 @@ def start(program: Program, aws: Aws, **sections: dict) -> World:
     program.accounts("delete", fleet.GONE, "--tenant", "initech")
     program.stop()
     # After the first look nothing changes by itself.
-    postgres = free_port()
-    program.configure(bucket, accounts={"reconcile_every": "30m"}, serve__postgres={"listen": f"127.0.0.1:{postgres}"}, **sections)
+    sections["serve"] = {**PATIENT, **sections.get("serve", {})}
+    program.configure(bucket, accounts={"reconcile_every": "30m"}, serve__postgres={"listen": "127.0.0.1:0"}, **sections)
     passwords = {}
     for name, tenant in USERS.items():
         passwords[name] = create_user(program, name, *(["--tenant", tenant] if tenant else ["--superuser"]))
@@ -135,7 +163,7 @@ def start(program: Program, aws: Aws, **sections: dict) -> World:
     looked_at_all_accounts(program)
     scopes = {name: "write" if tenant else "admin" for name, tenant in USERS.items()}
     users = {name: Client(program.url).as_user(name, passwords[name], scopes[name]) for name in USERS}
-    return World(program, aws, users, postgres)
+    return World(program, aws, users, postgres_port(program))
 
 
 @pytest.fixture(scope="session")

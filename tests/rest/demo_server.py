@@ -5,15 +5,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cloudigrade
 import psycopg
 import pytest
-from conftest import create_user, free_port
+from conftest import create_user, postgres_port
 from program import Program
 
 ANSWER_SECONDS = 60
+# Both at ports that the system chooses, which the server says.
+CONFIGURATION = '[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:0"\n'
 
 
 def must_be_there(there: bool, what: str, packages: str) -> None:
@@ -59,12 +60,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     cloudigrade.run("demo", "--folder", folder / "demo", "--days", 10, "--seed", 7)
     (folder / "demo" / "data").rename(folder / "data")
     program = Program(folder, "http://127.0.0.1:9")
-    port = free_port()
-    program.config_file.write_text(f'[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:{port}"\n')
+    program.config_file.write_text(CONFIGURATION)
     passwords = {"root": create_user(program, "root", "--superuser"), "ann": create_user(program, "ann")}
     program.start()
     try:
-        yield Server(program, port, passwords)
+        yield Server(program, postgres_port(program), passwords)
     finally:
         program.end()
 

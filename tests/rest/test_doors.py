@@ -2,8 +2,8 @@
 
 import io
 import json
+import math
 import re
-import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -336,23 +336,18 @@ def test_an_account_that_was_deleted_is_not_seen_by_its_tenant_any_more(world: W
 )
 def test_it_takes_as_long_to_look_for_what_others_have_as_for_what_nobody_has(world: World, foreign: Names, path: str) -> None:
     rounds, ratio_max, noise_seconds = 15, 1.5, 0.005
-
-    def medians() -> tuple[float, float]:
-        taken: dict[bool, list[float]] = {True: [], False: []}
+    # The quickest of each: what else the machine does only ever adds, so it comes closer to what the server takes with every round.
+    quickest = {True: math.inf, False: math.inf}
+    for _ in range(8):
         for at in range(2 * rounds):
             # In turns, and not always the same first.
             is_foreign = at % 4 in (0, 3)
             started = time.perf_counter()
             world.ann.ask("GET", path.format(**vars(foreign if is_foreign else ABSENT)))
-            taken[is_foreign].append(time.perf_counter() - started)
-        return statistics.median(taken[True]), statistics.median(taken[False])
-
-    # The machine may have been busy with something else just then; a difference that is one shows every time.
-    for _ in range(4):
-        there, not_there = medians()
-        if max(there, not_there) <= min(there, not_there) * ratio_max + noise_seconds:
+            quickest[is_foreign] = min(quickest[is_foreign], time.perf_counter() - started)
+        if max(quickest.values()) <= min(quickest.values()) * ratio_max + noise_seconds:
             return
-    pytest.fail(f"{there * 1e3:.1f} ms for what others have, {not_there * 1e3:.1f} ms for what nobody has")
+    pytest.fail(f"{quickest[True] * 1e3:.1f} ms for what others have, {quickest[False] * 1e3:.1f} ms for what nobody has")
 
 
 # The list.

@@ -1,26 +1,34 @@
 """Real clients of Postgres against the server: psql, and a driver of Python. They see the demo's data."""
 
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 
 import cloudigrade
 import psycopg
 import pytest
-from conftest import create_user, free_port
-from demo_server import ANSWER_SECONDS, Server, code, one, psql_binary, root, server  # noqa: F401
+from aws import until
+from conftest import create_user, postgres_port, works_on
+from demo_server import ANSWER_SECONDS, CONFIGURATION, Server, code, one, psql_binary, root, server  # noqa: F401
 from program import Program
 
 # A join that takes far longer than any limit, and one that holds far more than it may.
 ENDLESS = "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 300000) b WHERE a.value * b.value % 7 = 3"
 HUGE = "SELECT array_agg(a.value) FROM generate_series(1, 20000) a, generate_series(1, 20000) b"
+# One that reads for as long, and finds nothing.
+FRUITLESS = "SELECT a.value FROM generate_series(1, 1000000000000) a WHERE a.value < 0"
+# The server ends each query after a minute by itself: what ends in half of that ended for another reason.
+ENDS_WITHIN_SECONDS = 30
+# A query that is not answered for so long waits for its turn.
+TURN_SECONDS = 2
+BY_REQUEST = ("57014", "canceling statement due to user request")
 
 
 # Values.
@@ -182,55 +190,113 @@ def ends_within(seconds: float, started: float) -> None:
     assert time.monotonic() - started < seconds
 
 
-def test_a_query_that_is_cancelled_ends_at_once(root: psycopg.Connection) -> None:
+def failed(connection: psycopg.Connection, query: str) -> tuple[str, str]:
+    """The SQLSTATE that a query fails with, and the words."""
+    with pytest.raises(psycopg.Error) as failure:
+        connection.execute(query).fetchall()
+    return str(failure.value.sqlstate), str(failure.value.diag.message_primary)
+
+
+def cancelled(connection: psycopg.Connection, running: Future[tuple[str, str]]) -> tuple[str, str]:
+    """How a statement ended that runs on a connection. It is asked to end until it has: who asks before it begins asks in vain."""
+
+    def ended() -> bool:
+        if not running.done():
+            connection.cancel_safe(timeout=ANSWER_SECONDS)
+        return running.done()
+
+    until("the statement to end", ended, ENDS_WITHIN_SECONDS)
+    return running.result()
+
+
+def test_a_query_that_is_cancelled_ends_at_once(server: Server, root: psycopg.Connection) -> None:
     """By the protocol, while it is computed."""
-    for query in (ENDLESS, "SELECT a.value FROM generate_series(1, 100000000) a WHERE a.value < 0"):
-        running = threading.Thread(target=lambda query=query: outcomes.append(code(root, query)))
-        outcomes: list[str] = []
-        running.start()
-        time.sleep(0.5)  # So that it is under way: an earlier request ends nothing.
-        started = time.monotonic()
-        root.cancel_safe(timeout=ANSWER_SECONDS)
-        running.join(ANSWER_SECONDS)
-        ends_within(1.5, started)
-        assert outcomes == ["57014"], query
+    with ThreadPoolExecutor() as pool:
+        for query in (ENDLESS, FRUITLESS):
+            running = pool.submit(failed, root, query)
+            works_on(server.program)
+            assert cancelled(root, running) == BY_REQUEST, query
     assert one(root, "SELECT 1") == 1
 
 
+def catches(process: subprocess.Popen[str], what: signal.Signals) -> bool:
+    """Whether a process does something of its own at a signal that would end it otherwise."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = re.search(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (what - 1) & 1)
+
+
 def test_ctrl_c_in_psql_cancels(server: Server) -> None:
-    """And psql goes on."""
+    """And psql goes on to its own end."""
     env = {**os.environ, "PGPASSWORD": server.passwords["root"]}
     command = [psql_binary(), "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(1)
-    started = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    # It does so once it is connected.
+    until("psql to be connected", lambda: catches(process, signal.SIGINT))
+    works_on(server.program)
+
+    def ended() -> bool:
+        process.send_signal(signal.SIGINT)
+        return process.poll() is not None
+
+    # Again and again: one that comes before the statement ends nothing.
+    until("psql to end", ended, ENDS_WITHIN_SECONDS)
     _, told = process.communicate(timeout=ANSWER_SECONDS)
-    ends_within(2, started)
-    assert "canceling statement due to user request" in told
+    assert BY_REQUEST[1] in told
+    assert process.returncode == 1, "as after any statement that failed"
+
+
+def gone(server: Server) -> int:
+    """Statements so far that ended because their clients went away."""
+    _, told = server.program.get("metrics")
+    return sum(int(count) for count in re.findall(r'^cloudigrade_postgres_statements_total\{[^}]*outcome="gone"[^}]*\} (\d+)$', told, re.MULTILINE))
+
+
+def gets_no_turn(connection: psycopg.Connection) -> bool:
+    """Whether as many queries run as may: one more waits until its time is over."""
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.errors.QueryCanceled:
+        return True
+    return False
+
+
+def send(connection: psycopg.Connection, query: str) -> None:
+    """Sends a query to the last byte, and waits for nothing."""
+    connection.pgconn.send_query(query.encode())
+    until("the query to be sent", lambda: connection.pgconn.flush() == 0)
+
+
+def go_away(connection: psycopg.Connection) -> None:
+    """Ends a connection without a word, as a client that is killed does."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def test_a_client_that_goes_away_ends_its_query(server: Server) -> None:
     """Nothing is computed for nobody: as many as may run at once go away, and the next is answered."""
-    env = {**os.environ, "PGPASSWORD": server.passwords["root"]}
-    command = [psql_binary(), "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "root", "-d", "cloudigrade", "-c", ENDLESS]
-    gone = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(3)]
-    time.sleep(1)
-    for process in gone:
-        process.kill()
-        process.wait()
+    before, leaving = gone(server), [server.connect(autocommit=True) for _ in range(3)]
+    for connection in leaving:
+        send(connection, ENDLESS)
+    with server.connect(autocommit=True, options=f"-c statement_timeout={TURN_SECONDS}s") as connection:
+        until("as many to run as may", lambda: gets_no_turn(connection))
+    started = time.monotonic()
+    for connection in leaving:
+        go_away(connection)
     with server.connect(autocommit=True) as connection:
-        started = time.monotonic()
         assert one(connection, "SELECT 1") == 1
-        ends_within(5, started)
+    ends_within(ENDS_WITHIN_SECONDS, started)
+    until("the server to say why all of them ended", lambda: gone(server) >= before + len(leaving))
 
 
 def test_a_statement_ends_at_its_timeout(root: psycopg.Connection) -> None:
     """Also one that never gives way by itself."""
     root.execute("SET statement_timeout = '500ms'")
     started = time.monotonic()
-    assert code(root, ENDLESS) == "57014"
-    ends_within(3, started)
+    state, told = failed(root, ENDLESS)
+    ends_within(ENDS_WITHIN_SECONDS, started)
+    assert state == "57014" and "statement timeout: the query took longer than 500ms" in told, told
     root.execute("SET statement_timeout = 0")
 
 
@@ -258,15 +324,12 @@ def test_heavy_queries_hold_up_neither_reports_nor_new_connections(server: Serve
     """They have threads of their own, and few run at once."""
     with ThreadPoolExecutor() as pool:
         connections = [server.connect(autocommit=True) for _ in range(4)]
-        running = [pool.submit(code, connection, ENDLESS) for connection in connections]
-        time.sleep(0.5)
-        started = time.monotonic()
+        running = [pool.submit(failed, connection, ENDLESS) for connection in connections]
+        works_on(server.program)
         assert server.program.get("healthz")[0] == 200
         server.connect().close()
-        ends_within(5, started)
-        for connection in connections:
-            connection.cancel_safe(timeout=ANSWER_SECONDS)
-        assert {future.result(ANSWER_SECONDS) for future in running} == {"57014"}
+        assert not any(future.done() for future in running), "they were computed all the while"
+        assert {cancelled(connection, future) for connection, future in zip(connections, running, strict=True)} == {BY_REQUEST}
         for connection in connections:
             connection.close()
 
@@ -322,12 +385,12 @@ def test_more_connections_than_there_may_be_are_refused_in_words(server: Server)
 
 def test_the_server_stops_with_connections_open(tmp_path: Path) -> None:
     """They are told."""
-    program, port = Program(tmp_path, "http://127.0.0.1:9"), free_port()
+    program = Program(tmp_path, "http://127.0.0.1:9")
     cloudigrade.run("demo", "--folder", tmp_path / "demo", "--days", 2, "--seed", 7)
     (tmp_path / "demo" / "data").rename(tmp_path / "data")
-    program.config_file.write_text(f'[serve]\nlisten = "127.0.0.1:0"\n[serve.postgres]\nlisten = "127.0.0.1:{port}"\n')
-    server = Server(program, port, {"root": create_user(program, "root", "--superuser")})
-    program.start()
+    program.config_file.write_text(CONFIGURATION)
+    passwords = {"root": create_user(program, "root", "--superuser")}
+    server = Server(program.start(), postgres_port(program), passwords)
     try:
         with server.connect(autocommit=True) as connection:
             assert one(connection, "SELECT 1") == 1

@@ -1,21 +1,21 @@
 """Registering an account over HTTP: allowed, refused, and while AWS is slow; by the first API and by the new resource."""
 
-import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from aws import Aws, TrailBucket, until
 from client import Client
-from conftest import create_user
+from conftest import PATIENT, create_user, lets_nobody_in
+from gate import Gate
 from program import Program
 
-# What clients of the first API wait, and how long AWS takes where it is slow.
-CLIENTS_WAIT_SECONDS, SLOW_SECONDS = 7, 11
+# What clients of the first API wait.
+CLIENTS_WAIT_SECONDS = 7
 ACCOUNTS = count(1)
 TENANT = "acme"
 METERING = ("ec2:DescribeInstances", "ec2:DescribeImages", "cloudtrail:LookupEvents")
@@ -44,28 +44,36 @@ class Desk:
 
     aws: Aws
     program: Program
+    bucket: TrailBucket
     user: Client
+
+    @classmethod
+    def opened(cls, aws: Aws, program: Program, serve: dict[str, str]) -> "Desk":
+        """Starts the server with settings of its own, and makes the user."""
+        bucket = TrailBucket.make(aws)
+        program.configure(bucket, serve=serve).start()
+        password = create_user(program, "ann", "--tenant", TENANT)
+        return cls(aws, program, bucket, Client(program.url).as_user("ann", password, "write"))
+
+    def opened_again(self, serve: dict[str, str]) -> None:
+        """Starts the server again with other settings. The user's token outlives that."""
+        self.program.stop()
+        self.program.configure(self.bucket, serve=serve).start()
+        self.user.url = self.program.url
 
     def role(self, account: str, **how: Any) -> str:
         """A role that asks for the tenant's external id."""
         return self.aws.role(account, **{"external_id": self.program.external_id(TENANT), **how})
 
-    def denied(self, account: str, action: str, **how: Any) -> None:
+    def denied(self, account: str, action: str) -> None:
         """Has AWS refuse an action in an account."""
         service, name = action.split(":")
         code, status = ("UnauthorizedOperation", 403) if service == "ec2" else ("AccessDeniedException", 400)
-        self.aws.fault(service=service, action=name, account=account, code=code, status=status, count=None, **how)
-
-    def slow(self, account: str) -> None:
-        """Has AWS take long over one call."""
-        self.aws.fault(service="ec2", action="DescribeImages", account=account, delay_ms=SLOW_SECONDS * 1000)
+        self.aws.fault(service=service, action=name, account=account, code=code, status=status, count=None)
 
     def register(self, way: str, arn: str, name: str = "production") -> requests.Response:
-        """Asks for it, and holds that the answer comes while clients wait."""
-        began = time.monotonic()
-        answer = self.user.ask("POST", WAYS[way].path, json=WAYS[way].body(arn, name))
-        assert time.monotonic() - began < CLIENTS_WAIT_SECONDS
-        return answer
+        """Asks for it."""
+        return self.user.ask("POST", WAYS[way].path, json=WAYS[way].body(arn, name))
 
     def listed(self) -> dict[str, str]:
         """The accounts that the user sees, with their states. Both ways show the same."""
@@ -76,12 +84,28 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """One for all tests here: each has an account of its own."""
+    """One for all tests that want to hear how it ends, however long AWS takes: each has an account of its own."""
     program = Program(tmp_path_factory.mktemp("registering"), aws.url, verbose=True)
     try:
-        program.configure(TrailBucket.make(aws)).start()
-        password = create_user(program, "ann", "--tenant", TENANT)
-        yield Desk(aws, program, Client(program.url).as_user("ann", password, "write"))
+        yield Desk.opened(aws, program, PATIENT)
+    finally:
+        program.end()
+        aws.admin("faults", method="DELETE")
+
+
+@pytest.fixture
+def gate(aws: Aws) -> Iterator[Gate]:
+    """What makes AWS slow, for as long as a test wants."""
+    with Gate(aws.url) as made:
+        yield made
+
+
+@pytest.fixture
+def behind(gate: Gate, aws: Aws, program: Program) -> Iterator[Desk]:
+    """A desk behind the gate, whose server waits for AWS as long as one does by itself."""
+    program.endpoint, program.verbose = gate.url, True
+    try:
+        yield Desk.opened(aws, program, {})
     finally:
         program.end()
         aws.admin("faults", method="DELETE")
@@ -134,42 +158,50 @@ def test_all_permissions_that_are_missing_are_told_at_once(desk: Desk, account: 
     assert account not in desk.listed()
 
 
+def test_clients_of_the_first_api_wait_longer_than_a_server_does_by_itself(program: Program) -> None:
+    shown = tomllib.loads(program.configure().run("config", "show").stdout.decode())["serve"]["answer_wait"]
+    assert 0 < int(shown.removesuffix("s")) < CLIENTS_WAIT_SECONDS
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_while_aws_is_slow_it_is_answered_that_it_is_carried_on_with_and_it_is(desk: Desk, account: str, way: str) -> None:
-    arn = desk.role(account)
-    desk.slow(account)
-    answer = desk.register(way, arn, account)
-    assert answer.status_code == 202, answer.text
-    assert "still asked" in answer.json()["detail"]
-    assert account not in desk.listed(), "it is nobody's before AWS has shown that it is theirs"
-    until("the account to be listed", lambda: desk.listed().get(account) == "enabled")
-    (kept,) = [one for one in desk.user.get("/api/v1/accounts")["items"] if one["account_id"] == account]
+def test_while_aws_is_slow_it_is_answered_that_it_is_carried_on_with_and_it_is(gate: Gate, behind: Desk, account: str, way: str) -> None:
+    arn = behind.role(account)
+    with gate.shut_for("DescribeImages"):
+        answer = behind.register(way, arn, account)
+        assert answer.status_code == 202, answer.text
+        assert "still asked" in answer.json()["detail"]
+        until("AWS to be asked", lambda: gate.held)
+        assert account not in behind.listed(), "it is nobody's before AWS has shown that it is theirs"
+    until("the account to be listed", lambda: behind.listed().get(account) == "enabled")
+    (kept,) = [one for one in behind.user.get("/api/v1/accounts")["items"] if one["account_id"] == account]
     assert (kept["name"], kept["problems"], kept["trail"]["ours"]) == (account, [], True)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_refused_late_is_not_registered_the_log_says_why_and_so_does_asking_again(desk: Desk, account: str, way: str) -> None:
-    arn = desk.role(account)
-    desk.denied(account, "ec2:DescribeImages", delay_ms=SLOW_SECONDS * 1000)
-    assert desk.register(way, arn, account).status_code == 202
+def test_what_is_refused_late_is_not_registered_the_log_says_why_and_so_does_asking_again(gate: Gate, behind: Desk, account: str, way: str) -> None:
+    arn = behind.role(account)
+    behind.denied(account, "ec2:DescribeImages")
+    with gate.shut_for("DescribeImages"):
+        assert behind.register(way, arn, account).status_code == 202
 
     def refused() -> list[str]:
-        return [line for line in desk.program.log.read_text().splitlines() if "was not registered" in line and "ec2:DescribeImages" in line and account in line]
+        said = behind.program.log.read_text().splitlines()
+        return [line for line in said if "was not registered" in line and "ec2:DescribeImages" in line and account in line]
 
     until("the refusal in the log", refused)
-    assert account not in desk.listed()
-    desk.aws.admin("faults", method="DELETE")
-    desk.denied(account, "ec2:DescribeImages")
-    answer = desk.register(way, arn, account)
+    assert account not in behind.listed()
+    behind.opened_again(PATIENT)
+    answer = behind.register(way, arn, account)
     assert answer.status_code == 400 and "ec2:DescribeImages" in answer.text
 
 
-def test_stopping_waits_for_what_was_begun(aws: Aws, program: Program, account: str) -> None:
-    program.configure(TrailBucket.make(aws)).start()
-    password = create_user(program, "ann", "--tenant", TENANT)
-    desk = Desk(aws, program, Client(program.url).as_user("ann", password, "write"))
-    arn = desk.role(account)
-    desk.slow(account)
-    assert desk.register("new resource", arn).status_code == 202
-    program.stop()
+def test_stopping_waits_for_what_was_begun(gate: Gate, behind: Desk, account: str) -> None:
+    program, arn = behind.program, behind.role(account)
+    with gate.shut_for("DescribeImages"):
+        assert behind.register("new resource", arn).status_code == 202
+        until("AWS to be asked", lambda: gate.held)
+        program.ask_to_stop()
+        until("nobody to be let in any more", lambda: lets_nobody_in(program))
+        program.assert_alive()
+    program.stopped()
     assert [(one["account_id"], one["state"]) for one in program.listed("--tenant", TENANT)] == [(account, "enabled")]
