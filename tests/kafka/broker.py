@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 START_SECONDS = 120
 STOP_SECONDS = 60
 JAVA = ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+HELD: list[socket.socket] = []  # bound to ports that brokers have, or are to have
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 PROPERTIES = """\
 process.roles=broker,controller
@@ -62,14 +63,15 @@ def jars() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
+    """Ports that were free, all different, and that the system gives to nobody else who leaves the choice to it, as long as this process runs:
+    also while a broker is not started yet, or is away."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
+        # Who names the port and reuses addresses, as Java does, binds it beside a socket that does so too and never listens.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    HELD.extend(probes)
+    return [probe.getsockname()[1] for probe in probes]
 
 
 class Broker:

@@ -13,8 +13,12 @@ from program import Program
 
 # Few, so that a log is made in seconds; what a key's partition is matters to nobody.
 PARTITIONS = 4
+# What the tasks of operators read: six tasks, of which one reads two topics. Of each, processes divide all partitions among them.
+INPUTS = 7
 # The shortest that brokers allow by themselves.
 SESSION_TIMEOUT = "6s"
+# Where no member dies: one that only waits for a busy machine is not taken for dead.
+LONG_SESSION_TIMEOUT = "60s"
 
 
 @dataclass
@@ -64,10 +68,16 @@ class Cluster:
     replication: int = 1
     in_store: str = ""  # where the tables are, if they are not in the folder
     others: str = ""  # where consumers of others reach the brokers, if it is not where the members do
+    session_timeout: str = SESSION_TIMEOUT  # after which others have the work of a member that is not heard of
 
     def told_once(self) -> dict[str, list[topics.Event]]:
         """What consumers of the public topics are told."""
         return topics.told_once(self.others or self.bootstrap, self.prefix)
+
+    @property
+    def divided(self) -> int:
+        """How many partitions the processes with operators have between them, of all tasks, once they are divided."""
+        return INPUTS * self.partitions
 
     @property
     def tables(self) -> str:
@@ -78,7 +88,7 @@ class Cluster:
     def kafka(self) -> dict[str, Any]:
         """The section `[kafka]`."""
         # One replica may be away.
-        replicas = {"replication": self.replication, "min_in_sync": max(1, self.replication - 1), "session_timeout": SESSION_TIMEOUT}
+        replicas = {"replication": self.replication, "min_in_sync": max(1, self.replication - 1), "session_timeout": self.session_timeout}
         return {"bootstrap": self.bootstrap, "prefix": self.prefix, "partitions": self.partitions, **replicas, **self.security}
 
     def member(self, name: str, *command: str, bucket: TrailBucket | None = None, **sections: dict[str, Any]) -> Member:

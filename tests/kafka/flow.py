@@ -2,13 +2,14 @@
 
 import os
 import random
+import signal
 import time
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from aws import TrailBucket, until
+from aws import TrailBucket, becomes, until
 from cluster import Cluster, Member
 from corpus import Corpus, Digest, rows
 from program import DONE, IN_USE, STOP_SECONDS, STORAGE
@@ -74,23 +75,22 @@ class Flow:
         time.sleep(self.dice.uniform(0, most))
 
     def kill(self, name: str) -> None:
-        """Kills a process, and starts it again with what it had, without waiting until it is ready."""
-        self[name].kill()
-        self[name].start(ready=False)
+        """Kills a process, if it did not end by itself, and starts it again with what it had. Whether it then comes up is not waited for."""
+        member = self[name]
+        assert member.process is not None
+        member.process.kill()
+        if (code := member.process.wait()) != -signal.SIGKILL:
+            self._keep(name, code)
+        member.process = None
+        member.launch()
 
     def partitions(self, *names: str) -> float:
         """How many partitions processes have, of all tasks."""
         return sum(self[name].metric("cloudigrade_kafka_partitions") for name in names)
 
-    def takes_all(self, name: str, partitions: float) -> None:
-        """Waits until a process has all partitions."""
-
-        def has_all() -> bool:
-            has = self.partitions(name)
-            assert has == partitions, f"{name} has {has} of {partitions} partitions"
-            return True
-
-        until(f"{name} to have all partitions", has_all)
+    def take_all(self, *names: str) -> None:
+        """Waits until processes have all partitions between them. Who folds, or waits for a transaction to end, hears late that it has more."""
+        becomes(f"{' and '.join(names)} to have all partitions", lambda: self.partitions(*names), self.cluster.divided, FINISH_SECONDS)
 
     def shows(self, share: float) -> None:
         """Waits until the tables show a share of all events."""
@@ -109,16 +109,25 @@ class Flow:
         for name, member in self.cluster.members.items():
             if member.process is not None and (code := member.process.poll()) is not None:
                 self._keep(name, code)
-                member.start(ready=False)
+                # It may end again before it listens, as long as its broker is away.
+                member.launch()
 
     def _keep(self, name: str, code: int) -> None:
         member = self[name]
         member.process = None
-        self.ended.append((name, code, member.log.read_text().splitlines()[-1]))
+        self.ended.append((name, code, "".join(member.log.read_text().splitlines()[-1:])))
 
-    def stop(self) -> None:
-        """Stops all as an operator does. Some may learn only now that others have their work."""
-        for name, member in self.cluster.members.items():
+    def stop(self, *names: str) -> None:
+        """Stops these, or all, as an operator does. Some may learn only now that others have their work."""
+        stopping = {name: self[name] for name in names or self.cluster.members}
+
+        def listen() -> bool:
+            self.revive()
+            return all(member.listens() for member in stopping.values())
+
+        # Who was started just now does not hear yet that it is to stop.
+        until(f"{' and '.join(stopping)} to listen", listen, FINISH_SECONDS)
+        for name, member in stopping.items():
             assert member.process is not None
             member.process.terminate()
             if (code := member.process.wait(STOP_SECONDS)) != DONE:
@@ -150,8 +159,9 @@ class Flow:
         assert self.digest() == self.corpus.digest
         self._tables_are_the_same_bytes()
         self._others_are_told()
-        # Who was away for too long says so, and whom the broker was away from, if it was; nobody fails in any other way.
-        allowed = {IN_USE: "this one must stop"} | ({STORAGE: "what was committed is kept"} if broker_was_away else {})
+        # Who was away for too long says so. From whom the broker was away says what it was about then, perhaps to start, so only its code is
+        # known. Nobody fails in any other way.
+        allowed = {IN_USE: "this one must stop"} | ({STORAGE: ""} if broker_was_away else {})
         assert all(said.endswith(allowed.get(code, "no such end")) for _, code, said in self.ended), self.ended
 
     def _tables_are_the_same_bytes(self) -> None:

@@ -9,11 +9,9 @@ import pytest
 from aws import Aws, TrailBucket, becomes, until
 from client import Client
 from cloud import Cloud
-from cluster import Cluster, Member
+from cluster import LONG_SESSION_TIMEOUT, Cluster, Member
 from conftest import new_account
 
-# What was changed on one server is in force on the others by then.
-IN_FORCE_SECONDS = 2.0
 TENANT, START, END = "acme", "2024-03-01", "2024-03-10"
 REPORTS = ("usage", "concurrency")
 
@@ -40,7 +38,8 @@ class Servers:
 @pytest.fixture(scope="module")
 def servers(bootstrap: str, aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """For all tests here: each has users and accounts of its own."""
-    cluster, bucket = Cluster(tmp_path_factory.mktemp("servers") / "cluster", bootstrap, aws.url), TrailBucket.make(aws)
+    folder, bucket = tmp_path_factory.mktemp("servers") / "cluster", TrailBucket.make(aws)
+    cluster = Cluster(folder, bootstrap, aws.url, session_timeout=LONG_SESSION_TIMEOUT)
     try:
         first, second = cluster.member("first", bucket=bucket), cluster.member("second", "run", "api", bucket=bucket)
         yield Servers(cluster, aws, bucket, first.start(), second.start())
@@ -68,7 +67,7 @@ def test_an_account_that_is_registered_on_one_server_is_read_and_reported_alike_
     def listed(client: Client) -> list[tuple[str, str, str]]:
         return [(one["account_id"], one["name"], one["state"]) for one in client.get("/api/v1/accounts")["items"]]
 
-    becomes("the token to work on the second", lambda: me(servers.second, str(ann.token)), 200, IN_FORCE_SECONDS)
+    becomes("the token to work on the second", lambda: me(servers.second, str(ann.token)), 200)
     for client in (ann, also):
         becomes("the account to be listed", lambda client=client: listed(client), [(account, "production", "enabled")])
     becomes("the runs", lambda: servers.first.runs(account), cloud.truth)
@@ -92,20 +91,20 @@ def test_an_account_that_is_registered_on_one_server_is_read_and_reported_alike_
 def test_a_token_of_one_server_works_on_the_other_and_ends_there_with_the_password(servers: Servers) -> None:
     first = servers.user("bob", "--tenant", TENANT)
     token = Client(servers.first.url).log_in("bob", first)["token"]
-    becomes("the token to work on the second", lambda: me(servers.second, token), 200, IN_FORCE_SECONDS)
+    becomes("the token to work on the second", lambda: me(servers.second, token), 200)
     second = json.loads(servers.first.run("users", "reset", "bob", "--generate", "--format", "json").stdout)["password"]
     assert me(servers.first, token) == 401
-    becomes("the token to be refused by the second", lambda: me(servers.second, token), 401, IN_FORCE_SECONDS)
+    becomes("the token to be refused by the second", lambda: me(servers.second, token), 401)
     Client(servers.second.url).log_in("bob", first, expect=401)
     again = Client(servers.second.url).log_in("bob", second)["token"]
-    becomes("the second's token to work on the first", lambda: me(servers.first, again), 200, IN_FORCE_SECONDS)
+    becomes("the second's token to work on the first", lambda: me(servers.first, again), 200)
     servers.first.run("users", "disable", "bob")
-    becomes("who is disabled to be refused by the second", lambda: me(servers.second, again), 401, IN_FORCE_SECONDS)
+    becomes("who is disabled to be refused by the second", lambda: me(servers.second, again), 401)
 
 
 def test_the_same_name_is_given_once_by_however_many_servers(servers: Servers) -> None:
     root = Client(servers.first.url).as_user("root", servers.user("root", "--superuser"), "admin")
-    becomes("the token to work on the second", lambda: me(servers.second, str(root.token)), 200, IN_FORCE_SECONDS)
+    becomes("the token to work on the second", lambda: me(servers.second, str(root.token)), 200)
     for number, member in enumerate((servers.first, servers.second)):
         body = {"name": "eve", "tenant": TENANT, "password": f"a long password {number}"}
         answer = Client(member.url, root.token).ask("POST", "/api/v1/users", json=body)
@@ -129,11 +128,12 @@ def follow_each_other(servers: Servers, name: str, password: str) -> None:
     """Waits until each server knows what the other knew just now: a token made after it. (To try passwords is limited.)"""
     for one, other in ((servers.first, servers.second), (servers.second, servers.first)):
         token = Client(one.url).log_in(name, password)["token"]
-        becomes(f"the {other.name} to follow", lambda other=other, token=token: me(other, token), 200, IN_FORCE_SECONDS)
+        becomes(f"the {other.name} to follow", lambda other=other, token=token: me(other, token), 200)
 
 
 def test_commands_from_another_machine_see_and_change_the_log_and_disturb_nobody(servers: Servers) -> None:
     account, token = new_account(), Client(servers.first.url).log_in("kim", servers.user("kim", "--tenant", "globex"))["token"]
+    becomes("the first to have all partitions", lambda: servers.first.metric("cloudigrade_kafka_partitions"), servers.cluster.divided)
     before = rebalances(servers)
     arn = servers.aws.role(account, servers.first.external_id("globex"))
     servers.elsewhere("accounts", "--tenant", "globex", "register", arn, "--name", "from afar")
@@ -144,7 +144,7 @@ def test_commands_from_another_machine_see_and_change_the_log_and_disturb_nobody
     becomes("it to be shown by the first", lambda: [one["name"] for one in kim.get("/api/v1/accounts")["items"]], ["from afar"])
     servers.elsewhere("users", "disable", "kim")
     for member in (servers.first, servers.second):
-        becomes(f"who is disabled from afar to be refused by the {member.name}", lambda member=member: me(member, token), 401, IN_FORCE_SECONDS)
+        becomes(f"who is disabled from afar to be refused by the {member.name}", lambda member=member: me(member, token), 401)
         member.assert_alive()
     assert rebalances(servers) == before, "no partition changed hands"
 

@@ -11,7 +11,7 @@ from aws import Aws, TrailBucket
 from broker import Broker
 from cluster import Cluster
 from corpus import Corpus
-from flow import Flow
+from flow import FINISH_SECONDS, Flow
 from kafka_proxy import CuttingProxy
 
 PROCESSES = {"source": "run source", "left": "run operators", "right": "run operators", "shown": "run sink api"}
@@ -70,8 +70,7 @@ def test_kills_of_any_process_and_of_the_broker_lose_and_double_nothing(shaken: 
             case "one more":
                 flow.start(third="run operators")
             case "one less":
-                flow.revive()
-                flow["third"].stop()
+                flow.stop("third")
                 del shaken.members["third"]
             case process:
                 flow.kill(process)
@@ -97,17 +96,18 @@ def test_a_process_that_stood_still_until_others_had_its_work_comes_back_and_cha
     cluster: Cluster, corpus: Corpus, bucket: TrailBucket, process: str
 ) -> None:
     flow = Flow(cluster, corpus, random.Random(2), bucket).start(**PROCESSES, spare="run source")
-    partitions = flow.partitions(*OPERATORS)
+    flow.take_all(*OPERATORS)
     flow.put(0.3)
     flow.moment()
     flow[process].pause()
     flow.put(0.5)
     if process == "left":
-        flow.takes_all("right", partitions)
+        flow.take_all("right")
         flow.shows(0.3)
     else:
         bucket.show_hidden()
-        bucket.drained()
+        # Where it stands still in a transaction, Kafka gives that up only after half a minute and more.
+        bucket.drained(FINISH_SECONDS)
     flow[process].go_on()
     flow.finish()
     assert {name for name, *_ in flow.ended} <= {process}

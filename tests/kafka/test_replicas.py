@@ -8,6 +8,7 @@ import pytest
 from aws import Aws, TrailBucket, until
 from broker import Broker, Extra, free_ports
 from cluster import Cluster
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from corpus import Corpus
 from flow import Flow
@@ -47,7 +48,10 @@ def all_in_sync(bootstrap: str) -> None:
     client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def in_sync() -> bool:
-        found = client.list_topics(timeout=10)
+        try:
+            found = client.list_topics(timeout=10)
+        except KafkaException as error:
+            raise AssertionError(f"nobody tells of replicas: {error}") from error
         behind = [name for name, topic in found.topics.items() for part in topic.partitions.values() if len(part.isrs) < len(NODES)]
         assert len(found.brokers) == len(NODES) and not behind, f"{len(found.brokers)} brokers, replicas of {sorted(set(behind))} are behind"
         return True

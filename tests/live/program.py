@@ -73,21 +73,36 @@ class Program:
 
     def start(self, ready: bool = True) -> "Program":
         """Starts the server and waits until it listens, and unless told otherwise until it is ready."""
+        self.launch()
+        self.wait_until_listening()
+        if ready:
+            until("the server to be ready", lambda: self.get("readyz")[0] == 200, START_SECONDS)
+        return self
+
+    def launch(self) -> None:
+        """Starts the server and waits for nothing: it may also end before it listens."""
         assert self.process is None
         self.starts += 1
+        self.url = ""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDIGRADE", "AWS_"))}
         command = [cloudigrade.BINARY, *self.command, "--config", str(self.config_file), "--data", str(self.data), *(["-v"] if self.verbose else [])]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env={**inherited, **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 
-        def listening() -> re.Match[str] | None:
-            self.assert_alive()
-            return re.search(r"listening at (http://[0-9.:]+)\n", self.log.read_text())
+    def listens(self) -> bool:
+        """Whether the server has said where it listens, which is known from then on."""
+        if not self.url and (said := re.search(r"listening at (http://[0-9.:]+)\n", self.log.read_text())):
+            self.url = said[1]
+        return bool(self.url)
 
-        self.url = until("the server to listen", listening, START_SECONDS)[1]
-        if ready:
-            until("the server to be ready", lambda: self.get("readyz")[0] == 200, START_SECONDS)
-        return self
+    def wait_until_listening(self) -> None:
+        """Waits for that. A server that ends before is a failure."""
+
+        def listening() -> bool:
+            self.assert_alive()
+            return self.listens()
+
+        until("the server to listen", listening, START_SECONDS)
 
     def assert_alive(self) -> None:
         """A server that ended is a failure that no waiting mends."""
@@ -129,6 +144,8 @@ class Program:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body."""
         self.assert_alive()
+        if not self.url:
+            self.wait_until_listening()
         try:
             with urllib.request.urlopen(f"{self.url}/{path}", timeout=ANSWER_SECONDS) as answer:
                 return answer.status, answer.read().decode()

@@ -162,6 +162,9 @@ def test_nothing_is_called_in_a_paused_or_disabled_account(aws: Aws, bucket: Tra
         aws.admin("calls", method="DELETE")
         until("the other account to be looked at", lambda: len(aws.calls(account=other, action="DescribeInstances")) >= rounds)
 
+    # Who disabled it has the trail removed, and who collects does, when it learns of it.
+    until("the trail to be removed for both", lambda: len(aws.calls(account=disabled, action="DeleteTrail")) > 1)
+    becomes("the accounts that are collected from", lambda: program.metric_by("cloudigrade_accounts", "state")["active"], 1)
     looked(3)  # what was under way ends
     looked(6)
     calls = aws.calls(account=paused) + aws.calls(account=disabled)

@@ -147,25 +147,31 @@ def test_a_bucket_notifies_its_queue_and_accounts_are_apart(aws: Aws, bucket: Tr
 
 
 def test_roles_ask_for_their_external_id_and_sessions_act_in_their_account_and_end(aws: Aws, account: str) -> None:
-    arn, sts = aws.role(account, external_id="secret", session_seconds=1), aws.client("sts")
+    arn, sts = aws.role(account, external_id="secret"), aws.client("sts")
     for given in ({}, {"ExternalId": "wrong"}):
         with pytest.raises(ClientError) as error:
             sts.assume_role(RoleArn=arn, RoleSessionName="test", **given)
         assert code_of(error) == ("AccessDenied", 403)
     with pytest.raises(ClientError):
         sts.assume_role(RoleArn=arn.replace("metering", "other"), RoleSessionName="test", ExternalId="secret")
-    session = sts.assume_role(RoleArn=arn, RoleSessionName="test", ExternalId="secret", Policy='{"Version":"2012-10-17"}')["Credentials"]
     import boto3
 
-    keys = {
-        "aws_access_key_id": session["AccessKeyId"],
-        "aws_secret_access_key": session["SecretAccessKey"],
-        "aws_session_token": session["SessionToken"],
-    }
-    acting = boto3.client("ec2", endpoint_url=aws.url, region_name=REGION, **keys)
-    acting.describe_instances()
+    def assume() -> Any:
+        assumed = sts.assume_role(RoleArn=arn, RoleSessionName="test", ExternalId="secret", Policy='{"Version":"2012-10-17"}')
+        session = assumed["Credentials"]
+        keys = {
+            "aws_access_key_id": session["AccessKeyId"],
+            "aws_secret_access_key": session["SecretAccessKey"],
+            "aws_session_token": session["SessionToken"],
+        }
+        return boto3.client("ec2", endpoint_url=aws.url, region_name=REGION, **keys)
+
+    assume().describe_instances()
     assert [call["account"] for call in aws.calls(service="ec2", action="DescribeInstances")] == [account]
     assert aws.calls(action="AssumeRole")[-1]["params"]["Policy"] == '{"Version":"2012-10-17"}'
+
+    aws.role(account, external_id="secret", session_seconds=1)
+    acting = assume()
 
     def expired() -> bool:
         try:

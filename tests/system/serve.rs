@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,6 +20,8 @@ const MARCH: &str = "start=2024-03-01&end=2024-04-01";
 struct Server {
     running: Running,
     address: SocketAddr,
+    /// What it says on standard error from then on, once it has ended.
+    says: JoinHandle<Vec<String>>,
 }
 
 impl Server {
@@ -32,9 +35,8 @@ impl Server {
         let mut lines = running.lines_of_stderr();
         let line = lines.next().expect("it says where it listens").expect("messages are UTF-8");
         let address = line.strip_prefix("listening at http://").and_then(|address| address.parse().ok());
-        // Nobody reads on, but the pipe must stay open: the server says when it stops.
-        std::thread::spawn(move || lines.count());
-        Self { running, address: address.unwrap_or_else(|| panic!("no address: {line}")) }
+        let says = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self { running, address: address.unwrap_or_else(|| panic!("no address: {line}")), says }
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -224,10 +226,13 @@ fn it_ends_when_asked_to_though_nobody_reads_its_messages_any_more() {
 fn a_request_that_never_ends_keeps_it_from_ending_no_longer_than_the_limit() {
     let (_folder, data) = one_account();
     let mut serve = data.program(&["serve", "--listen", "127.0.0.1:0"]);
-    let server = Server::of(serve.env("CLOUDIGRADE__SERVE__SHUTDOWN_LIMIT", "1s"));
+    // Less than the time in which a request's head must have come.
+    let server = Server::of(serve.env("CLOUDIGRADE__SERVE__SHUTDOWN_LIMIT", "10s"));
     let mut stream = TcpStream::connect(server.address).expect("it listens");
     write!(stream, "GET /healthz HTTP/1.1\r\nHost: ").expect("it takes requests");
     assert_eq!(server.get("/healthz").status, 200);
     server.running.signal("TERM");
     assert_eq!(server.running.code(), Some(0));
+    let says = server.says.join().expect("it is read").join("\n");
+    assert!(says.contains("requests were under way and are cut off"), "{says}");
 }

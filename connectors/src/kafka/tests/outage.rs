@@ -24,7 +24,8 @@ fn run(log: &KafkaLog, done: &AtomicBool) -> usize {
             match step_once(&mut task) {
                 Ok(0) if is_last => return opened,
                 Ok(_) | Err(LogError::Retry { .. } | LogError::Abort { .. }) => {}
-                Err(LogError::Storage { .. }) => break,
+                // Fenced: the broker was away for longer than a transaction may take.
+                Err(LogError::Storage { .. } | LogError::Fenced { .. }) => break,
                 Err(error) => panic!("{error}"),
             }
         }

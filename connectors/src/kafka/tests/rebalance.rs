@@ -31,8 +31,11 @@ const ONE: &str = "one";
 const TWO: &str = "two";
 /// Records of each round, some of each partition.
 const FED: u32 = 24;
-/// How long a member may not be heard of: as short as it can be told from a machine that is busy, since many rounds wait for it.
-const SESSION: Duration = Duration::from_secs(3);
+/// How long the member that goes in a test may not be heard of: as short as it can be told from a machine that is busy, since many rounds wait
+/// for it.
+const GOING_SESSION: Duration = Duration::from_secs(3);
+/// How long others may not be heard of.
+const STAYING_SESSION: Duration = Duration::from_secs(60);
 /// Kafka's number of the request by which a member says that it is there.
 const HEARTBEAT: i16 = 12;
 /// Where a group is that waits for its members to join again. What its last division gave still holds.
@@ -40,10 +43,10 @@ const DIVIDING: &str = "PreparingRebalance";
 /// Where it is when its partitions are divided.
 const DIVIDED: &str = "Stable";
 
-fn open(address: &str, prefix: &str, folder: &Path, name: &str) -> KafkaLog {
+fn open(address: &str, prefix: &str, folder: &Path, name: &str, session: Duration) -> KafkaLog {
     let mut options = options(address, prefix, &folder.join(name));
     (options.member, options.client_id) = (name.to_owned(), name.to_owned());
-    options.session_timeout = SESSION;
+    options.session_timeout = session;
     KafkaLog::open(options).unwrap()
 }
 
@@ -61,12 +64,16 @@ struct Place {
 }
 
 impl Place {
-    fn make() -> Option<Self> {
+    /// Whoever is `going` is given up soon when it is not heard of.
+    fn make(going: &str) -> Option<Self> {
         let gate = Arc::new(Gate::default());
         let extra = Extra { properties: "group.min.session.timeout.ms=1000\n".to_owned(), ..Extra::default() };
         let (broker, address) = start(&extra, &gate)?;
         let (folder, prefix) = (tempfile::tempdir().unwrap(), broker::fresh_prefix());
-        let [watch, one, two] = ["watch", ONE, TWO].map(|name| open(&address, &prefix, folder.path(), name));
+        let [watch, one, two] = ["watch", ONE, TWO].map(|name| {
+            let session = if name == going { GOING_SESSION } else { STAYING_SESSION };
+            open(&address, &prefix, folder.path(), name, session)
+        });
         let groups = ClientConfig::new().set("bootstrap.servers", &address).create().unwrap();
         let alone = embedded(&folder.path().join("alone"));
         Some(Self { gate, one, two, watch, groups, alone, _broker: broker, _folder: folder })
@@ -185,7 +192,7 @@ impl Drop for Conductor<'_> {
 
 #[test]
 fn others_that_come_or_go_at_any_step_of_a_commit_leave_it_as_it_is() {
-    let Some(place) = Place::make() else { return };
+    let Some(place) = Place::make(TWO) else { return };
     scope(|threads| {
         let (mut conductor, one) = Conductor::start(threads, &place);
         let mut folded = 0;
@@ -214,7 +221,7 @@ fn others_that_come_or_go_at_any_step_of_a_commit_leave_it_as_it_is() {
 
 #[test]
 fn a_member_that_was_not_heard_of_at_a_step_of_a_commit_has_made_it_or_leaves_all_of_it_to_the_others() {
-    let Some(place) = Place::make() else { return };
+    let Some(place) = Place::make(ONE) else { return };
     scope(|threads| {
         let (mut conductor, one) = Conductor::start(threads, &place);
         let two = Running::start(threads, || patiently(|| place.two.open_task(SHARED, &ALL)).unwrap());
