@@ -24,6 +24,7 @@ pub mod explain;
 mod fold;
 pub mod format;
 mod functions;
+mod given_up;
 pub mod ids;
 mod label;
 pub mod limits;

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Limit, QueryError};
+use crate::given_up::GivenUp;
 use crate::limits::{
     LANE_BLOCKING_THREADS_MAX, REPORTS_AT_ONCE_MAX, REPORTS_WAITING_MAX, ROWS_AHEAD_BATCHES, SQL_AT_ONCE_MAX, SQL_WAITING_MAX,
     THREAD_STACK_BYTES,
@@ -39,8 +40,8 @@ pub enum Lane {
 
 /// Threads that compute the answers to questions.
 ///
-/// A question that is given up (its future or its [`Rows`] dropped) ends, at the latest when it next gives way. What has not come by the
-/// limit of time is an error, even where the question does not give way.
+/// A question that is given up (its future or its [`Rows`] dropped) ends when it next gives way, or asks whether it was. What has not come by
+/// the limit of time is an error, even where the question does neither.
 #[derive(Debug)]
 pub struct QueryRuntime {
     reports: Threads,
@@ -105,12 +106,13 @@ impl QueryRuntime {
         let deadline = Instant::now() + limits.time;
         let (threads, turn) = (self.threads(lane), self.threads(lane).turn(deadline, limits));
         let turn = turn.await?;
-        let task = threads.spawn(async move {
+        let question = GivenUp::default();
+        let task = threads.spawn(question.of(async move {
             let done = work.await;
             drop(turn);
             done
-        })?;
-        let _ending = Ending(task.abort_handle());
+        }))?;
+        let _ending = Ending { question, task: task.abort_handle() };
         match timeout_at(deadline, task).await {
             Err(_) => Err(Limit::Time(limits.time).into()),
             Ok(Err(_)) => Err(failed()),
@@ -133,7 +135,8 @@ impl QueryRuntime {
         let turn = turn.await?;
         let (sender, receiver) = mpsc::channel(ROWS_AHEAD_BATCHES);
         let (begun, head) = tokio::sync::oneshot::channel();
-        let task = threads.spawn(async move {
+        let question = GivenUp::default();
+        let task = threads.spawn(question.of(async move {
             match work.await {
                 Err(error) => _ = begun.send(Err(error)),
                 Ok(mut rows) => {
@@ -143,8 +146,8 @@ impl QueryRuntime {
                 }
             }
             drop(turn);
-        })?;
-        let ending = Ending(task.abort_handle());
+        }))?;
+        let ending = Ending { question, task: task.abort_handle() };
         let head = match timeout_at(deadline, head).await {
             Err(_) => return Err(Limit::Time(limits.time).into()),
             Ok(Err(_)) => return Err(failed()),
@@ -211,12 +214,16 @@ fn failed() -> QueryError {
     QueryError::Execution { message: "the question was broken off by an error inside the program".into() }
 }
 
-/// Ends a task when nobody waits for it any more.
-struct Ending(AbortHandle);
+/// Ends a question's task when nobody waits for it any more.
+struct Ending {
+    question: GivenUp,
+    task: AbortHandle,
+}
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.abort();
+        self.question.say();
+        self.task.abort();
     }
 }
 

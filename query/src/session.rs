@@ -7,8 +7,6 @@ use std::time::Duration;
 use cloudigrade_schemas::UtcSecond;
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::config::ConfigOptions;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
@@ -16,13 +14,11 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::QueryError;
 use crate::functions::{ConcurrencyFunction, Source, UsageFunction};
+use crate::given_up::EndingJoins;
 use crate::ids::ResourceId;
 use crate::limits::{
     QUERY_DEADLINE, QUERY_MEMORY_BYTES, QUERY_ROWS_MAX, QUERY_SPILL_BYTES, USER_SQL_DEADLINE, USER_SQL_MEMORY_BYTES, USER_SQL_ROWS_MAX,
@@ -102,7 +98,7 @@ fn build(tables: &Tables, view: &View, now: UtcSecond, limits: &Limits) -> Resul
         .with_config(config)
         .with_runtime_env(runtime.with_disk_manager_builder(disk).build_arc()?)
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+        .with_physical_optimizer_rule(Arc::new(EndingJoins))
         .build();
     let context = SessionContext::new_with_state(state);
 
@@ -138,29 +134,4 @@ fn intervals(schema: &MemorySchemaProvider) -> Result<LogicalPlan> {
 
 fn shown(plan: LogicalPlan) -> Arc<dyn TableProvider> {
     Arc::new(ViewTable::new(plan, None))
-}
-
-/// Lets joins be cancelled. They loop over their whole output without giving way, so that a query that was given up runs on; with
-/// this, it ends within milliseconds.
-#[derive(Debug)]
-struct YieldingJoins;
-
-impl PhysicalOptimizerRule for YieldingJoins {
-    fn name(&self) -> &str {
-        "yielding_joins"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            if !node.name().contains("Join") {
-                return Ok(Transformed::no(node));
-            }
-            Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
-        })
-        .map(|plan| plan.data)
-    }
 }

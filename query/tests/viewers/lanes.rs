@@ -80,6 +80,20 @@ async fn what_takes_too_long_is_told_so_in_time() {
 }
 
 #[tokio::test]
+async fn joins_that_find_nothing_leave_their_threads_to_others_when_their_time_is_over() {
+    let (_folder, tables, runtime) = open().await;
+    for condition in ["a.value * b.value % 7 = 8", "a.value % 2 = b.value % 2 AND a.value * b.value % 7 = 8"] {
+        let sql = format!("SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b ON {condition}");
+        // As many as there are threads.
+        for _ in 0..2 {
+            let stopped = count(&runtime, &tables, &sql, Duration::from_secs(1)).await;
+            assert!(matches!(stopped, Err(QueryError::Limit(Limit::Time(_)))), "{stopped:?}");
+        }
+        assert_eq!(count(&runtime, &tables, "SELECT 1", LONG).await.unwrap(), 1, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_are_turned_away_and_those_that_are_given_up_make_room() {
     let (_folder, tables, runtime) = open().await;
     {
