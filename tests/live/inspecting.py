@@ -29,7 +29,6 @@ class Inspecting:
     folder: Path
     installation: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
     queue_url: str = ""
-    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def cloud(self) -> Cloud:
@@ -42,29 +41,22 @@ class Inspecting:
         """Configures the program, starts it and registers the account."""
         name = f"findings-{self.installation}"
         self.queue_url = self.aws.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
-        self.sections = {
+        sections: dict[str, dict[str, Any]] = {
             "accounts": {"read_disks": True, "principal_account": HUB, "reconcile_every": reconcile_every},
             "serve": {"tables_every": tables_every},
             "inspection": {"mode": mode, "installation": self.installation, "batch_wait": "1s", **inspection},
         }
         if scanner:
-            self.sections["inspection__scanner"] = {
+            sections["inspection__scanner"] = {
                 "region": REGION,
                 "availability_zone": ZONE,
                 "queue_url": self.queue_url,
                 "image_id": "ami-0sc0sc0sc0sc0sc01",
                 "instance_type": "t3.small",
             }
-        self.program.configure(self.bucket, **self.sections).start()
+        self.program.configure(self.bucket, **sections).start()
         self.program.enroll(self.aws, self.account)
         return self
-
-    def start_again_without(self, *settings: str) -> None:
-        """Starts the program again with the defaults of some settings of inspections."""
-        self.program.stop()
-        for setting in settings:
-            del self.sections["inspection"][setting]
-        self.program.configure(self.bucket, **self.sections).start()
 
     def image(self, image: str, disk: Path | None = None, **how: Any) -> str:
         """An image, of which an instance ran for three hours."""

@@ -102,8 +102,6 @@ def in_silence(disks: dict[bool, Path], inspecting: Inspecting) -> None:
     assert sorted(attempts) == [(number, "over", "failed") for number in range(1, ATTEMPTS + 1)]
     assert inspecting.scanners() == [[image]] * ATTEMPTS
     aws.admin("scanners", {"mode": "works"})
-    # Who answers may take its time.
-    inspecting.start_again_without("scan_limit")
     program.run("images", "inspect", image, "--yes")
     inspecting.become({image: ("inspected", True)})
     inspecting.leaves_nothing()

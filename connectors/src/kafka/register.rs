@@ -75,7 +75,7 @@ pub(super) struct Opening {
 }
 
 /// Says that a task was opened.
-pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result<Opening, LogError> {
+pub(super) fn announce(session: &mut Session, names: &Names, task: TaskId) -> Result<Opening, LogError> {
     let (topic, key, name) = (names.register(), format!("{TASK}{task}"), random_id()?);
     let records = std::iter::once(sending(&topic, key.as_bytes(), name.as_bytes()));
     match session.transact(records, None) {
@@ -97,7 +97,7 @@ pub(super) fn announce(session: &Session, names: &Names, task: TaskId) -> Result
 ///
 /// # Errors
 /// [`LogError::Fenced`] where somebody has, and those of a commit.
-pub(super) fn prove(session: &Session, names: &Names, task: TaskId) -> Result<(), LogError> {
+pub(super) fn prove(session: &mut Session, names: &Names, task: TaskId) -> Result<(), LogError> {
     let (topic, key) = (names.register(), format!("{TASK}{task}"));
     match session.transact(std::iter::once(sending(&topic, key.as_bytes(), b"goes on")), None) {
         Ok(_) => Ok(()),
@@ -118,7 +118,7 @@ pub(super) fn say_import(options: &KafkaOptions, names: &Names, import: &Import)
         cause: error.to_string(),
         help: "this is a fault of the program; please report it",
     })?;
-    let session = Session::open(options, &names.maker(), MAKER)?;
+    let mut session = Session::open(options, &names.maker(), MAKER)?;
     match session.transact(std::iter::once(sending(&names.register(), IMPORT, &value)), None) {
         Ok(_) => Ok(()),
         Err(Failed::Aborted(cause)) => Err(LogError::Retry { doing: "saying what is moved here", cause }),
@@ -137,7 +137,7 @@ fn about_now(parts: &Parts) -> Result<(About, Option<Import>), OpenError> {
         (Some(about), import) => (about, import),
         (None, _) => {
             // Of several that make it at once, the last to open this session goes on, and finds what the others wrote.
-            let session = Session::open(&parts.options, &parts.names.maker(), MAKER)?;
+            let mut session = Session::open(&parts.options, &parts.names.maker(), MAKER)?;
             match read(parts)? {
                 (Some(about), import) => (about, import),
                 (None, _) => {

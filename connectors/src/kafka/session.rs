@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cloudigrade_pipeline::log::{LogError, TaskId};
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::kafka::KafkaOptions;
 use crate::kafka::client::{Deliveries, Landed};
@@ -46,16 +46,29 @@ pub(super) enum Failed {
 }
 
 /// A producer with a transactional id. Whoever opens a session with the same id later ends this one.
+///
+/// After a transaction that was given up the next one begins in a session that is opened anew. The library counts on from the last record that it
+/// knows of, so that a broker which has one more, of which the answer was lost, takes what comes next for a repetition of that: it says that it
+/// has it, and it is aborted.
 pub(super) struct Session {
     producer: BaseProducer<Deliveries>,
+    config: ClientConfig,
+    transactional_id: String,
     task: TaskId,
+    /// A transaction was given up.
+    is_stale: bool,
 }
 
 impl Session {
     /// Opens a session: aborts what a predecessor left open, waits for what it was committing, and fences it.
     pub(super) fn open(options: &KafkaOptions, transactional_id: &str, task: TaskId) -> Result<Self, LogError> {
-        const DOING: &str = "opening a task's transactions";
         let config = settings::producer(options, transactional_id);
+        let producer = Self::producer(&config, transactional_id)?;
+        Ok(Self { producer, config, transactional_id: transactional_id.to_owned(), task, is_stale: false })
+    }
+
+    fn producer(config: &ClientConfig, transactional_id: &str) -> Result<BaseProducer<Deliveries>, LogError> {
+        const DOING: &str = "opening a task's transactions";
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(Deliveries::default()).map_err(|error| failure::storage(DOING, &error))?;
         again(l::KAFKA_OPEN_MAX, |wait| producer.init_transactions(wait)).map_err(|error| match classify(&error) {
@@ -63,13 +76,30 @@ impl Session {
             Class::Fenced => LogError::Retry { doing: DOING, cause: error.to_string() },
             _ => failure::about(format_args!("transactional id {transactional_id}"), failure::outside(DOING, None, &error)),
         })?;
-        Ok(Self { producer, task })
+        Ok(producer)
     }
 
     /// Makes records and positions durable together, and returns where those with a number landed.
     ///
     /// A commit without an answer is repeated until there is one, or until the transaction's time is over by far.
     pub(super) fn transact<'a>(
+        &mut self,
+        records: impl Iterator<Item = Sending<'a>>,
+        positions: Option<&Positions<'_>>,
+    ) -> Result<BTreeMap<usize, Landed>, Failed> {
+        if self.is_stale {
+            self.producer = Self::producer(&self.config, &self.transactional_id).map_err(|error| match error {
+                LogError::Retry { cause, .. } => Failed::Aborted(cause),
+                error => Failed::Over(error),
+            })?;
+            self.is_stale = false;
+        }
+        let done = self.transact_now(records, positions);
+        self.is_stale = matches!(done, Err(Failed::Aborted(_)));
+        done
+    }
+
+    fn transact_now<'a>(
         &self,
         records: impl Iterator<Item = Sending<'a>>,
         positions: Option<&Positions<'_>>,

@@ -58,9 +58,9 @@ impl KafkaTask {
         const OPENING: &str = "opening a task";
         let id = spec.id;
         // First the fence: what the predecessor still commits before it is in the positions, and nothing after it.
-        let session = Session::open(&log.options, &log.names.transactional_id(spec, &log.options.member), id)?;
+        let mut session = Session::open(&log.options, &log.names.transactional_id(spec, &log.options.member), id)?;
         let opening = match spec.sharing {
-            Sharing::Alone => Some(register::announce(&session, &log.names, id)?),
+            Sharing::Alone => Some(register::announce(&mut session, &log.names, id)?),
             Sharing::Divided | Sharing::OfEach => None,
         };
         let inputs = Inputs::open(Arc::clone(&log), spec, partitions, opening)
@@ -93,7 +93,7 @@ impl KafkaTask {
         if !(self.inputs.are_divided() && matches!(error, LogError::Fenced { .. })) {
             return error;
         }
-        let again = register::prove(&self.session, &self.log.names, self.id)
+        let again = register::prove(&mut self.session, &self.log.names, self.id)
             .and_then(|()| self.inputs.rewind().map_err(|error| failure::outside(DOING, None, &error)));
         match again {
             Ok(()) => LogError::Retry { doing: DOING, cause: "this process was not heard of for long".to_owned() },

@@ -39,7 +39,7 @@ fn fate(cluster: &MockCluster<'static, DefaultProducerContext>, api: Api, errors
     if api == Api::InitProducerId {
         cluster.request_errors(api, errors);
     }
-    let session = match Session::open(&options, "id", TaskId("task")) {
+    let mut session = match Session::open(&options, "id", TaskId("task")) {
         Ok(session) => session,
         Err(error) => return of(&error),
     };

@@ -12,6 +12,7 @@ mod gate;
 mod outage;
 mod proxy;
 mod rebalance;
+mod resent;
 mod secured;
 mod security;
 mod steps;

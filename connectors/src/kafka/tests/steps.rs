@@ -14,7 +14,7 @@ use super::gate::Gate;
 use super::proxy::{END_TXN, Frame};
 
 /// Kafka's numbers of requests.
-const PRODUCE: i16 = 0;
+pub(super) const PRODUCE: i16 = 0;
 const ADD_PARTITIONS_TO_TXN: i16 = 24;
 const ADD_OFFSETS_TO_TXN: i16 = 25;
 const TXN_OFFSET_COMMIT: i16 = 28;
