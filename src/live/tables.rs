@@ -58,7 +58,8 @@ impl Wake {
 
 impl TableKeeper {
     /// Opens the tables and starts keeping them: up to date already, unless the log cannot be read to its end at this moment. A storage that
-    /// fails is tried again; meanwhile the log keeps all. What cannot be mended by trying again ends the thread: records that were deleted before they were read. When it ends, also by a panic, `stop` is cancelled.
+    /// fails is tried again; meanwhile the log keeps all. What cannot be mended by trying again ends the thread: records that were deleted
+    /// before they were read. When it ends, also by a panic, `stop` is cancelled.
     ///
     /// # Errors
     /// Any [`SinkError`] of opening them.
@@ -72,8 +73,8 @@ impl TableKeeper {
         let (tables, first) = match Tables::open_caught_up(&root, &log).await {
             Ok((tables, _)) => (tables, every),
             // The process whose transaction is open, or a broker, is gone: that passes.
-            Err(SinkError::Log(error @ LogError::Retry { .. })) => {
-                tell_behind(&readiness, &SinkError::Log(error));
+            Err(error @ SinkError::Log(LogError::Retry { .. })) => {
+                tell_behind(&readiness, &error);
                 (Tables::open(&root, log.partitions()).await?, RETRY_FIRST)
             }
             Err(error) => return Err(error),

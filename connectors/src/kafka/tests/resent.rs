@@ -46,7 +46,7 @@ fn what_follows_a_transaction_that_was_given_up_is_never_taken_for_a_repetition_
     let record = |value| Sending { topic: &topic, partition: 0, key: b"key", value, millis: 1, headers: None, number: 0 };
     let mut session = Session::open(&options, &format!("{prefix}id"), TaskId("task")).unwrap();
     cuts.cutting.store(true, Ordering::SeqCst);
-    let too_large = vec![0; 2 * l::KAFKA_QUEUE_BYTES_MAX];
+    let too_large = vec![0; l::KAFKA_MESSAGE_BYTES_MAX + 1];
     let records = std::iter::once(record(b"given up".as_slice())).chain(std::iter::once_with(|| {
         until("the broker to have the record", || cuts.unheard.load(Ordering::SeqCst) > 0);
         record(&too_large)
